@@ -1,0 +1,375 @@
+//! The validated configuration, as the other crates use it: every value typed, every default applied, every
+//! secret resolved. Nothing here reads a file; `load` makes it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::secret::Secret;
+
+/// The whole configuration of one engine.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// `[engine]`
+    pub engine: Engine,
+    /// `[http]`
+    pub http: Http,
+    /// `[compat]`
+    pub compat: Compat,
+    /// `[feeds.NAME]`, by name
+    pub feeds: BTreeMap<String, Feed>,
+    /// `[sinks.NAME]`, by name
+    pub sinks: BTreeMap<String, Sink>,
+    /// `[retention.NAME]`: what `tickline db apply` creates, by policy name
+    pub retention: BTreeMap<String, Retention>,
+}
+
+/// `[engine]`: stages, queues and batches.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Engine {
+    /// Value of the tag `instance` on points that the engine writes itself, and part of Parquet file names.
+    pub instance: String,
+    /// Where sequences, instruments and the quarantine are kept.
+    pub state_dir: PathBuf,
+    /// How long draining may take after SIGTERM.
+    pub shutdown_timeout: Duration,
+    /// A pinned thread an endpoint, or one thread for all.
+    pub receive: Receive,
+    /// Decode on threads of their own or on the receiving thread.
+    pub encode: Encode,
+    /// Encoder threads; at most one a feed is used.
+    pub encoders: usize,
+    /// Which cores the threads are bound to.
+    pub pinning: Pinning,
+    /// Most frames taken from a socket before they are handed over.
+    pub burst_max: usize,
+    /// Frames that may wait between the receive threads and one encoder.
+    pub queue_frames_max: usize,
+    /// Bytes that may wait between the receive threads and one encoder.
+    pub queue_bytes_max: usize,
+    /// What the receive stage does when that queue is full.
+    pub when_full: WhenFull,
+    /// Longest payload that is decoded; longer ones are counted and go to quarantine, cut to 64 KiB.
+    pub message_bytes_max: usize,
+    /// High-water mark of each subscriber socket, in messages.
+    pub rcvhwm: i32,
+    /// Kernel receive buffer asked for on each subscriber socket.
+    pub rcvbuf: usize,
+    /// Shortest age at which a batch is closed because a sink is idle.
+    pub batch_linger: Duration,
+    /// A batch is closed at this size.
+    pub batch_bytes_max: usize,
+    /// A batch is closed at this many lines.
+    pub batch_lines_max: usize,
+    /// A batch is closed at this age.
+    pub batch_age_max: Duration,
+    /// Bytes of undecodable frames kept on disk.
+    pub quarantine_bytes_max: u64,
+}
+
+/// How sockets are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Receive {
+    /// One blocking thread an endpoint.
+    Blocking,
+    /// One thread polls all endpoints.
+    Multiplexed,
+}
+
+/// Where frames are decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encode {
+    /// On encoder threads, behind a queue.
+    Thread,
+    /// On the receiving thread.
+    Inline,
+}
+
+/// Which cores threads are bound to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pinning {
+    /// None.
+    Off,
+    /// Receive and encode threads, from 4 cores up.
+    Auto,
+    /// These cores, in the order of `tickline plan`.
+    Cores(Vec<usize>),
+}
+
+/// What happens when a queue is full. Each drop is counted under reason `queue_full`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenFull {
+    /// The stage before waits.
+    Block,
+    /// What has waited longest is thrown away.
+    DropOldest,
+    /// What has just come is thrown away.
+    DropNewest,
+}
+
+/// `[http]`: the admin server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Http {
+    /// Address to listen on, or none when it is "off".
+    pub listen: Option<std::net::SocketAddr>,
+}
+
+/// `[compat]`: the predecessor's forms.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Compat {
+    /// Also write measurement `tick` with the predecessor's 19 field names.
+    pub legacy_tick: bool,
+}
+
+/// `[feeds.NAME]`: one stream of messages and how it is read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Feed {
+    /// ZeroMQ endpoint to connect to.
+    pub endpoint: String,
+    /// Topic, or `*` for every topic without an equality check.
+    pub topic: String,
+    /// Further topics of the same feed.
+    pub aliases: Vec<String>,
+    /// How payloads are read.
+    pub decoder: DecoderKind,
+    /// Which fields of the schema are written.
+    pub fields: FieldChoice,
+    /// Which system fields are written.
+    pub system_fields: SystemFields,
+    /// Whether equal times of a series are moved apart.
+    pub tiebreak: Tiebreak,
+    /// Several publishers behind a forwarder: a new `_src` is no restart.
+    pub fan_in: bool,
+    /// Most series that this feed may have; further ones are bad points.
+    pub series_max: usize,
+    /// `[feeds.NAME.custom]`, there for decoder `custom` only.
+    pub custom: Option<Custom>,
+}
+
+/// The decoders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DecoderKind {
+    /// Kraken ticker.
+    KrakenTick,
+    /// Kraken top-of-book levels.
+    KrakenDepth,
+    /// Kraken public trades.
+    KrakenTrades,
+    /// OANDA prices.
+    OandaTick,
+    /// Betfair market changes.
+    BetfairStream,
+    /// A feed that the user describes.
+    Custom,
+}
+
+impl DecoderKind {
+    /// Each decoder with its name in the configuration.
+    pub const ALL: [(&'static str, DecoderKind); 6] = [
+        ("kraken_tick", DecoderKind::KrakenTick),
+        ("kraken_depth", DecoderKind::KrakenDepth),
+        ("kraken_trades", DecoderKind::KrakenTrades),
+        ("oanda_tick", DecoderKind::OandaTick),
+        ("betfair_stream", DecoderKind::BetfairStream),
+        ("custom", DecoderKind::Custom),
+    ];
+}
+
+/// `fields = "core" | "all" | [..]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FieldChoice {
+    /// The schema's core fields.
+    Core,
+    /// All fields.
+    All,
+    /// These fields, by name.
+    List(Vec<String>),
+}
+
+/// `system_fields = ["recv_ns", "flags", "seq"]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SystemFields {
+    /// When the venue's bytes were read, ns.
+    pub recv_ns: bool,
+    /// What is known of the point's quality.
+    pub flags: bool,
+    /// The publisher's sequence number.
+    pub seq: bool,
+}
+
+/// `tiebreak = "ordinal" | "none"`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tiebreak {
+    /// Add an ordinal in ns.
+    Ordinal,
+    /// Write the venue's time as it is.
+    None,
+}
+
+/// A feed in the user's own words: paths into the payload map.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Custom {
+    /// Measurement written.
+    pub measurement: String,
+    /// Where the venue time stands; none: the time of sending or receiving.
+    pub time: Option<CustomTime>,
+    /// Tag name and path, sorted by name.
+    pub tags: Vec<(String, Vec<String>)>,
+    /// Field name, path and type, in the order of the file.
+    pub fields: Vec<(String, Vec<String>, CustomType)>,
+}
+
+/// Path and unit of a custom feed's time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CustomTime {
+    /// Path into the map, outermost key first.
+    pub path: Vec<String>,
+    /// Unit of a number found there; RFC 3339 text is always read.
+    pub unit: TimeUnit,
+}
+
+/// Unit of a time given as a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeUnit {
+    /// Seconds.
+    Seconds,
+    /// Milliseconds.
+    Millis,
+    /// Microseconds.
+    Micros,
+    /// Nanoseconds.
+    Nanos,
+}
+
+impl TimeUnit {
+    /// Nanoseconds in one unit.
+    pub const fn nanos(self) -> i64 {
+        match self {
+            TimeUnit::Seconds => 1_000_000_000,
+            TimeUnit::Millis => 1_000_000,
+            TimeUnit::Micros => 1_000,
+            TimeUnit::Nanos => 1,
+        }
+    }
+}
+
+/// Type of a custom field, in line protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CustomType {
+    /// 64-bit float.
+    Float,
+    /// 64-bit integer, written with `i`.
+    Int,
+    /// Boolean.
+    Bool,
+    /// Text.
+    Str,
+}
+
+/// `[sinks.NAME]`: where points go.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sink {
+    /// Feeds whose points go there; none: all.
+    pub feeds: Option<Vec<String>>,
+    /// Batches that may wait for the sink.
+    pub queue_batches_max: usize,
+    /// What the encoders do when that queue is full.
+    pub when_full: WhenFull,
+    /// What kind of sink, with its own keys.
+    pub kind: SinkKind,
+}
+
+/// The sinks of this version.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SinkKind {
+    /// InfluxDB 1, 2 or 3.
+    Influx(Influx),
+    /// Parquet files.
+    Parquet(Parquet),
+    /// One file of line protocol.
+    File(File),
+    /// Counts and forgets.
+    Null,
+}
+
+/// An InfluxDB sink.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Influx {
+    /// Base URL without path, such as `http://127.0.0.1:8086`.
+    pub url: String,
+    /// Where and how to log in, by generation.
+    pub target: InfluxTarget,
+    /// Requests in flight, each on a writer thread of its own.
+    pub connections: usize,
+    /// Whole request, connection included.
+    pub timeout: Duration,
+    /// Compress bodies.
+    pub gzip: bool,
+    /// Waiting batches are joined into one request up to this size.
+    pub request_bytes_max: usize,
+    /// HTTP proxy; none is used unless it is named here.
+    pub proxy: Option<String>,
+}
+
+/// Database, login and endpoint of one generation of InfluxDB.
+#[derive(Clone, Debug, PartialEq)]
+pub enum InfluxTarget {
+    /// `POST /write`
+    V1 {
+        /// Database.
+        database: String,
+        /// Retention policy; none: the database's default.
+        retention_policy: Option<String>,
+        /// Basic login.
+        login: Option<(String, Secret)>,
+    },
+    /// `POST /api/v2/write`
+    V2 {
+        /// Organisation.
+        org: String,
+        /// Bucket.
+        bucket: String,
+        /// `Authorization: Token`
+        token: Option<Secret>,
+    },
+    /// `POST /api/v3/write_lp`
+    V3 {
+        /// Database.
+        database: String,
+        /// `Authorization: Bearer`
+        token: Option<Secret>,
+    },
+}
+
+/// A Parquet sink.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parquet {
+    /// Folder of the files.
+    pub dir: PathBuf,
+    /// A file is finished at about this size.
+    pub file_bytes_max: u64,
+    /// A file is finished at this age.
+    pub file_age_max: Duration,
+    /// Lines that may be held before they must be committed.
+    pub held_bytes_max: usize,
+    /// Open files; the oldest is finished first.
+    pub open_files_max: usize,
+}
+
+/// A file sink.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// File that lines are appended to.
+    pub path: PathBuf,
+}
+
+/// One retention policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// How long points are kept; none: for ever.
+    pub duration: Option<Duration>,
+    /// Span of one shard.
+    pub shard_duration: Duration,
+    /// Whether it is the database's default policy.
+    pub default: bool,
+}

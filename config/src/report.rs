@@ -1,0 +1,231 @@
+//! The report: one JSON object, schema `tickline.report/1`, that `run`, `demo`, the load generator and the
+//! benches write and `/status` answers. Numbers that do not apply are 0, unknown ones null; none is missing.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Schema name and version of [`Report`].
+pub const SCHEMA: &str = "tickline.report/1";
+
+/// What a run did.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Report {
+    /// Always [`SCHEMA`].
+    pub schema: String,
+    /// Command that made it, such as `demo`.
+    pub command: String,
+    /// Whether its figures may be used.
+    pub verdict: Verdict,
+    /// Why the verdict is not `pass`, a sentence each.
+    pub reasons: Vec<String>,
+    /// What program.
+    pub build: Build,
+    /// What machine.
+    pub host: Host,
+    /// SHA-256 of the effective configuration, hexadecimal.
+    pub config_sha256: Option<String>,
+    /// Length of the run, s.
+    pub elapsed_s: f64,
+    /// All feeds and sinks together.
+    pub ledger: Ledger,
+    /// Each feed, by name.
+    pub feeds: BTreeMap<String, FeedReport>,
+    /// Latency of the stages before the sinks, by stage, ns.
+    pub latency_ns: BTreeMap<String, Latency>,
+    /// Each sink, by name.
+    pub sinks: BTreeMap<String, SinkReport>,
+    /// What the load generator did; zeros where there was none.
+    pub load: Load,
+    /// Highest sequence accepted by every sink, by feed, topic and source.
+    pub accepted: BTreeMap<String, BTreeMap<String, BTreeMap<String, u64>>>,
+    /// Rows of drills.
+    pub rows: Option<serde_json::Value>,
+    /// CPU time of the stages.
+    pub cpu_s: CpuSeconds,
+    /// Largest resident memory of the process, bytes.
+    pub rss_max_bytes: u64,
+}
+
+/// Whether a run's figures may be used; `fail` outranks `invalid`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Nothing was lost and the generator kept its schedule.
+    #[default]
+    Pass,
+    /// The ledger does not balance, or something was lost that should not be.
+    Fail,
+    /// The generator was the limit.
+    Invalid,
+}
+
+/// What program.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Build {
+    /// Version of the package.
+    pub version: String,
+    /// Commit, where it was known at build time.
+    pub commit: Option<String>,
+    /// `release` or `debug`.
+    pub profile: String,
+}
+
+/// What machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Host {
+    /// Model name of the processor.
+    pub cpu: String,
+    /// Cores that the process may use.
+    pub cores: usize,
+    /// Kernel release.
+    pub kernel: String,
+    /// Frequency governor, where there is one.
+    pub governor: Option<String>,
+}
+
+/// The four equations of DESIGN.md §3, of a feed, of a sink, or summed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Ledger {
+    /// Messages that the publishers numbered; null where no feed has sequences.
+    pub published: Option<u64>,
+    /// Numbered frames whose `_seq` was read.
+    pub sequenced: Option<u64>,
+    /// Numbers seen before.
+    pub duplicate: Option<u64>,
+    /// Missing numbers not explained by our own drops.
+    pub lost_before_receive: Option<u64>,
+    /// Missing numbers that our own drops explain.
+    pub lost_overload: Option<u64>,
+    /// Frames received.
+    pub received: u64,
+    /// Frames decoded.
+    pub decoded: u64,
+    /// Frames that make no point by design.
+    pub control: u64,
+    /// Frames that could not be decoded.
+    pub undecodable: u64,
+    /// Frames dropped before decoding, by reason.
+    pub dropped_frames: BTreeMap<String, u64>,
+    /// Frames that wait for an encoder.
+    pub queued: u64,
+    /// Points that a decoder was about to make.
+    pub candidates: u64,
+    /// Points made, each counted once.
+    pub points_made: u64,
+    /// Points left out by design, by reason.
+    pub suppressed: BTreeMap<String, u64>,
+    /// Points that could not be written.
+    pub bad_points: u64,
+    /// Points given to the sinks.
+    pub points: u64,
+    /// Points found in the spool at start.
+    pub recovered: u64,
+    /// Points that a sink acknowledged as stored.
+    pub written: u64,
+    /// Points that the database refused, by reason.
+    pub rejected: BTreeMap<String, u64>,
+    /// Points thrown away by policy, by reason.
+    pub dropped: BTreeMap<String, u64>,
+    /// Points in the spool.
+    pub spooled: u64,
+    /// Points given to a sink and not yet settled.
+    pub in_flight: u64,
+    /// Whether every equation that applies holds exactly.
+    pub balanced: bool,
+}
+
+/// One feed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct FeedReport {
+    /// Frames received.
+    pub frames: u64,
+    /// Payload bytes received.
+    pub bytes: u64,
+    /// Points made.
+    pub points: u64,
+    /// Holes in the sequences; null where loss cannot be detected.
+    pub gaps: Option<u64>,
+    /// Frames received a second.
+    pub rate_per_s: f64,
+    /// Further counters, by name without `tickline_` and `_total`, such as `bad_field`.
+    pub counters: BTreeMap<String, u64>,
+    /// Equations 1 to 3.
+    pub ledger: Ledger,
+}
+
+/// A latency distribution, ns. Differences below 0 (clocks that disagree) are counted apart.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Latency {
+    /// Values recorded.
+    pub count: u64,
+    /// Differences below 0, in no other figure.
+    pub negative: u64,
+    /// Smallest value.
+    pub min: u64,
+    /// Mean.
+    pub mean: f64,
+    /// Quantile 0.5.
+    pub p50: u64,
+    /// Quantile 0.9.
+    pub p90: u64,
+    /// Quantile 0.99.
+    pub p99: u64,
+    /// Quantile 0.999.
+    pub p999: u64,
+    /// Quantile 0.9999.
+    pub p9999: u64,
+    /// Largest value.
+    pub max: u64,
+    /// HDR histogram, V2, base64; only with `?hdr=1`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hdr: Option<String>,
+}
+
+/// One sink.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SinkReport {
+    /// Equation 4.
+    pub ledger: Ledger,
+    /// Points given to the sink.
+    pub points: u64,
+    /// Bytes of lines settled.
+    pub bytes: u64,
+    /// Requests or writes made.
+    pub requests: u64,
+    /// Requests made again.
+    pub retries: u64,
+    /// One request, from its first byte to its outcome.
+    pub write_ns: Latency,
+    /// From a message's `_ts` to its acknowledgement.
+    pub publish_to_ack_ns: Latency,
+    /// From a message's `_due` to its acknowledgement.
+    pub due_to_ack_ns: Latency,
+}
+
+/// What the load generator did.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Load {
+    /// Slots of the schedule.
+    pub planned: u64,
+    /// Messages handed to ZeroMQ.
+    pub sent: u64,
+    /// Slots begun more than 10 ms after they were due, queue not full.
+    pub late: u64,
+    /// Slots delayed by a full queue.
+    pub blocked: u64,
+    /// Time building and sending, of the elapsed time, of the busiest sender.
+    pub busy_ratio: f64,
+}
+
+/// CPU time of the stages, s.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CpuSeconds {
+    /// Receive threads.
+    pub rx: f64,
+    /// Encoder threads.
+    pub enc: f64,
+    /// Writer threads.
+    pub wr: f64,
+}
