@@ -69,8 +69,7 @@ pub const PORTS: &[PortRow] = &[
 
 /// The row of a feed, found by feed name, registry key, topic or alias.
 pub fn find(name: &str) -> Option<&'static PortRow> {
-    PORTS
-        .iter()
-        .find(|r| r.key == name || r.feed() == name)
-        .or_else(|| PORTS.iter().find(|r| !r.topic.is_empty() && (r.topic == name || r.aliases.contains(&name))))
+    PORTS.iter().find(|r| r.key == name || r.feed() == name).or_else(|| {
+        PORTS.iter().find(|r| !r.topic.is_empty() && (r.topic == name || r.aliases.contains(&name)))
+    })
 }

@@ -3,4 +3,8 @@
 //! not know which database there is, and once warm allocates nothing for a message.
 
 pub mod clock;
+pub mod counts;
+pub mod decoder;
 pub mod frame;
+pub mod instruments;
+pub mod sequence;
