@@ -1,5 +1,7 @@
 //! What one decoder has done, as plain numbers. The encoder thread owns them and publishes a copy a burst.
 
+use crate::field::FieldCounts;
+
 /// Why a frame could not be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -106,6 +108,26 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Adds what a decoded frame has counted.
+    #[inline]
+    pub(crate) fn add(&mut self, frame: &Counts, fields: &FieldCounts) {
+        self.candidates += frame.candidates;
+        self.points_made += frame.points_made;
+        self.unchanged += frame.unchanged;
+        self.awaiting_image += frame.awaiting_image;
+        self.filtered += frame.filtered;
+        self.bad_points += frame.bad_points;
+        self.out_of_order += frame.out_of_order;
+        self.tiebreak_local += frame.tiebreak_local;
+        self.timestamp_collisions += frame.timestamp_collisions;
+        self.timestamp_overflow += frame.timestamp_overflow;
+        self.venue_time_off += frame.venue_time_off;
+        self.unknown_instrument += frame.unknown_instrument;
+        self.bad_field += fields.bad;
+        self.decimal_rounded += fields.rounded;
+        self.control_char += fields.control_chars;
+    }
+
     /// Frames that could not be decoded, all reasons.
     pub fn undecodable_total(&self) -> u64 {
         self.undecodable.iter().sum()

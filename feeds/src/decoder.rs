@@ -1,13 +1,26 @@
-//! One feed's decoder: payload in, finished lines out, in one pass.
+//! One feed's decoder: payload in, finished lines out, in one pass. It owns what is common to all venues:
+//! bundles, reserved keys, sequences, and that an undecodable frame leaves no line and no half count.
 
 use std::sync::Arc;
 
-use tickline_config::model::Feed;
+use tickline_config::model::{DecoderKind, Feed, FieldChoice};
 
 use crate::counts::{Counts, Undecodable};
+use crate::cursor::{Cursor, Value};
+use crate::emit::{Emit, Settings};
+use crate::envelope::Envelope;
 use crate::frame::Frame;
 use crate::instruments::Instruments;
-use crate::sequence::SequencePoint;
+use crate::schema::{self, Measurement};
+use crate::sequence::{SequencePoint, Sequences};
+use crate::series::SeriesTable;
+use crate::venue::Shape;
+use crate::venue::betfair::Betfair;
+use crate::venue::custom::CustomFeed;
+use crate::venue::kraken_depth::KrakenDepth;
+use crate::venue::kraken_tick::KrakenTick;
+use crate::venue::kraken_trades::KrakenTrades;
+use crate::venue::oanda::Oanda;
 
 /// What a decoder is made from.
 #[derive(Clone, Debug)]
@@ -22,13 +35,16 @@ pub struct DecoderSpec {
 #[derive(Debug, thiserror::Error)]
 pub enum SpecError {
     /// `fields` names what the schema does not have.
-    #[error("fields: unknown field {found:?}, the schema has {known}")]
+    #[error("fields: must be one of {known}, found {found:?}")]
     UnknownField {
         /// As configured.
         found: String,
         /// All fields of the decoder.
         known: String,
     },
+    /// Decoder `custom` without its table.
+    #[error("custom: must be there for decoder \"custom\"")]
+    NoCustom,
 }
 
 /// What became of one frame.
@@ -55,38 +71,196 @@ pub enum FrameClass {
     Undecodable(Undecodable),
 }
 
+#[derive(Debug)]
+enum Venue {
+    KrakenTick(KrakenTick),
+    KrakenDepth(KrakenDepth),
+    KrakenTrades(KrakenTrades),
+    Oanda(Oanda),
+    Betfair(Box<Betfair>),
+    Custom(Box<CustomFeed>),
+}
+
 /// A decoder of one feed, owned by one encoder thread.
 #[derive(Debug)]
 pub struct Decoder {
+    venue: Venue,
+    settings: Settings,
+    series: SeriesTable,
+    sequences: Sequences,
     counts: Counts,
+    /// Payload maps read so far.
+    maps: u64,
+}
+
+/// The measurements that a decoder writes.
+pub const fn measurements(kind: DecoderKind) -> &'static [Measurement] {
+    match kind {
+        DecoderKind::KrakenTick => &[schema::KRAKEN_TICK],
+        DecoderKind::KrakenDepth => &[schema::KRAKEN_DEPTH],
+        DecoderKind::KrakenTrades => &[schema::KRAKEN_TRADES],
+        DecoderKind::OandaTick => &[schema::OANDA_TICK],
+        DecoderKind::BetfairStream => {
+            &[schema::BETFAIR_STREAM, schema::BETFAIR_MARKET, schema::BETFAIR_RUNNER]
+        }
+        DecoderKind::Custom => &[],
+    }
+}
+
+fn check_fields(feed: &Feed) -> Result<(), SpecError> {
+    let FieldChoice::List(names) = &feed.fields else { return Ok(()) };
+    let known = measurements(feed.decoder).iter().flat_map(|m| m.fields.iter().map(|f| f.name));
+    let known: Vec<&str> = known.collect();
+    match names.iter().find(|name| !known.contains(&name.as_str())) {
+        Some(found) if feed.decoder != DecoderKind::Custom => {
+            Err(SpecError::UnknownField { found: found.clone(), known: known.join(", ") })
+        }
+        _ => Ok(()),
+    }
 }
 
 impl Decoder {
     /// A decoder without history.
-    pub fn new(_spec: &DecoderSpec, _instruments: Arc<Instruments>) -> Result<Self, SpecError> {
-        Ok(Self { counts: Counts::default() })
+    pub fn new(spec: &DecoderSpec, instruments: Arc<Instruments>) -> Result<Self, SpecError> {
+        let feed = &spec.feed;
+        check_fields(feed)?;
+        let fields = &feed.fields;
+        let venue = match feed.decoder {
+            DecoderKind::KrakenTick => {
+                Venue::KrakenTick(KrakenTick::new(fields, spec.legacy_tick, instruments))
+            }
+            DecoderKind::KrakenDepth => Venue::KrakenDepth(KrakenDepth::new(fields, instruments)),
+            DecoderKind::KrakenTrades => Venue::KrakenTrades(KrakenTrades::new(fields, instruments)),
+            DecoderKind::OandaTick => Venue::Oanda(Oanda::new(fields)),
+            DecoderKind::BetfairStream => Venue::Betfair(Box::new(Betfair::new(fields))),
+            DecoderKind::Custom => {
+                Venue::Custom(Box::new(CustomFeed::new(feed.custom.as_ref().ok_or(SpecError::NoCustom)?)))
+            }
+        };
+        Ok(Self {
+            venue,
+            settings: Settings::new(feed),
+            series: SeriesTable::new(feed.series_max),
+            sequences: Sequences::new(feed.fan_in),
+            counts: Counts::default(),
+            maps: 0,
+        })
     }
 
     /// Decodes one frame and appends its lines. If the frame is undecodable, `lines` is as it was.
-    pub fn decode(&mut self, _frame: &Frame<'_>, _lines: &mut Vec<u8>) -> Decoded {
+    pub fn decode(&mut self, frame: &Frame<'_>, lines: &mut Vec<u8>) -> Decoded {
+        let mark = lines.len();
+        let mut emit = Emit::new(lines, &mut self.series, self.settings, frame.recv, self.maps);
+        let result = if frame.oversized {
+            emit.envelope.read_front(frame.payload);
+            Err(Undecodable::Oversized)
+        } else {
+            self.venue.payload(frame.payload, &mut emit)
+        };
+        self.maps = emit.map();
+        let envelope = emit.envelope;
         self.counts.frames += 1;
-        self.counts.undecodable[Undecodable::UnknownShape as usize] += 1;
-        Decoded { class: FrameClass::Undecodable(Undecodable::UnknownShape), points: 0, sent: 0, due: 0 }
+        let class = match result {
+            Ok(shape) => {
+                let points = emit.tally.points_made as u32;
+                self.counts.add(&emit.tally, &emit.fields);
+                let class = if shape == Shape::Data { FrameClass::Points } else { FrameClass::Control };
+                self.counts.decoded += u64::from(class == FrameClass::Points);
+                self.counts.control += u64::from(class == FrameClass::Control);
+                (class, points)
+            }
+            Err(why) => {
+                lines.truncate(mark);
+                if let Some(count) = self.counts.undecodable.get_mut(why as usize) {
+                    *count += 1;
+                }
+                (FrameClass::Undecodable(why), 0)
+            }
+        };
+        self.follow(frame, &envelope);
+        Decoded { class: class.0, points: class.1, sent: envelope.sent, due: envelope.due }
+    }
+
+    #[inline]
+    fn follow(&mut self, frame: &Frame<'_>, envelope: &Envelope) {
+        if envelope.seq == 0 {
+            self.counts.unsequenced += u64::from(!envelope.silence);
+        } else if envelope.silence {
+            self.sequences.span(frame.endpoint, frame.topic, envelope.src, envelope.seq, &mut self.counts);
+        } else {
+            self.sequences.message(frame.endpoint, frame.topic, envelope.src, envelope.seq, &mut self.counts);
+        }
     }
 
     /// Says that `frames` frames of this feed were dropped between the last frame decoded and the next.
-    pub fn announce_drops(&mut self, _frames: u64) {}
+    pub fn announce_drops(&mut self, frames: u64) {
+        self.sequences.announce_drops(frames);
+    }
 
     /// What was done so far.
     pub fn counts(&self) -> &Counts {
         &self.counts
     }
 
+    /// Series known so far.
+    pub fn series(&self) -> usize {
+        self.series.len()
+    }
+
     /// Where each source stands, for the state file.
     pub fn sequence_points(&self) -> Vec<SequencePoint> {
-        Vec::new()
+        self.sequences.points()
     }
 
     /// Continues where the state file stood; before the first frame.
-    pub fn resume_sequences(&mut self, _points: &[SequencePoint]) {}
+    pub fn resume_sequences(&mut self, points: &[SequencePoint]) {
+        self.sequences.resume(points);
+    }
+}
+
+impl Venue {
+    /// A map, or an array of maps: a bundle, whose reserved keys stand in its first map.
+    #[inline]
+    fn payload(&mut self, payload: &[u8], emit: &mut Emit<'_>) -> Result<Shape, Undecodable> {
+        if matches!(self, Venue::Betfair(_)) {
+            // Its ladders outlive the message: nothing is applied of one that is broken further on.
+            Cursor::check(payload).inspect_err(|_| emit.envelope.read_front(payload))?;
+        }
+        let mut cursor = Cursor::new(payload);
+        let shape = match cursor.value()? {
+            Value::Map(entries) => self.map(payload, &mut cursor, entries, emit, 1)?,
+            Value::Array(maps) if maps > 0 => {
+                let mut shape = Shape::Control;
+                for _ in 0..maps {
+                    let Value::Map(entries) = cursor.value()? else { return Err(Undecodable::NotAMap) };
+                    if self.map(payload, &mut cursor, entries, emit, 2)? == Shape::Data {
+                        shape = Shape::Data;
+                    }
+                }
+                shape
+            }
+            _ => return Err(Undecodable::NotAMap),
+        };
+        if cursor.left() > 0 { Err(Undecodable::Malformed) } else { Ok(shape) }
+    }
+
+    #[inline]
+    fn map<'a>(
+        &mut self,
+        payload: &'a [u8],
+        cursor: &mut Cursor<'a>,
+        entries: u32,
+        emit: &mut Emit<'_>,
+        depth: usize,
+    ) -> Result<Shape, Undecodable> {
+        emit.begin_map();
+        match self {
+            Venue::KrakenTick(venue) => venue.map(cursor, entries, emit, depth),
+            Venue::KrakenDepth(venue) => venue.map(payload, cursor, entries, emit, depth),
+            Venue::KrakenTrades(venue) => venue.map(cursor, entries, emit, depth),
+            Venue::Oanda(venue) => venue.map(cursor, entries, emit, depth),
+            Venue::Betfair(venue) => venue.map(cursor, entries, emit, depth),
+            Venue::Custom(venue) => venue.map(cursor, entries, emit, depth),
+        }
+    }
 }

@@ -2,9 +2,21 @@
 //! schema, the line writer, sequences and instruments. It starts no threads, reads no clock, logs nothing, does
 //! not know which database there is, and once warm allocates nothing for a message.
 
+#![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 pub mod clock;
 pub mod counts;
+pub mod cursor;
 pub mod decoder;
+pub mod emit;
+pub mod envelope;
+pub mod field;
 pub mod frame;
 pub mod instruments;
+pub mod number;
+pub mod schema;
 pub mod sequence;
+pub mod series;
+pub mod tie;
+pub mod time;
+pub mod venue;

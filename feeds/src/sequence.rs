@@ -1,6 +1,13 @@
-//! Sequences: who sent how much, and what of it is missing.
+//! Sequences: who sent how much, and what of it is missing. One tracker for each endpoint, topic and source.
+//! `published + duplicate = sequenced + lost` holds after every call, by counting and not by difference.
 
+use hashbrown::{Equivalent, HashMap};
 use serde::{Deserialize, Serialize};
+
+use crate::counts::Counts;
+
+/// Holes remembered a tracker, so that a late number fills its own.
+const HOLES_KEPT: usize = 256;
 
 /// Where one source stood when it was last seen; a row of the state file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,4 +20,277 @@ pub struct SequencePoint {
     pub src: u32,
     /// Highest number known to have been sent.
     pub last: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Hole {
+    from: u64,
+    to: u64,
+    overload: bool,
+}
+
+#[derive(Debug)]
+struct Tracker {
+    last: u64,
+    holes: Vec<Hole>,
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Source {
+    endpoint: u16,
+    src: u32,
+    topic: Box<[u8]>,
+}
+
+#[derive(Hash)]
+struct SourceRef<'a> {
+    endpoint: u16,
+    src: u32,
+    topic: &'a [u8],
+}
+
+impl Equivalent<Source> for SourceRef<'_> {
+    fn equivalent(&self, key: &Source) -> bool {
+        self.src == key.src && self.endpoint == key.endpoint && *self.topic == *key.topic
+    }
+}
+
+/// The trackers of one feed.
+#[derive(Debug)]
+pub struct Sequences {
+    trackers: Vec<Tracker>,
+    by_source: HashMap<Source, usize>,
+    /// Endpoints and topics on which some source was seen.
+    joined: HashMap<(u16, Box<[u8]>), ()>,
+    fan_in: bool,
+    /// Frames that we dropped ourselves and that no hole has explained yet.
+    announced: u64,
+}
+
+impl Sequences {
+    /// No source known. With `fan_in` a new source beside another has not begun at 1.
+    pub fn new(fan_in: bool) -> Self {
+        Self { trackers: Vec::new(), by_source: HashMap::new(), joined: HashMap::new(), fan_in, announced: 0 }
+    }
+
+    /// `frames` frames of the feed were dropped by us before the next one.
+    pub fn announce_drops(&mut self, frames: u64) {
+        self.announced += frames;
+    }
+
+    /// A numbered message. Returns whether its number was seen before.
+    #[inline]
+    pub fn message(&mut self, endpoint: u16, topic: &[u8], src: u32, seq: u64, counts: &mut Counts) -> bool {
+        counts.sequenced += 1;
+        let known = self.by_source.get(&SourceRef { endpoint, src, topic }).copied();
+        if let Some(tracker) = known.and_then(|at| self.trackers.get_mut(at)) {
+            if seq == tracker.last + 1 {
+                tracker.last = seq;
+                counts.published += 1;
+                return false;
+            }
+        }
+        self.irregular(known, (endpoint, topic, src), seq, counts)
+    }
+
+    /// A heartbeat or end: everything up to `last` was sent. One that is the first word of its source joins there.
+    pub fn span(&mut self, endpoint: u16, topic: &[u8], src: u32, last: u64, counts: &mut Counts) {
+        let at = match self.by_source.get(&SourceRef { endpoint, src, topic }).copied() {
+            Some(at) => at,
+            None => {
+                let before = if self.began_at_one(endpoint, topic, counts) { 0 } else { last };
+                self.join(endpoint, topic, src, before)
+            }
+        };
+        self.extend(at, last, counts);
+    }
+
+    #[cold]
+    fn irregular(
+        &mut self,
+        known: Option<usize>,
+        (endpoint, topic, src): (u16, &[u8], u32),
+        seq: u64,
+        counts: &mut Counts,
+    ) -> bool {
+        let at = match known {
+            Some(at) => at,
+            None => {
+                let before =
+                    if self.began_at_one(endpoint, topic, counts) { 0 } else { seq.saturating_sub(1) };
+                self.join(endpoint, topic, src, before)
+            }
+        };
+        let last = self.trackers.get(at).map_or(0, |t| t.last);
+        if seq <= last {
+            return !self.fill(at, seq, counts);
+        }
+        self.extend(at, seq - 1, counts);
+        if let Some(tracker) = self.trackers.get_mut(at) {
+            tracker.last = seq;
+        }
+        counts.published += 1;
+        false
+    }
+
+    /// Whether a new source here follows another, so that it must have begun at 1.
+    fn began_at_one(&mut self, endpoint: u16, topic: &[u8], counts: &mut Counts) -> bool {
+        let followed = self.joined.contains_key(&(endpoint, Box::from(topic))) && !self.fan_in;
+        counts.publisher_restarts += u64::from(followed);
+        followed
+    }
+
+    fn join(&mut self, endpoint: u16, topic: &[u8], src: u32, last: u64) -> usize {
+        let topic: Box<[u8]> = Box::from(topic);
+        self.joined.insert((endpoint, topic.clone()), ());
+        self.by_source.insert(Source { endpoint, src, topic }, self.trackers.len());
+        self.trackers.push(Tracker { last, holes: Vec::new() });
+        self.trackers.len() - 1
+    }
+
+    /// Everything after the tracker's last number up to `last` is missing.
+    fn extend(&mut self, at: usize, last: u64, counts: &mut Counts) {
+        let Some(tracker) = self.trackers.get_mut(at) else { return };
+        if last <= tracker.last {
+            return;
+        }
+        let missing = last - tracker.last;
+        let ours = missing.min(self.announced);
+        self.announced -= ours;
+        counts.gaps += 1;
+        counts.published += missing;
+        counts.lost_overload += ours;
+        counts.lost_before_receive += missing - ours;
+        let middle = tracker.last + ours;
+        for (from, to, overload) in [(tracker.last + 1, middle, true), (middle + 1, last, false)] {
+            if from <= to && tracker.holes.len() < HOLES_KEPT {
+                tracker.holes.push(Hole { from, to, overload });
+            }
+        }
+        tracker.last = last;
+    }
+
+    /// A number at or below the last one: it fills a hole (late), or was seen before (duplicate).
+    fn fill(&mut self, at: usize, seq: u64, counts: &mut Counts) -> bool {
+        let holes = self.trackers.get_mut(at).map(|t| &mut t.holes);
+        let found = holes.and_then(|holes| {
+            let at = holes.iter().position(|hole| (hole.from..=hole.to).contains(&seq))?;
+            let hole = holes.swap_remove(at);
+            for (from, to) in [(hole.from, seq - 1), (seq + 1, hole.to)] {
+                if from <= to {
+                    holes.push(Hole { from, to, ..hole });
+                }
+            }
+            Some(hole.overload)
+        });
+        match found {
+            Some(true) => counts.lost_overload -= 1,
+            Some(false) => counts.lost_before_receive -= 1,
+            None => counts.duplicate += 1,
+        }
+        found.is_some()
+    }
+
+    /// Where each source stands.
+    pub fn points(&self) -> Vec<SequencePoint> {
+        let point = |(source, at): (&Source, &usize)| {
+            let last = self.trackers.get(*at)?.last;
+            let topic = String::from_utf8_lossy(&source.topic).into_owned();
+            Some(SequencePoint { endpoint: source.endpoint, topic, src: source.src, last })
+        };
+        self.by_source.iter().filter_map(point).collect()
+    }
+
+    /// Continues where the state file stood.
+    pub fn resume(&mut self, points: &[SequencePoint]) {
+        for point in points {
+            self.join(point.endpoint, point.topic.as_bytes(), point.src, point.last);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn run(sequences: &mut Sequences, seqs: &[u64]) -> Counts {
+        let mut counts = Counts::default();
+        for &seq in seqs {
+            sequences.message(0, b"t", 1, seq, &mut counts);
+        }
+        counts
+    }
+
+    #[test]
+    fn joining_late_is_no_loss_and_a_hole_is() {
+        let counts = run(&mut Sequences::new(false), &[100, 101, 105, 106]);
+        assert_eq!(
+            (counts.published, counts.sequenced, counts.lost_before_receive, counts.gaps),
+            (7, 4, 3, 1)
+        );
+    }
+
+    #[test]
+    fn announced_drops_explain_a_hole_until_they_are_used_up() {
+        let mut sequences = Sequences::new(false);
+        sequences.announce_drops(2);
+        let counts = run(&mut sequences, &[1, 5]);
+        assert_eq!((counts.lost_overload, counts.lost_before_receive), (2, 1));
+    }
+
+    #[test]
+    fn a_late_number_fills_its_hole_and_a_repeated_one_is_a_duplicate() {
+        let counts = run(&mut Sequences::new(false), &[1, 4, 3, 3, 2, 1]);
+        assert_eq!((counts.published, counts.duplicate, counts.lost_before_receive), (4, 2, 0));
+    }
+
+    #[test]
+    fn a_heartbeat_shows_a_lost_tail() {
+        let mut sequences = Sequences::new(false);
+        let mut counts = run(&mut sequences, &[1, 2]);
+        sequences.span(0, b"t", 1, 5, &mut counts);
+        sequences.span(0, b"t", 1, 5, &mut counts);
+        assert_eq!((counts.published, counts.sequenced, counts.lost_before_receive), (5, 2, 3));
+    }
+
+    #[test]
+    fn a_source_that_follows_another_began_at_one_unless_behind_a_forwarder() {
+        for (fan_in, lost) in [(false, 4), (true, 0)] {
+            let mut sequences = Sequences::new(fan_in);
+            let mut counts = run(&mut sequences, &[7]);
+            sequences.message(0, b"t", 2, 5, &mut counts);
+            assert_eq!(counts.lost_before_receive, lost, "fan_in {fan_in}");
+        }
+    }
+
+    #[test]
+    fn the_state_file_carries_a_tracker_over_a_restart() {
+        let mut before = Sequences::new(false);
+        run(&mut before, &[1, 2, 3]);
+        let mut after = Sequences::new(false);
+        after.resume(&before.points());
+        let counts = run(&mut after, &[8]);
+        assert_eq!((counts.published, counts.lost_before_receive), (5, 4));
+    }
+
+    proptest! {
+        #[test]
+        fn equation_one_holds_for_any_run_of_numbers(
+            steps in prop::collection::vec((0_u32..3, 1_u64..40, 0_u64..4, any::<bool>()), 1..200)
+        ) {
+            let mut sequences = Sequences::new(false);
+            let mut counts = Counts::default();
+            for (src, seq, drops, heartbeat) in steps {
+                sequences.announce_drops(drops);
+                if heartbeat {
+                    sequences.span(0, b"t", src, seq, &mut counts);
+                } else {
+                    sequences.message(0, b"t", src, seq, &mut counts);
+                }
+                prop_assert!(counts.balanced());
+            }
+        }
+    }
 }

@@ -1,0 +1,300 @@
+//! Points out: what every decoder shares when it turns fields into a line. Decides the time and its ordinal,
+//! adds the system fields, and puts each candidate into exactly one class.
+
+use tickline_config::model::{FieldChoice, SystemFields, Tiebreak};
+
+use crate::clock::WallNanos;
+use crate::counts::Counts;
+use crate::envelope::Envelope;
+use crate::field::{FieldCounts, FieldPlan, Slot};
+use crate::number::{self, NumberText};
+use crate::series::{SeriesId, SeriesTable};
+use crate::tie::{MessageId, Rule};
+use crate::time;
+
+/// What is known of a point's quality: bits of the field `flags`.
+pub mod flag {
+    /// From an image or snapshot.
+    pub const IMAGE: u8 = 1;
+    /// Conflated by the venue.
+    pub const CONFLATED: u8 = 2;
+    /// The message itself says that the book is suspect.
+    pub const SUSPECT: u8 = 4;
+    /// No venue time: the point stands at its time of sending or receiving.
+    pub const NO_VENUE_TIME: u8 = 8;
+    /// Moved past the slots of its venue time.
+    pub const TIME_MOVED: u8 = 16;
+    /// Crossed, locked or non-positive quote.
+    pub const CROSSED: u8 = 32;
+}
+
+/// How far a venue time may lie ahead of the publisher's receive time.
+const AHEAD_MAX_NS: i64 = 60 * 1_000_000_000;
+/// How far it may lie behind.
+const BEHIND_MAX_NS: i64 = 48 * 3_600 * 1_000_000_000;
+
+/// What of the configuration every point needs.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// System fields written.
+    pub system: SystemFields,
+    /// Whether ordinals are added.
+    pub tiebreak: Tiebreak,
+    /// The user named the fields, so that a point without any is left out on purpose.
+    pub fields_listed: bool,
+}
+
+impl Settings {
+    /// The settings of one feed.
+    pub fn new(feed: &tickline_config::model::Feed) -> Self {
+        let fields_listed = matches!(feed.fields, FieldChoice::List(_));
+        Self { system: feed.system_fields, tiebreak: feed.tiebreak, fields_listed }
+    }
+}
+
+/// Why a candidate makes no point by design.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Suppressed {
+    /// Equal to what was last written.
+    Unchanged,
+    /// Nothing can be said before the market's image.
+    AwaitingImage,
+}
+
+/// When a point happened, as the venue says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VenueTime {
+    /// ns since 1970, or none.
+    pub nanos: Option<i64>,
+    /// The decoder's precision, ns: the slots between two venue times.
+    pub unit_ns: i64,
+    /// The venue's own key for points of one time, where it has one.
+    pub own_ordinal: Option<u32>,
+}
+
+impl VenueTime {
+    /// A time of precision `unit_ns` without a key of the venue's own.
+    pub const fn new(nanos: Option<i64>, unit_ns: i64) -> Self {
+        Self { nanos, unit_ns, own_ordinal: None }
+    }
+}
+
+/// Where the lines of one frame go.
+#[derive(Debug)]
+pub struct Emit<'o> {
+    /// The caller's buffer.
+    pub lines: &'o mut Vec<u8>,
+    /// The decoder's series.
+    pub series: &'o mut SeriesTable,
+    /// Reserved keys of the message, read as they come.
+    pub envelope: Envelope,
+    /// Counters of this frame, added up only if it is decoded.
+    pub tally: Counts,
+    /// Counters of this frame's fields.
+    pub fields: FieldCounts,
+    settings: Settings,
+    engine_recv: WallNanos,
+    map: u64,
+    recv_text: NumberText,
+    time_text: NumberText,
+}
+
+impl<'o> Emit<'o> {
+    /// For one frame, received at `engine_recv`; `map` counts the decoder's maps.
+    pub fn new(
+        lines: &'o mut Vec<u8>,
+        series: &'o mut SeriesTable,
+        settings: Settings,
+        engine_recv: WallNanos,
+        map: u64,
+    ) -> Self {
+        Self {
+            lines,
+            series,
+            envelope: Envelope::default(),
+            tally: Counts::default(),
+            fields: FieldCounts::default(),
+            settings,
+            engine_recv,
+            map,
+            recv_text: NumberText::new(),
+            time_text: NumberText::new(),
+        }
+    }
+
+    /// The next map of a bundle begins: `_tie` is its own.
+    pub fn begin_map(&mut self) {
+        self.map += 1;
+        self.envelope.tie = None;
+    }
+
+    /// Maps counted so far.
+    pub fn map(&self) -> u64 {
+        self.map
+    }
+
+    /// When the venue's bytes were read, as well as it is known.
+    pub fn recv_ns(&self) -> i64 {
+        match self.envelope {
+            Envelope { received, .. } if received != 0 => received,
+            Envelope { sent, .. } if sent != 0 => sent,
+            _ => self.engine_recv.0,
+        }
+    }
+
+    /// A candidate that makes no point by design.
+    pub fn suppress(&mut self, series: Option<SeriesId>, why: Suppressed) {
+        self.tally.candidates += 1;
+        if let Some(ties) = series.and_then(|id| self.series.ties(id)) {
+            ties.next_in_map(self.map);
+        }
+        match why {
+            Suppressed::Unchanged => self.tally.unchanged += 1,
+            Suppressed::AwaitingImage => self.tally.awaiting_image += 1,
+        }
+    }
+
+    /// A candidate that belongs to no series.
+    pub fn bad_candidate(&mut self) {
+        self.tally.candidates += 1;
+        self.tally.bad_points += 1;
+    }
+
+    /// A candidate: one line, or a bad point if its series cannot be written or it has no field.
+    #[inline]
+    pub fn point(
+        &mut self,
+        series: Option<SeriesId>,
+        plan: &FieldPlan,
+        slots: &[Slot<'_>],
+        at: VenueTime,
+        flags: u8,
+    ) {
+        self.tally.candidates += 1;
+        let Some(series) = series else { return self.bad_point() };
+        let position = self.series.ties(series).map_or(0, |ties| ties.next_in_map(self.map));
+        let mark = self.lines.len();
+        self.lines.extend_from_slice(self.series.key(series));
+        let fields_at = self.lines.len();
+        if !plan.append(self.lines, slots, &mut self.fields) {
+            self.lines.truncate(mark);
+            return self.no_fields();
+        }
+        if let Some(first_comma) = self.lines.get_mut(fields_at) {
+            *first_comma = b' ';
+        }
+        self.finish(series, at, flags, position);
+        self.tally.points_made += 1;
+    }
+
+    #[cold]
+    fn bad_point(&mut self) {
+        self.tally.bad_points += 1;
+    }
+
+    #[cold]
+    fn no_fields(&mut self) {
+        if self.settings.fields_listed {
+            self.tally.filtered += 1;
+        } else {
+            self.tally.bad_points += 1;
+        }
+    }
+
+    /// System fields, time and the end of the line.
+    #[inline]
+    fn finish(&mut self, series: SeriesId, at: VenueTime, mut flags: u8, position: u32) {
+        let (base, unit_ns, off) = self.place(at, &mut flags);
+        let ordinal = match self.settings.tiebreak {
+            Tiebreak::Ordinal => self.ordinal(series, base, at.own_ordinal, position),
+            Tiebreak::None => 0,
+        };
+        if i64::from(ordinal) >= unit_ns {
+            flags |= flag::TIME_MOVED;
+            self.tally.timestamp_overflow += 1;
+        }
+        if self.settings.system.recv_ns {
+            self.lines.extend_from_slice(b",recv_ns=");
+            let recv_ns = self.recv_ns();
+            self.recv_text.append(self.lines, recv_ns);
+            self.lines.push(b'i');
+        }
+        if flags != 0 && self.settings.system.flags {
+            self.lines.extend_from_slice(b",flags=");
+            number::append_u64(self.lines, u64::from(flags));
+            self.lines.push(b'i');
+        }
+        if self.settings.system.seq && self.envelope.seq != 0 {
+            self.lines.extend_from_slice(b",seq=");
+            number::append_u64(self.lines, self.envelope.seq);
+            self.lines.push(b'i');
+        }
+        if let Some(venue) = off {
+            self.lines.extend_from_slice(b",venue_ns=");
+            number::append_i64(self.lines, venue);
+            self.lines.push(b'i');
+        }
+        self.lines.push(b' ');
+        self.time_text.append(self.lines, base.saturating_add(i64::from(ordinal)));
+        self.lines.push(b'\n');
+    }
+
+    /// Time before the ordinal, its precision, and the venue's time if it was too far off to be used.
+    #[inline]
+    fn place(&mut self, at: VenueTime, flags: &mut u8) -> (i64, i64, Option<i64>) {
+        let Some(nanos) = at.nanos else {
+            *flags |= flag::NO_VENUE_TIME;
+            let sent = self.envelope.sent;
+            return (if sent != 0 { sent } else { self.engine_recv.0 }, 1, None);
+        };
+        let received = self.envelope.received;
+        let off = received != 0
+            && (nanos > received.saturating_add(AHEAD_MAX_NS)
+                || nanos < received.saturating_sub(BEHIND_MAX_NS));
+        if off {
+            *flags |= flag::NO_VENUE_TIME;
+            self.tally.venue_time_off += 1;
+            return (received, 1, Some(nanos));
+        }
+        (time::truncate(nanos, at.unit_ns), at.unit_ns, None)
+    }
+
+    #[inline]
+    fn ordinal(&mut self, series: SeriesId, time: i64, own: Option<u32>, position: u32) -> u32 {
+        let rule = match (own, self.envelope.tie, self.envelope.versioned) {
+            (Some(key), _, _) => Rule::Given(key),
+            (None, Some(tie), _) => Rule::Given(tie.saturating_add(position)),
+            (None, None, true) => Rule::Given(position),
+            (None, None, false) => Rule::Local,
+        };
+        let message = MessageId { src: self.envelope.src, seq: self.envelope.seq, map: self.map };
+        let Some(ties) = self.series.ties(series) else { return 0 };
+        let given = ties.ordinal(time, rule, message);
+        self.tally.timestamp_collisions += u64::from(given.collision);
+        self.tally.out_of_order += u64::from(given.out_of_order);
+        self.tally.tiebreak_local += u64::from(rule == Rule::Local && given.ordinal > 0);
+        given.ordinal
+    }
+}
+
+/// Whether a quote is crossed, locked or not positive.
+#[inline]
+pub fn is_crossed(bid: Slot<'_>, ask: Slot<'_>) -> bool {
+    if let (Slot::Decimal(bid), Slot::Decimal(ask)) = (bid, ask)
+        && let (Some((bid, bid_scale)), Some((ask, ask_scale))) = (number::scaled(bid), number::scaled(ask))
+        && bid_scale == ask_scale
+    {
+        return bid <= 0 || ask <= 0 || bid >= ask;
+    }
+    is_crossed_as_floats(bid, ask)
+}
+
+#[cold]
+#[inline(never)]
+fn is_crossed_as_floats(bid: Slot<'_>, ask: Slot<'_>) -> bool {
+    match (bid.as_f64(), ask.as_f64()) {
+        (Some(bid), Some(ask)) => bid <= 0.0 || ask <= 0.0 || bid >= ask,
+        (Some(one), None) | (None, Some(one)) => one <= 0.0,
+        (None, None) => false,
+    }
+}

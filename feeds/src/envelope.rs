@@ -1,0 +1,92 @@
+//! The reserved keys of a payload: who sent it, as which number, when, and what it is if it is no data.
+
+use crate::counts::Undecodable;
+use crate::cursor::{Cursor, Value};
+
+/// The reserved keys of one message, 0 or false where absent. `tie` belongs to the map being read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Envelope {
+    /// `_v` is there, so that an absent `_tie` means 0.
+    pub versioned: bool,
+    /// `_src`
+    pub src: u32,
+    /// `_seq`; 0 as none, since the first is 1.
+    pub seq: u64,
+    /// `_ts`, ns.
+    pub sent: i64,
+    /// `_recv`, ns.
+    pub received: i64,
+    /// `_due`, ns.
+    pub due: i64,
+    /// `_tie` of the current map.
+    pub tie: Option<u32>,
+    /// `_hb` or `_end`
+    pub silence: bool,
+    /// `_event`
+    pub event: bool,
+    /// `_image`
+    pub image: bool,
+    /// `_first`
+    pub first: bool,
+}
+
+impl Envelope {
+    /// Reads the value of reserved key `key`. Unknown ones are walked over; a wrong type counts as absent.
+    #[inline]
+    pub fn read(&mut self, key: &[u8], cursor: &mut Cursor<'_>) -> Result<(), Undecodable> {
+        let number = match cursor.value()? {
+            Value::Int(number) => Some(number),
+            Value::Bool(true) => Some(1),
+            Value::Array(entries) => return cursor.skip_container(u64::from(entries), 1),
+            Value::Map(entries) => return cursor.skip_container(2 * u64::from(entries), 1),
+            Value::Text(_) if key == b"_event" => Some(1),
+            _ => None,
+        };
+        let Some(number) = number.filter(|n| *n >= 0) else { return Ok(()) };
+        match key {
+            b"_v" => self.versioned = true,
+            b"_src" => self.src = u32::try_from(number).unwrap_or_default(),
+            b"_seq" => self.seq = number.unsigned_abs(),
+            b"_ts" => self.sent = number,
+            b"_recv" => self.received = number,
+            b"_due" => self.due = number,
+            b"_tie" => self.tie = u32::try_from(number).ok(),
+            b"_hb" | b"_end" => self.silence = true,
+            b"_event" => self.event = true,
+            b"_image" => self.image = true,
+            b"_first" => self.first = true,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Reads the reserved keys at the front of a payload that is cut or broken, as far as they go.
+    pub fn read_front(&mut self, payload: &[u8]) {
+        let mut cursor = Cursor::new(payload);
+        let mut read = || -> Result<(), Undecodable> {
+            let mut entries = map_header(&mut cursor)?;
+            if entries.is_none() {
+                entries = map_header(&mut cursor)?;
+            }
+            for _ in 0..entries.unwrap_or(0) {
+                let key = cursor.key()?;
+                if key.first() != Some(&b'_') {
+                    break;
+                }
+                self.read(key, &mut cursor)?;
+            }
+            Ok(())
+        };
+        // A payload that ends here has shown what it could.
+        if read().is_err() {}
+    }
+}
+
+/// A map's entries; `None` for an array header, whose first map follows.
+fn map_header(cursor: &mut Cursor<'_>) -> Result<Option<u32>, Undecodable> {
+    match cursor.value()? {
+        Value::Map(entries) => Ok(Some(entries)),
+        Value::Array(_) => Ok(None),
+        _ => Err(Undecodable::NotAMap),
+    }
+}

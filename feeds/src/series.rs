@@ -1,0 +1,148 @@
+//! Series: measurement and tags, escaped and sorted once when first seen, and copied from then on. Each series
+//! also remembers which times and ordinals it has used, so that no two of its points share a timestamp.
+
+use hashbrown::HashMap;
+
+use crate::tie::TieState;
+
+/// A series of one decoder, as a position in its table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SeriesId(u32);
+
+/// Longest symbol or other tag value that is stored.
+pub const TAG_VALUE_BYTES_MAX: usize = 256;
+
+/// All series of one decoder. Bounded: a series beyond `series_max` is refused.
+#[derive(Debug)]
+pub struct SeriesTable {
+    by_key: HashMap<Box<[u8]>, SeriesId>,
+    keys: Vec<Box<[u8]>>,
+    ties: Vec<TieState>,
+    series_max: usize,
+}
+
+impl SeriesTable {
+    /// An empty table for at most `series_max` series.
+    pub fn new(series_max: usize) -> Self {
+        Self { by_key: HashMap::new(), keys: Vec::new(), ties: Vec::new(), series_max }
+    }
+
+    /// The series of `measurement` with `tags`, which must be sorted by name; tags without a value are left
+    /// out. `None` if it cannot be written or the table is full.
+    pub fn intern(&mut self, measurement: &str, tags: &[(&str, &[u8])]) -> Option<SeriesId> {
+        debug_assert!(tags.is_sorted_by_key(|(name, _)| *name));
+        let mut key = Vec::with_capacity(96);
+        key.extend_from_slice(measurement.as_bytes());
+        for (name, value) in tags {
+            if value.is_empty() {
+                continue;
+            }
+            if !is_writable(value) {
+                return None;
+            }
+            key.push(b',');
+            key.extend_from_slice(name.as_bytes());
+            key.push(b'=');
+            append_tag_value(&mut key, value);
+        }
+        if let Some(&known) = self.by_key.get(key.as_slice()) {
+            return Some(known);
+        }
+        if self.keys.len() >= self.series_max {
+            return None;
+        }
+        let id = SeriesId(u32::try_from(self.keys.len()).ok()?);
+        let key = key.into_boxed_slice();
+        self.by_key.insert(key.clone(), id);
+        self.keys.push(key);
+        self.ties.push(TieState::default());
+        Some(id)
+    }
+
+    /// Measurement and tags as line protocol, such as `kraken_tick,base=BTC,exchange=kraken`.
+    #[inline]
+    pub fn key(&self, id: SeriesId) -> &[u8] {
+        self.keys.get(id.0 as usize).map_or(&[], |key| key)
+    }
+
+    /// The times and ordinals that the series has used.
+    #[inline]
+    pub fn ties(&mut self, id: SeriesId) -> Option<&mut TieState> {
+        self.ties.get_mut(id.0 as usize)
+    }
+
+    /// Series known.
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+}
+
+/// Whether a tag value can be stored so that every reader gets it back: UTF-8, at most 256 bytes, no control
+/// character, no backslash at its end (influxdata/influxdb#5231) nor before a character that is escaped.
+pub fn is_writable(value: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(value) else { return false };
+    if text.len() > TAG_VALUE_BYTES_MAX || text.chars().any(char::is_control) {
+        return false;
+    }
+    !text.split('\\').skip(1).any(|after| after.is_empty() || after.starts_with([',', '=', ' ']))
+}
+
+/// Appends a tag value with comma, equals and space escaped.
+pub fn append_tag_value(out: &mut Vec<u8>, value: &[u8]) {
+    for &byte in value {
+        if matches!(byte, b',' | b'=' | b' ') {
+            out.push(b'\\');
+        }
+        out.push(byte);
+    }
+}
+
+/// Appends a name (measurement, tag or field key) with comma, equals and space escaped.
+pub fn append_name(out: &mut Vec<u8>, name: &str) {
+    append_tag_value(out, name.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_values_are_escaped_or_refused() {
+        let mut table = SeriesTable::new(100);
+        for (value, key) in [
+            ("BTC/USD", Some("m,s=BTC/USD")),
+            ("a,b", Some("m,s=a\\,b")),
+            ("a=b", Some("m,s=a\\=b")),
+            ("a b", Some("m,s=a\\ b")),
+            ("a\"b", Some("m,s=a\"b")),
+            ("🦀", Some("m,s=🦀")),
+            ("", Some("m")),
+            ("a\\b", Some("m,s=a\\b")),
+            ("a\\", None),
+            ("a\\\\b", None),
+            ("a\\,b", None),
+            ("a\nb", None),
+            ("a\0b", None),
+            ("a\u{85}b", None),
+        ] {
+            let id = table.intern("m", &[("s", value.as_bytes())]);
+            assert_eq!(id.map(|id| table.key(id).to_vec()), key.map(|k| k.as_bytes().to_vec()), "{value:?}");
+        }
+        assert_eq!(table.intern("m", &[("s", &[b'x'; 257])]), None);
+        assert_eq!(table.intern("m", &[("s", &[0xff, 0xfe])]), None);
+    }
+
+    #[test]
+    fn a_full_table_refuses_new_series_and_keeps_the_old() {
+        let mut table = SeriesTable::new(1);
+        let first = table.intern("m", &[("s", b"a")]);
+        assert!(first.is_some());
+        assert_eq!(table.intern("m", &[("s", b"b")]), None);
+        assert_eq!(table.intern("m", &[("s", b"a")]), first);
+    }
+}

@@ -1,0 +1,101 @@
+//! The venues: one file a decoder. Each reads a payload map in one pass and hands finished fields to
+//! [`crate::emit::Emit`]; how a point becomes a line is not its business.
+
+pub mod betfair;
+pub mod custom;
+pub mod kraken_depth;
+pub mod kraken_tick;
+pub mod kraken_trades;
+pub mod names;
+pub mod oanda;
+
+use crate::counts::Undecodable;
+use crate::cursor::{Cursor, Value};
+use crate::time;
+
+/// What a payload map turned out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// Market data.
+    Data,
+    /// No point by design: heartbeat, end, event, acknowledgement, repeated image.
+    Control,
+}
+
+/// A container inside a payload map, to be read once everything that must be known first has been read.
+///
+/// Reserved keys come first from our publishers, but key order is free. A nested container is read on the spot
+/// if the reserved keys have been seen or no key follows; else it is walked over and read at the map's end.
+#[derive(Clone, Copy, Debug)]
+pub enum Nested<'a> {
+    /// Read now.
+    Now,
+    /// Walked over; it starts here.
+    Later(Cursor<'a>),
+}
+
+/// Decides about a nested container at `cursor`; `keys_left` keys follow it in the map.
+#[inline]
+pub fn nested<'a>(
+    cursor: &mut Cursor<'a>,
+    ready: bool,
+    keys_left: u32,
+    depth: usize,
+) -> Result<Nested<'a>, Undecodable> {
+    if ready || keys_left == 0 {
+        return Ok(Nested::Now);
+    }
+    let start = *cursor;
+    cursor.skip(depth)?;
+    Ok(Nested::Later(start))
+}
+
+/// A time as RFC 3339 text or a number of `unit_ns`; `None` where there is none that fits.
+#[inline]
+pub fn read_time(cursor: &mut Cursor<'_>, unit_ns: i64, depth: usize) -> Result<Option<i64>, Undecodable> {
+    Ok(match cursor.value()? {
+        Value::Text(text) => time::parse_rfc3339(text).or_else(|| time::from_decimal(text, unit_ns)),
+        Value::Int(number) => time::from_units(number, unit_ns),
+        Value::Float(number) => time::from_float(number, unit_ns),
+        Value::Array(entries) => {
+            cursor.skip_container(u64::from(entries), depth)?;
+            None
+        }
+        Value::Map(entries) => {
+            cursor.skip_container(2 * u64::from(entries), depth)?;
+            None
+        }
+        _ => None,
+    })
+}
+
+/// The next value as text, or empty where it is none.
+#[inline]
+pub fn read_text<'a>(cursor: &mut Cursor<'a>, depth: usize) -> Result<&'a [u8], Undecodable> {
+    match cursor.value()? {
+        Value::Text(text) => Ok(text),
+        Value::Array(entries) => cursor.skip_container(u64::from(entries), depth).map(|()| &[][..]),
+        Value::Map(entries) => cursor.skip_container(2 * u64::from(entries), depth).map(|()| &[][..]),
+        _ => Ok(&[]),
+    }
+}
+
+/// The entries of the next value if it is an array; anything else is walked over.
+#[inline]
+pub fn read_array(cursor: &mut Cursor<'_>, depth: usize) -> Result<Option<u32>, Undecodable> {
+    match cursor.value()? {
+        Value::Array(entries) => Ok(Some(entries)),
+        Value::Map(entries) => cursor.skip_container(2 * u64::from(entries), depth).map(|()| None),
+        _ => Ok(None),
+    }
+}
+
+/// The entries of the next value if it is a map; anything else is walked over.
+#[inline]
+pub fn read_map(cursor: &mut Cursor<'_>, depth: usize) -> Result<Option<u32>, Undecodable> {
+    match cursor.value()? {
+        Value::Map(entries) => Ok(Some(entries)),
+        Value::Array(entries) => cursor.skip_container(u64::from(entries), depth).map(|()| None),
+        _ => Ok(None),
+    }
+}

@@ -1,0 +1,200 @@
+//! The changes of one market in one message, read into reused memory before any is applied: a runner's id may
+//! stand behind its ladders, and `img` behind the runners.
+
+use super::amount::Amount;
+use super::ladder::{Delta, Kind, Level, Side, Step};
+use crate::counts::Undecodable;
+use crate::cursor::{Cursor, Value};
+use crate::field::FieldCounts;
+use crate::number;
+use crate::venue::{read_array, read_map};
+
+/// One `rc` entry.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Change {
+    pub(super) selection: Option<i64>,
+    pub(super) handicap: Option<Amount>,
+    pub(super) last_price: Option<Amount>,
+    pub(super) matched: Option<Amount>,
+    pub(super) sp_near: Option<Amount>,
+    pub(super) sp_far: Option<Amount>,
+    /// Its deltas: from this one to the next entry's first.
+    pub(super) first_delta: usize,
+}
+
+/// All `rc` entries of one market.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    pub(super) runners: Vec<Change>,
+    pub(super) deltas: Vec<Delta>,
+}
+
+impl Changes {
+    pub(super) fn clear(&mut self) {
+        self.runners.clear();
+        self.deltas.clear();
+    }
+
+    /// The deltas of entry `at`.
+    #[inline]
+    pub(super) fn deltas_of(&self, at: usize) -> &[Delta] {
+        let first = self.runners.get(at).map_or(0, |change| change.first_delta);
+        let next = self.runners.get(at + 1).map_or(self.deltas.len(), |change| change.first_delta);
+        self.deltas.get(first..next).unwrap_or_default()
+    }
+
+    /// Reads the `rc` array.
+    pub(super) fn read(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        fields: &mut FieldCounts,
+        depth: usize,
+    ) -> Result<(), Undecodable> {
+        for _ in 0..read_array(cursor, depth)?.unwrap_or(0) {
+            let mut change = Change { first_delta: self.deltas.len(), ..Change::default() };
+            for _ in 0..read_map(cursor, depth + 1)?.unwrap_or(0) {
+                self.key(cursor, &mut change, fields, depth + 2)?;
+            }
+            self.runners.push(change);
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn key(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        change: &mut Change,
+        fields: &mut FieldCounts,
+        depth: usize,
+    ) -> Result<(), Undecodable> {
+        match cursor.key()? {
+            b"id" => change.selection = read_id(cursor, depth)?,
+            b"hc" => change.handicap = read_amount(cursor, fields, depth)?,
+            b"ltp" => change.last_price = read_amount(cursor, fields, depth)?.or(change.last_price),
+            b"tv" => change.matched = read_amount(cursor, fields, depth)?.or(change.matched),
+            b"spn" => change.sp_near = read_amount(cursor, fields, depth)?.or(change.sp_near),
+            b"spf" => change.sp_far = read_amount(cursor, fields, depth)?.or(change.sp_far),
+            b"atb" => self.prices(cursor, Side::Back, fields, depth)?,
+            b"atl" => self.prices(cursor, Side::Lay, fields, depth)?,
+            b"bdatb" => self.levels(cursor, Kind::Display, Side::Back, fields, depth)?,
+            b"bdatl" => self.levels(cursor, Kind::Display, Side::Lay, fields, depth)?,
+            b"batb" => self.levels(cursor, Kind::Best, Side::Back, fields, depth)?,
+            b"batl" => self.levels(cursor, Kind::Best, Side::Lay, fields, depth)?,
+            _ => cursor.skip(depth)?,
+        }
+        Ok(())
+    }
+
+    /// `[[price, size] …]`
+    #[inline]
+    fn prices(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        side: Side,
+        fields: &mut FieldCounts,
+        depth: usize,
+    ) -> Result<(), Undecodable> {
+        self.side(cursor, Kind::Full, side, depth, |cursor, items| {
+            let price = read_item(cursor, items, 0, fields, depth)?;
+            let size = read_item(cursor, items, 1, fields, depth)?;
+            skip_items(cursor, items, 2, depth)?;
+            Ok(price.zip(size).map(|(price, size)| Step::Price(Level { price, size })))
+        })
+    }
+
+    /// `[[level, price, size] …]`
+    #[inline]
+    fn levels(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        kind: Kind,
+        side: Side,
+        fields: &mut FieldCounts,
+        depth: usize,
+    ) -> Result<(), Undecodable> {
+        self.side(cursor, kind, side, depth, |cursor, items| {
+            let level = if items > 0 { read_id(cursor, depth + 2)? } else { None };
+            let price = read_item(cursor, items, 1, fields, depth)?;
+            let size = read_item(cursor, items, 2, fields, depth)?;
+            skip_items(cursor, items, 3, depth)?;
+            let level = level.and_then(|level| usize::try_from(level).ok());
+            Ok(level.zip(price.zip(size)).map(|(at, (price, size))| Step::Level(at, Level { price, size })))
+        })
+    }
+
+    #[inline]
+    fn side<'a>(
+        &mut self,
+        cursor: &mut Cursor<'a>,
+        kind: Kind,
+        side: Side,
+        depth: usize,
+        mut read: impl FnMut(&mut Cursor<'a>, u32) -> Result<Option<Step>, Undecodable>,
+    ) -> Result<(), Undecodable> {
+        let entries = read_array(cursor, depth)?.unwrap_or(0);
+        if entries == 0 {
+            self.deltas.push(Delta { kind, side, step: Step::Clear });
+        }
+        for _ in 0..entries {
+            let Some(items) = read_array(cursor, depth + 1)? else { continue };
+            if let Some(step) = read(cursor, items)? {
+                self.deltas.push(Delta { kind, side, step });
+            }
+        }
+        Ok(())
+    }
+}
+
+#[inline]
+fn read_item(
+    cursor: &mut Cursor<'_>,
+    items: u32,
+    at: u32,
+    fields: &mut FieldCounts,
+    depth: usize,
+) -> Result<Option<Amount>, Undecodable> {
+    if at < items { read_amount(cursor, fields, depth + 2) } else { Ok(None) }
+}
+
+#[inline]
+fn skip_items(cursor: &mut Cursor<'_>, items: u32, from: u32, depth: usize) -> Result<(), Undecodable> {
+    for _ in from..items {
+        cursor.skip(depth + 2)?;
+    }
+    Ok(())
+}
+
+/// A number of any form; containers and null are none.
+#[inline]
+pub(super) fn read_amount(
+    cursor: &mut Cursor<'_>,
+    fields: &mut FieldCounts,
+    depth: usize,
+) -> Result<Option<Amount>, Undecodable> {
+    let value = cursor.value()?;
+    match value {
+        Value::Array(entries) => cursor.skip_container(u64::from(entries), depth)?,
+        Value::Map(entries) => cursor.skip_container(2 * u64::from(entries), depth)?,
+        _ => {}
+    }
+    Ok(Amount::read(value, fields))
+}
+
+/// An integer, or its digits.
+#[inline]
+pub(super) fn read_id(cursor: &mut Cursor<'_>, depth: usize) -> Result<Option<i64>, Undecodable> {
+    Ok(match cursor.value()? {
+        Value::Int(number) => Some(number),
+        Value::Text(text) => number::parse_i64(text),
+        Value::Array(entries) => {
+            cursor.skip_container(u64::from(entries), depth)?;
+            None
+        }
+        Value::Map(entries) => {
+            cursor.skip_container(2 * u64::from(entries), depth)?;
+            None
+        }
+        _ => None,
+    })
+}

@@ -1,0 +1,147 @@
+//! The ladders of one runner: price by price (`atb atl`) and level by level (`bdatb bdatl`, `batb batl`).
+
+use super::amount::Amount;
+
+/// Most prices kept of one side: the FINEST ladder has more, but no market uses them all.
+const PRICES_MAX: usize = 2_048;
+
+/// Levels 0 to 9.
+const LEVELS: usize = 10;
+
+/// Which ladder a delta belongs to; the best known kind of a market is the one that is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    /// `batb batl`: best levels.
+    Best,
+    /// `bdatb bdatl`: best levels with virtual prices.
+    Display,
+    /// `atb atl`: every price.
+    Full,
+}
+
+/// Which side of the book.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    /// Available to back.
+    Back,
+    /// Available to lay.
+    Lay,
+}
+
+/// Price and size of one level.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Level {
+    pub(super) price: Amount,
+    pub(super) size: Amount,
+}
+
+/// One change of one ladder.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Delta {
+    pub(super) kind: Kind,
+    pub(super) side: Side,
+    pub(super) step: Step,
+}
+
+/// What changes.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Step {
+    /// `[]` or null: the side is empty.
+    Clear,
+    /// `[price, size]`; size 0 removes.
+    Price(Level),
+    /// `[level, price, size]`; size 0 removes.
+    Level(usize, Level),
+}
+
+/// One side of one kind. Both forms keep their memory when cleared.
+#[derive(Debug, Default)]
+struct Rungs {
+    /// By price, the best last.
+    prices: Vec<(i64, Level)>,
+    /// By level, the best first.
+    levels: Vec<Option<Level>>,
+}
+
+impl Rungs {
+    fn clear(&mut self) {
+        self.prices.clear();
+        self.levels.clear();
+    }
+
+    fn set_price(&mut self, side: Side, level: Level) {
+        // Lay prices are better the lower they are.
+        let order = if side == Side::Back { level.price.order() } else { -level.price.order() };
+        match self.prices.binary_search_by_key(&order, |(order, _)| *order) {
+            Ok(at) if level.size.is_zero() => {
+                self.prices.remove(at);
+            }
+            Ok(at) => {
+                if let Some(known) = self.prices.get_mut(at) {
+                    known.1 = level;
+                }
+            }
+            Err(_) if level.size.is_zero() => {}
+            Err(at) => {
+                self.prices.insert(at, (order, level));
+                if self.prices.len() > PRICES_MAX {
+                    self.prices.remove(0);
+                }
+            }
+        }
+    }
+
+    fn set_level(&mut self, at: usize, level: Level) {
+        if at >= LEVELS {
+            return;
+        }
+        if self.levels.len() <= at {
+            self.levels.resize(at + 1, None);
+        }
+        if let Some(known) = self.levels.get_mut(at) {
+            *known = (!level.size.is_zero()).then_some(level);
+        }
+    }
+
+    fn best(&self, kind: Kind) -> Option<Level> {
+        match kind {
+            Kind::Full => self.prices.last().map(|(_, level)| *level),
+            _ => self.levels.first().copied().flatten(),
+        }
+    }
+}
+
+/// All ladders of one runner.
+#[derive(Debug, Default)]
+pub(super) struct Ladders {
+    /// By kind, then side.
+    rungs: [[Rungs; 2]; 3],
+}
+
+impl Ladders {
+    /// Forgets every level.
+    pub(super) fn clear(&mut self) {
+        self.rungs.iter_mut().flatten().for_each(Rungs::clear);
+    }
+
+    /// Applies one change.
+    #[inline]
+    pub(super) fn apply(&mut self, delta: Delta) {
+        let Some(rungs) =
+            self.rungs.get_mut(delta.kind as usize).and_then(|k| k.get_mut(delta.side as usize))
+        else {
+            return;
+        };
+        match delta.step {
+            Step::Clear => rungs.clear(),
+            Step::Price(level) => rungs.set_price(delta.side, level),
+            Step::Level(at, level) => rungs.set_level(at, level),
+        }
+    }
+
+    /// Best level of one side in the market's kind of ladder.
+    #[inline]
+    pub(super) fn best(&self, kind: Kind, side: Side) -> Option<Level> {
+        self.rungs.get(kind as usize)?.get(side as usize)?.best(kind)
+    }
+}

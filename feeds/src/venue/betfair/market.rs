@@ -1,0 +1,407 @@
+//! What is known of each market and runner, and which points a change makes.
+
+use hashbrown::{DefaultHashBuilder, HashMap};
+
+use super::Plans;
+use super::amount::{Amount, slot_of};
+use super::change::{Change, Changes};
+use super::definition::{Definition, RunnerDefinition, with_total};
+use super::ladder::{Delta, Kind, Ladders, Level, Side};
+use crate::counts::Undecodable;
+use crate::emit::{Emit, Suppressed, VenueTime};
+use crate::field::Slot;
+use crate::number;
+use crate::schema;
+use crate::series::SeriesId;
+
+/// Markets kept; the one that was silent longest gives way. A CLOSED market goes at once.
+const MARKETS_MAX: usize = 10_000;
+/// Runners kept of one market; more are bad points.
+const RUNNERS_MAX: usize = 1_000;
+
+/// One change of one market.
+#[derive(Debug)]
+pub(super) struct Update<'a> {
+    /// All that was known is void.
+    pub(super) image: bool,
+    /// Which image it is a part of.
+    pub(super) image_run: Option<u64>,
+    /// A repeated image: seeds a market without state and makes no points.
+    pub(super) repeated: bool,
+    /// Flags of its points.
+    pub(super) flags: u8,
+    pub(super) at: VenueTime,
+    pub(super) total: Option<Amount>,
+    pub(super) definition: Option<Definition<'a>>,
+}
+
+/// What every change of a message shares.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules<'r> {
+    pub(super) plans: &'r Plans,
+    pub(super) hasher: &'r DefaultHashBuilder,
+    /// Containers open around a definition's values.
+    pub(super) depth: usize,
+}
+
+/// The markets of one feed.
+#[derive(Debug, Default)]
+pub(super) struct Markets {
+    known: HashMap<Vec<u8>, Market>,
+    changes: u64,
+}
+
+#[derive(Debug, Default)]
+struct Market {
+    runners: Vec<Runner>,
+    seeded: bool,
+    image_run: Option<u64>,
+    /// Best kind of ladder that any runner has sent.
+    kind: Option<Kind>,
+    level_ladders_only: bool,
+    status: Vec<u8>,
+    in_play: Option<bool>,
+    total: Option<Amount>,
+    series: Option<SeriesId>,
+    definition: Option<u64>,
+    last_change: u64,
+}
+
+#[derive(Debug)]
+struct Runner {
+    selection: i64,
+    handicap: i64,
+    ladders: Ladders,
+    /// By side: what was last seen best; `Some(None)` is a side known to be empty.
+    best: [Option<Option<Level>>; 2],
+    last_price: Option<Amount>,
+    matched: Option<Amount>,
+    sp_near: Option<Amount>,
+    sp_far: Option<Amount>,
+    definition: Option<u64>,
+    stream: Option<SeriesId>,
+    runner: Option<SeriesId>,
+    /// Last market change in which it made a point.
+    written: u64,
+}
+
+impl Markets {
+    /// Applies one change of market `id` and writes its points.
+    pub(super) fn apply(
+        &mut self,
+        id: &[u8],
+        update: Update<'_>,
+        changes: &Changes,
+        rules: Rules<'_>,
+        emit: &mut Emit<'_>,
+    ) -> Result<(), Undecodable> {
+        self.changes += 1;
+        let stamp = self.changes;
+        let market = self.get(id);
+        market.last_change = stamp;
+        if update.repeated {
+            return market.seed_silently(id, &update, changes, rules, emit);
+        }
+        let fresh = update.image_run.is_none() || market.image_run != update.image_run;
+        if update.image && fresh {
+            market.forget();
+        }
+        market.image_run = update.image_run;
+        market.seeded |= update.image;
+        market.total = update.total.or(market.total);
+        let mut all = update.image;
+        if let Some(definition) = &update.definition {
+            all |= market.take_state(definition);
+            market.define(id, definition, &update, rules, emit)?;
+        }
+        for (at, change) in changes.runners.iter().enumerate() {
+            let known = market.runner(id, change.selection, change.handicap, emit);
+            let Some(runner) = known else {
+                emit.bad_candidate();
+                continue;
+            };
+            let mut moved = market.change(runner, change, changes.deltas_of(at));
+            moved.figures |= all;
+            market.emit_change(runner, moved, &update, rules, emit);
+        }
+        if all {
+            market.emit_rest(&update, rules, emit);
+        }
+        if market.status == b"CLOSED" {
+            self.known.remove(id);
+        }
+        Ok(())
+    }
+
+    fn get(&mut self, id: &[u8]) -> &mut Market {
+        if !self.known.contains_key(id) && self.known.len() >= MARKETS_MAX {
+            let silent = self.known.iter().min_by_key(|(_, market)| market.last_change);
+            if let Some(id) = silent.map(|(id, _)| id.clone()) {
+                self.known.remove(&id);
+            }
+        }
+        self.known.entry_ref(id).or_default()
+    }
+}
+
+impl Market {
+    /// Forgets prices; series and definitions stay, so that an unchanged definition makes no point again.
+    fn forget(&mut self) {
+        self.kind = None;
+        for runner in &mut self.runners {
+            runner.ladders.clear();
+            for best in &mut runner.best {
+                // A side that had something is known to be empty now.
+                *best = best.map(|_| None);
+            }
+            (runner.last_price, runner.matched, runner.sp_near, runner.sp_far) = (None, None, None, None);
+        }
+    }
+
+    fn seed_silently(
+        &mut self,
+        id: &[u8],
+        update: &Update<'_>,
+        changes: &Changes,
+        rules: Rules<'_>,
+        emit: &mut Emit<'_>,
+    ) -> Result<(), Undecodable> {
+        if self.seeded {
+            return Ok(());
+        }
+        self.forget();
+        self.seeded = true;
+        self.total = update.total.or(self.total);
+        if let Some(definition) = &update.definition {
+            self.take_state(definition);
+            self.definition = Some(definition.hash);
+            definition.each_runner(rules.hasher, emit, rules.depth, |runner, emit| {
+                if let Some(at) = self.runner(id, runner.selection, runner.handicap, emit)
+                    && let Some(known) = self.runners.get_mut(at)
+                {
+                    known.definition = Some(runner.hash);
+                }
+            })?;
+        }
+        for (at, change) in changes.runners.iter().enumerate() {
+            if let Some(runner) = self.runner(id, change.selection, change.handicap, emit) {
+                self.change(runner, change, changes.deltas_of(at));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes status and in-play over. Returns whether one of them changed.
+    fn take_state(&mut self, definition: &Definition<'_>) -> bool {
+        let changed = self.status != definition.status || self.in_play != definition.in_play;
+        self.status.clear();
+        self.status.extend_from_slice(definition.status);
+        self.in_play = definition.in_play;
+        self.level_ladders_only = definition.level_ladders_only;
+        changed
+    }
+
+    /// The points of a definition: the market's, and one for each of its runners; none where nothing changed.
+    fn define(
+        &mut self,
+        id: &[u8],
+        definition: &Definition<'_>,
+        update: &Update<'_>,
+        rules: Rules<'_>,
+        emit: &mut Emit<'_>,
+    ) -> Result<(), Undecodable> {
+        if self.series.is_none() {
+            let tags: [(&str, &[u8]); 5] = [
+                ("event_id", definition.event_id),
+                ("event_type", definition.event_type),
+                ("exchange", b"betfair"),
+                ("market_id", id),
+                ("market_type", definition.market_type),
+            ];
+            self.series = emit.series.intern(schema::BETFAIR_MARKET.name, &tags);
+        }
+        if self.definition == Some(definition.hash) {
+            emit.suppress(self.series, Suppressed::Unchanged);
+        } else {
+            let slots = with_total(definition.slots, self.total);
+            emit.point(self.series, &rules.plans.market, &slots, update.at, update.flags);
+            self.definition = Some(definition.hash);
+        }
+        definition.each_runner(rules.hasher, emit, rules.depth, |runner, emit| {
+            self.define_runner(id, &runner, update, rules, emit);
+        })
+    }
+
+    fn define_runner(
+        &mut self,
+        id: &[u8],
+        definition: &RunnerDefinition<'_>,
+        update: &Update<'_>,
+        rules: Rules<'_>,
+        emit: &mut Emit<'_>,
+    ) {
+        let at = self.runner(id, definition.selection, definition.handicap, emit);
+        let Some(runner) = at.and_then(|at| self.runners.get_mut(at)) else { return emit.bad_candidate() };
+        if runner.definition == Some(definition.hash) {
+            return emit.suppress(runner.runner, Suppressed::Unchanged);
+        }
+        runner.definition = Some(definition.hash);
+        emit.point(runner.runner, &rules.plans.runner, &definition.slots, update.at, update.flags);
+    }
+
+    /// Position of a runner, made where it is new; none without an id or beyond the limit.
+    fn runner(
+        &mut self,
+        market: &[u8],
+        selection: Option<i64>,
+        handicap: Option<Amount>,
+        emit: &mut Emit<'_>,
+    ) -> Option<usize> {
+        let selection = selection?;
+        let order = handicap.map_or(0, Amount::order);
+        let known = self.runners.iter().position(|r| r.selection == selection && r.handicap == order);
+        if known.is_some() || self.runners.len() >= RUNNERS_MAX {
+            return known;
+        }
+        let (mut selection_text, mut handicap_text) = (Vec::new(), Vec::new());
+        number::append_i64(&mut selection_text, selection);
+        match handicap {
+            Some(Amount::Scaled { units, scale }) if units != 0 => {
+                number::append_scaled(&mut handicap_text, units, u32::from(scale));
+            }
+            Some(Amount::Float(number)) if number != 0.0 => number::append_f64(&mut handicap_text, number),
+            _ => {}
+        }
+        let tags: [(&str, &[u8]); 4] = [
+            ("exchange", b"betfair"),
+            ("handicap", &handicap_text),
+            ("market_id", market),
+            ("selection_id", &selection_text),
+        ];
+        // Without a market id the points would meet those of every other market.
+        let usable = !market.is_empty();
+        let series = |emit: &mut Emit<'_>, name| if usable { emit.series.intern(name, &tags) } else { None };
+        self.runners.push(Runner {
+            selection,
+            handicap: order,
+            ladders: Ladders::default(),
+            best: [None; 2],
+            last_price: None,
+            matched: None,
+            sp_near: None,
+            sp_far: None,
+            definition: None,
+            stream: series(emit, schema::BETFAIR_STREAM.name),
+            runner: series(emit, schema::BETFAIR_RUNNER.name),
+            written: 0,
+        });
+        Some(self.runners.len() - 1)
+    }
+
+    /// Applies one `rc` entry and says what of the runner moved.
+    fn change(&mut self, at: usize, change: &Change, deltas: &[Delta]) -> Moved {
+        for delta in deltas.iter().filter(|delta| !(self.level_ladders_only && delta.kind == Kind::Full)) {
+            self.kind = self.kind.max(Some(delta.kind));
+        }
+        let Some(runner) = self.runners.get_mut(at) else { return Moved::default() };
+        let figures = runner.take_figures(change);
+        let mut prices = false;
+        if self.seeded {
+            deltas.iter().for_each(|delta| runner.ladders.apply(*delta));
+            prices = runner.settle(self.kind, deltas);
+        }
+        Moved { figures, prices, deltas: !deltas.is_empty() }
+    }
+
+    /// One candidate for one `rc` entry.
+    fn emit_change(
+        &mut self,
+        at: usize,
+        moved: Moved,
+        update: &Update<'_>,
+        rules: Rules<'_>,
+        emit: &mut Emit<'_>,
+    ) {
+        let Some(runner) = self.runners.get_mut(at) else { return };
+        if !(moved.figures || moved.prices) {
+            let awaiting = !self.seeded && moved.deltas;
+            let why = if awaiting { Suppressed::AwaitingImage } else { Suppressed::Unchanged };
+            return emit.suppress(runner.stream, why);
+        }
+        runner.written = self.last_change;
+        let slots = runner.slots(&self.status, self.in_play);
+        emit.point(runner.stream, &rules.plans.stream, &slots, update.at, update.flags);
+    }
+
+    /// After an image or a change of status or in-play: each runner that has not made a point yet.
+    fn emit_rest(&mut self, update: &Update<'_>, rules: Rules<'_>, emit: &mut Emit<'_>) {
+        for runner in self.runners.iter().filter(|runner| runner.written != self.last_change) {
+            let slots = runner.slots(&self.status, self.in_play);
+            emit.point(runner.stream, &rules.plans.stream, &slots, update.at, update.flags);
+        }
+    }
+}
+
+/// What one `rc` entry moved.
+#[derive(Clone, Copy, Debug, Default)]
+struct Moved {
+    figures: bool,
+    prices: bool,
+    deltas: bool,
+}
+
+impl Runner {
+    fn take_figures(&mut self, change: &Change) -> bool {
+        let mut moved = false;
+        for (known, new) in [
+            (&mut self.last_price, change.last_price),
+            (&mut self.matched, change.matched),
+            (&mut self.sp_near, change.sp_near),
+            (&mut self.sp_far, change.sp_far),
+        ] {
+            if new.is_some() && *known != new {
+                *known = new;
+                moved = true;
+            }
+        }
+        moved
+    }
+
+    /// Takes the best levels over from the ladders. A side counts as known once it was mentioned.
+    fn settle(&mut self, kind: Option<Kind>, deltas: &[Delta]) -> bool {
+        let Some(kind) = kind else { return false };
+        let mut moved = false;
+        for side in [Side::Back, Side::Lay] {
+            let best = self.ladders.best(kind, side);
+            let Some(known) = self.best.get_mut(side as usize) else { continue };
+            let mentioned =
+                known.is_some() || best.is_some() || deltas.iter().any(|delta| delta.side == side);
+            if mentioned && *known != Some(best) {
+                *known = Some(best);
+                moved = true;
+            }
+        }
+        moved
+    }
+
+    fn slots<'a>(&self, status: &'a [u8], in_play: Option<bool>) -> [Slot<'a>; 10] {
+        let side = |side: Side| match self.best.get(side as usize).copied().flatten() {
+            Some(Some(level)) => (level.price.slot(), level.size.slot()),
+            Some(None) => (Slot::Empty, Slot::Whole(0)),
+            None => (Slot::Empty, Slot::Empty),
+        };
+        let ((back, back_size), (lay, lay_size)) = (side(Side::Back), side(Side::Lay));
+        [
+            back,
+            back_size,
+            lay,
+            lay_size,
+            slot_of(self.last_price),
+            slot_of(self.matched),
+            in_play.map_or(Slot::Empty, Slot::Bool),
+            if status.is_empty() { Slot::Empty } else { Slot::Text(status) },
+            slot_of(self.sp_near),
+            slot_of(self.sp_far),
+        ]
+    }
+}

@@ -1,0 +1,217 @@
+//! `custom`: a feed in the user's own words. The configured paths are merged into one tree of keys, so that a
+//! payload is still read in one pass.
+
+use hashbrown::HashMap;
+use tickline_config::model::{Custom, CustomType, TimeUnit};
+
+use crate::counts::Undecodable;
+use crate::cursor::{Cursor, Value};
+use crate::emit::{Emit, VenueTime};
+use crate::field::{FieldPlan, Slot};
+use crate::number;
+use crate::schema::FieldType;
+use crate::series::{SeriesId, append_name};
+use crate::venue::{Shape, read_time};
+
+/// Most fields, and most tags, of a custom feed.
+pub const VALUES_MAX: usize = 64;
+
+/// What is taken at the end of a path.
+#[derive(Clone, Copy, Debug)]
+enum Take {
+    Time,
+    Tag(usize),
+    Field(usize, FieldType),
+}
+
+#[derive(Debug, Default)]
+struct Node {
+    take: Option<Take>,
+    keys: Vec<(Box<[u8]>, Node)>,
+}
+
+impl Node {
+    fn insert(&mut self, path: &[String], take: Take) {
+        let Some((first, rest)) = path.split_first() else {
+            self.take = Some(take);
+            return;
+        };
+        if let Some((_, node)) = self.keys.iter_mut().find(|(key, _)| **key == *first.as_bytes()) {
+            return node.insert(rest, take);
+        }
+        let mut node = Node::default();
+        node.insert(rest, take);
+        self.keys.push((Box::from(first.as_bytes()), node));
+    }
+}
+
+/// The values of one payload.
+struct Values<'a> {
+    time: Option<i64>,
+    tags: [Slot<'a>; VALUES_MAX],
+    fields: [Slot<'a>; VALUES_MAX],
+}
+
+/// The decoder of a custom feed.
+#[derive(Debug)]
+pub struct CustomFeed {
+    root: Node,
+    measurement: String,
+    tags: Vec<String>,
+    plan: FieldPlan,
+    unit_ns: i64,
+    /// Series by their tag values, each behind its length.
+    series: HashMap<Box<[u8]>, SeriesId>,
+    key: Vec<u8>,
+}
+
+impl CustomFeed {
+    /// Reads what `custom` describes. Fields or tags beyond [`VALUES_MAX`] are refused by the configuration.
+    pub fn new(custom: &Custom) -> Self {
+        let mut root = Node::default();
+        if let Some(time) = &custom.time {
+            root.insert(&time.path, Take::Time);
+        }
+        for (at, (_, path)) in custom.tags.iter().enumerate() {
+            root.insert(path, Take::Tag(at));
+        }
+        for (at, (_, path, kind)) in custom.fields.iter().enumerate() {
+            let kind = match kind {
+                CustomType::Float => FieldType::Float,
+                CustomType::Int => FieldType::Integer,
+                CustomType::Bool => FieldType::Boolean,
+                CustomType::Str => FieldType::String,
+            };
+            root.insert(path, Take::Field(at, kind));
+        }
+        let mut measurement = Vec::new();
+        append_name(&mut measurement, &custom.measurement);
+        Self {
+            root,
+            measurement: String::from_utf8_lossy(&measurement).into_owned(),
+            tags: custom.tags.iter().map(|(name, _)| name.clone()).collect(),
+            plan: FieldPlan::of_names(custom.fields.iter().map(|(name, ..)| name.as_str())),
+            unit_ns: custom.time.as_ref().map_or(TimeUnit::Nanos, |time| time.unit).nanos(),
+            series: HashMap::new(),
+            key: Vec::new(),
+        }
+    }
+
+    /// One payload map of `entries` keys.
+    pub fn map<'a>(
+        &mut self,
+        cursor: &mut Cursor<'a>,
+        entries: u32,
+        emit: &mut Emit<'_>,
+        depth: usize,
+    ) -> Result<Shape, Undecodable> {
+        let mut values =
+            Values { time: None, tags: [Slot::Empty; VALUES_MAX], fields: [Slot::Empty; VALUES_MAX] };
+        read(&self.root, self.unit_ns, cursor, entries, emit, &mut values, depth)?;
+        if emit.envelope.silence || emit.envelope.event {
+            return Ok(Shape::Control);
+        }
+        let series = self.series(&values.tags, emit);
+        emit.point(series, &self.plan, &values.fields, VenueTime::new(values.time, self.unit_ns), 0);
+        Ok(Shape::Data)
+    }
+
+    fn series(&mut self, values: &[Slot<'_>], emit: &mut Emit<'_>) -> Option<SeriesId> {
+        self.key.clear();
+        for value in values.iter().take(self.tags.len()) {
+            let mark = self.key.len();
+            self.key.extend_from_slice(&[0; 4]);
+            append_tag_text(&mut self.key, *value);
+            let bytes = (self.key.len() - mark - 4) as u32;
+            if let Some(length) = self.key.get_mut(mark..mark + 4) {
+                length.copy_from_slice(&bytes.to_be_bytes());
+            }
+        }
+        if let Some(known) = self.series.get(self.key.as_slice()) {
+            return Some(*known);
+        }
+        let mut rest = self.key.as_slice();
+        let mut tags: Vec<(&str, &[u8])> = Vec::with_capacity(self.tags.len());
+        for name in &self.tags {
+            let (length, tail) = rest.split_first_chunk::<4>()?;
+            let (value, tail) = tail.split_at_checked(u32::from_be_bytes(*length) as usize)?;
+            tags.push((name, value));
+            rest = tail;
+        }
+        let series = emit.series.intern(&self.measurement, &tags)?;
+        self.series.insert(Box::from(self.key.as_slice()), series);
+        Some(series)
+    }
+}
+
+/// Walks one map beside the tree of wanted keys. The tree is as deep as the longest configured path.
+fn read<'a>(
+    node: &Node,
+    unit_ns: i64,
+    cursor: &mut Cursor<'a>,
+    entries: u32,
+    emit: &mut Emit<'_>,
+    values: &mut Values<'a>,
+    depth: usize,
+) -> Result<(), Undecodable> {
+    for _ in 0..entries {
+        let key = cursor.key()?;
+        let Some((_, wanted)) = node.keys.iter().find(|(name, _)| **name == *key) else {
+            if depth == 1 && key.first() == Some(&b'_') {
+                emit.envelope.read(key, cursor)?;
+            } else {
+                cursor.skip(depth)?;
+            }
+            continue;
+        };
+        let start = *cursor;
+        if let Value::Map(inner) = cursor.value()?
+            && !wanted.keys.is_empty()
+            && depth < crate::cursor::DEPTH_MAX
+        {
+            read(wanted, unit_ns, cursor, inner, emit, values, depth + 1)?;
+            continue;
+        }
+        *cursor = start;
+        match wanted.take {
+            Some(Take::Time) => values.time = read_time(cursor, unit_ns, depth)?,
+            Some(Take::Tag(at)) => {
+                let value = tag_value(cursor, emit, depth)?;
+                values.tags.get_mut(at).into_iter().for_each(|to| *to = value);
+            }
+            Some(Take::Field(at, kind)) => {
+                let value = emit.fields.read(cursor, kind, depth)?;
+                values.fields.get_mut(at).into_iter().for_each(|to| *to = value);
+            }
+            None => cursor.skip(depth)?,
+        }
+    }
+    Ok(())
+}
+
+/// A tag takes text, an integer or a boolean; a float would make a series of every value.
+fn tag_value<'a>(
+    cursor: &mut Cursor<'a>,
+    emit: &mut Emit<'_>,
+    depth: usize,
+) -> Result<Slot<'a>, Undecodable> {
+    let start = *cursor;
+    Ok(match cursor.value()? {
+        Value::Int(number) => Slot::Int(number),
+        Value::Bool(value) => Slot::Bool(value),
+        _ => {
+            *cursor = start;
+            emit.fields.read(cursor, FieldType::String, depth)?
+        }
+    })
+}
+
+fn append_tag_text(out: &mut Vec<u8>, value: Slot<'_>) {
+    match value {
+        Slot::Text(text) => out.extend_from_slice(text),
+        Slot::Int(number) => number::append_i64(out, number),
+        Slot::Bool(true) => out.extend_from_slice(b"true"),
+        Slot::Bool(false) => out.extend_from_slice(b"false"),
+        _ => {}
+    }
+}

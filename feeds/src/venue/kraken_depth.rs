@@ -1,0 +1,257 @@
+//! `kraken_depth`: the complete top of a book as our publisher makes it, and REST Depth (WIRE.md). One point a
+//! level; all levels of one update share one time.
+
+use std::sync::Arc;
+
+use tickline_config::model::FieldChoice;
+
+use crate::counts::Undecodable;
+use crate::cursor::Cursor;
+use crate::emit::{Emit, VenueTime, flag, is_crossed};
+use crate::field::{FieldPlan, Slot};
+use crate::instruments::Instruments;
+use crate::number;
+use crate::schema::{self, FieldType};
+use crate::series::SeriesId;
+use crate::venue::kraken_tick::venue_error;
+use crate::venue::names::Names;
+use crate::venue::{Nested, Shape, nested, read_array, read_map, read_text, read_time};
+
+/// Kraken's times are µs.
+const UNIT_NS: i64 = 1_000;
+
+/// Kraken's deepest book; deeper levels are bad points.
+const LEVELS_MAX: usize = 1_000;
+
+const BID_PRICE: usize = 0;
+const ASK_PRICE: usize = 2;
+const CHECKSUM: usize = 4;
+
+/// A price or size of a level that waits for the other side: text by its place in the payload.
+#[derive(Clone, Copy, Debug, Default)]
+enum Held {
+    #[default]
+    Empty,
+    Text {
+        start: u32,
+        bytes: u32,
+    },
+    Float(f64),
+    Whole(i64),
+}
+
+impl Held {
+    #[inline]
+    fn of(slot: Slot<'_>, end: usize) -> Self {
+        match slot {
+            Slot::Decimal(text) => Held::Text { start: (end - text.len()) as u32, bytes: text.len() as u32 },
+            Slot::Float(number) => Held::Float(number),
+            Slot::Whole(number) => Held::Whole(number),
+            _ => Held::Empty,
+        }
+    }
+
+    #[inline]
+    fn slot(self, payload: &[u8]) -> Slot<'_> {
+        match self {
+            Held::Empty => Slot::Empty,
+            Held::Text { start, bytes } => {
+                payload.get(start as usize..(start + bytes) as usize).map_or(Slot::Empty, Slot::Decimal)
+            }
+            Held::Float(number) => Slot::Float(number),
+            Held::Whole(number) => Slot::Whole(number),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct PairSeries {
+    pair: Box<str>,
+    base: Box<str>,
+    quote: Box<str>,
+    levels: Vec<Option<SeriesId>>,
+}
+
+/// The decoder of Kraken books.
+#[derive(Debug)]
+pub struct KrakenDepth {
+    instruments: Arc<Instruments>,
+    plan: FieldPlan,
+    pairs: Names<PairSeries>,
+    /// Levels of the book being read: bid price, bid size, ask price, ask size.
+    levels: Vec<[Held; 4]>,
+}
+
+impl KrakenDepth {
+    /// Writes the fields of `choice`; the checksum comes with `all`, or by name.
+    pub fn new(choice: &FieldChoice, instruments: Arc<Instruments>) -> Self {
+        let plan = FieldPlan::new(&schema::KRAKEN_DEPTH, choice);
+        Self { instruments, plan, pairs: Names::default(), levels: Vec::with_capacity(64) }
+    }
+
+    /// One payload map of `entries` keys inside `payload`.
+    #[inline]
+    pub fn map<'a>(
+        &mut self,
+        payload: &'a [u8],
+        cursor: &mut Cursor<'a>,
+        entries: u32,
+        emit: &mut Emit<'_>,
+        depth: usize,
+    ) -> Result<Shape, Undecodable> {
+        self.levels.clear();
+        let (mut symbol, mut time, mut checksum): (&[u8], _, _) = (&[], None, Slot::Empty);
+        let (mut book, mut data, mut later) = (false, false, None);
+        for left in (0..entries).rev() {
+            let key = cursor.key()?;
+            match key {
+                b"symbol" => symbol = read_text(cursor, depth)?,
+                b"timestamp" => time = read_time(cursor, 1, depth)?,
+                b"checksum" => checksum = emit.fields.read(cursor, FieldType::Integer, depth)?,
+                b"bids" => {
+                    self.side(payload, cursor, BID_PRICE, emit, depth)?;
+                    book = true;
+                }
+                b"asks" => {
+                    self.side(payload, cursor, ASK_PRICE, emit, depth)?;
+                    book = true;
+                }
+                b"error" => venue_error(cursor, depth)?,
+                b"result" => match nested(cursor, emit.envelope.versioned, left, depth)? {
+                    Nested::Now => data |= self.result(payload, cursor, emit, depth)?,
+                    Nested::Later(at) => later = Some(at),
+                },
+                _ if key.first() == Some(&b'_') => emit.envelope.read(key, cursor)?,
+                _ => cursor.skip(depth)?,
+            }
+        }
+        if let Some(mut at) = later {
+            data |= self.result(payload, &mut at, emit, depth)?;
+        }
+        if emit.envelope.silence || emit.envelope.event {
+            return Ok(Shape::Control);
+        }
+        if book {
+            self.emit(payload, symbol, time, checksum, emit);
+        }
+        if book || data { Ok(Shape::Data) } else { Err(Undecodable::UnknownShape) }
+    }
+
+    /// REST's `result`: pair name to book. The levels' own stamps are not used.
+    fn result<'a>(
+        &mut self,
+        payload: &'a [u8],
+        cursor: &mut Cursor<'a>,
+        emit: &mut Emit<'_>,
+        depth: usize,
+    ) -> Result<bool, Undecodable> {
+        let Some(pairs) = read_map(cursor, depth)? else { return Ok(false) };
+        for _ in 0..pairs {
+            let name = cursor.key()?;
+            let Some(keys) = read_map(cursor, depth + 1)? else { return Err(Undecodable::UnknownShape) };
+            self.levels.clear();
+            for _ in 0..keys {
+                match cursor.key()? {
+                    b"bids" => self.side(payload, cursor, BID_PRICE, emit, depth + 2)?,
+                    b"asks" => self.side(payload, cursor, ASK_PRICE, emit, depth + 2)?,
+                    _ => cursor.skip(depth + 2)?,
+                }
+            }
+            self.emit(payload, name, None, Slot::Empty, emit);
+        }
+        Ok(true)
+    }
+
+    /// One side, best first: `[[price, size, …] …]`.
+    #[inline]
+    fn side<'a>(
+        &mut self,
+        payload: &'a [u8],
+        cursor: &mut Cursor<'a>,
+        price_slot: usize,
+        emit: &mut Emit<'_>,
+        depth: usize,
+    ) -> Result<(), Undecodable> {
+        let Some(levels) = read_array(cursor, depth)? else { return Ok(()) };
+        for level in 0..levels as usize {
+            let Some(items) = read_array(cursor, depth + 1)? else { return Err(Undecodable::UnknownShape) };
+            if self.levels.len() <= level {
+                self.levels.push([Held::Empty; 4]);
+            }
+            for item in 0..items as usize {
+                if item > 1 {
+                    cursor.skip(depth + 2)?;
+                    continue;
+                }
+                let slot = emit.fields.read(cursor, FieldType::Float, depth + 2)?;
+                let held = Held::of(slot, payload.len() - cursor.left());
+                if let Some(to) = self.levels.get_mut(level).and_then(|l| l.get_mut(price_slot + item)) {
+                    *to = held;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn emit(
+        &mut self,
+        payload: &[u8],
+        name: &[u8],
+        time: Option<i64>,
+        checksum: Slot<'_>,
+        emit: &mut Emit<'_>,
+    ) {
+        let Self { instruments, plan, pairs, levels } = self;
+        let mut pair = pairs.get(name, |name| {
+            let (pair, known) = instruments.kraken(name);
+            emit.tally.unknown_instrument += u64::from(!known);
+            let text = |part: std::borrow::Cow<'_, str>| Box::from(&*part);
+            Some(PairSeries {
+                pair: text(pair.pair),
+                base: text(pair.base),
+                quote: text(pair.quote),
+                levels: Vec::new(),
+            })
+        });
+        let at = VenueTime::new(time, UNIT_NS);
+        for (level, held) in levels.iter().enumerate() {
+            let [bid, bid_size, ask, ask_size] = held.map(|h| h.slot(payload));
+            let checksum = if level == 0 { checksum } else { Slot::Empty };
+            let mut slots = [bid, bid_size, ask, ask_size, Slot::Empty];
+            slots[CHECKSUM] = checksum;
+            // Only the best level can be crossed in a sorted book.
+            let flags = if level == 0 && is_crossed(bid, ask) { flag::CROSSED } else { 0 };
+            let series = pair.as_deref_mut().and_then(|pair| pair.level(level, emit));
+            emit.point(series, plan, &slots, at, flags);
+        }
+    }
+}
+
+impl PairSeries {
+    #[inline]
+    fn level(&mut self, level: usize, emit: &mut Emit<'_>) -> Option<SeriesId> {
+        if let Some(known) = self.levels.get(level) {
+            return *known;
+        }
+        self.new_level(level, emit)
+    }
+
+    #[cold]
+    fn new_level(&mut self, level: usize, emit: &mut Emit<'_>) -> Option<SeriesId> {
+        if level >= LEVELS_MAX {
+            return None;
+        }
+        let mut number = Vec::new();
+        number::append_u64(&mut number, level as u64);
+        let tags: [(&str, &[u8]); 5] = [
+            ("base", self.base.as_bytes()),
+            ("exchange", b"kraken"),
+            ("level", &number),
+            ("pair", self.pair.as_bytes()),
+            ("quote", self.quote.as_bytes()),
+        ];
+        let series = emit.series.intern(schema::KRAKEN_DEPTH.name, &tags)?;
+        self.levels.push(Some(series));
+        Some(series)
+    }
+}

@@ -1,0 +1,203 @@
+//! `oanda_tick`: v20 PRICE and the predecessor's flat map (WIRE.md;
+//! <https://developer.oanda.com/rest-live-v20/pricing-df/>). One point a price; the best price of a side is its
+//! highest bid or lowest ask, since buckets come in no promised order.
+
+use tickline_config::model::FieldChoice;
+
+use crate::counts::Undecodable;
+use crate::cursor::Cursor;
+use crate::emit::{Emit, VenueTime, flag, is_crossed};
+use crate::field::{FieldPlan, Slot};
+use crate::number;
+use crate::schema::{self, FieldType};
+use crate::series::SeriesId;
+use crate::venue::names::Names;
+use crate::venue::{Shape, read_array, read_map, read_text, read_time};
+
+/// OANDA's times are ns.
+const UNIT_NS: i64 = 1;
+
+const BID: usize = 0;
+const ASK: usize = 1;
+const BID_LIQUIDITY: usize = 2;
+const ASK_LIQUIDITY: usize = 3;
+const TRADEABLE: usize = 4;
+const SPREAD: usize = 5;
+const CLOSEOUT_BID: usize = 6;
+const CLOSEOUT_ASK: usize = 7;
+const VOLUME: usize = 8;
+
+/// The decoder of OANDA prices.
+#[derive(Debug)]
+pub struct Oanda {
+    plan: FieldPlan,
+    instruments: Names<SeriesId>,
+}
+
+impl Oanda {
+    /// Writes the fields of `choice`.
+    pub fn new(choice: &FieldChoice) -> Self {
+        Self { plan: FieldPlan::new(&schema::OANDA_TICK, choice), instruments: Names::default() }
+    }
+
+    /// One payload map of `entries` keys.
+    #[inline]
+    pub fn map<'a>(
+        &mut self,
+        cursor: &mut Cursor<'a>,
+        entries: u32,
+        emit: &mut Emit<'_>,
+        depth: usize,
+    ) -> Result<Shape, Undecodable> {
+        let mut slots = [Slot::Empty; 9];
+        let (mut instrument, mut status, mut kind): (&[u8], &[u8], &[u8]) = (&[], &[], &[]);
+        let (mut time, mut quoted) = (None, false);
+        for _ in 0..entries {
+            let key = cursor.key()?;
+            let (slot, field) = match key {
+                b"instrument" => {
+                    instrument = read_text(cursor, depth)?;
+                    continue;
+                }
+                b"time" | b"timestamp" => {
+                    time = read_time(cursor, 1_000_000_000, depth)?;
+                    continue;
+                }
+                b"type" => {
+                    kind = read_text(cursor, depth)?;
+                    continue;
+                }
+                b"bids" => {
+                    (slots[BID], slots[BID_LIQUIDITY]) = best(cursor, emit, Side::Bid, depth)?;
+                    quoted = true;
+                    continue;
+                }
+                b"asks" => {
+                    (slots[ASK], slots[ASK_LIQUIDITY]) = best(cursor, emit, Side::Ask, depth)?;
+                    quoted = true;
+                    continue;
+                }
+                b"status" => {
+                    status = read_text(cursor, depth)?;
+                    continue;
+                }
+                b"bid" => (BID, FieldType::Float),
+                b"ask" => (ASK, FieldType::Float),
+                b"tradeable" => (TRADEABLE, FieldType::Boolean),
+                b"closeoutBid" => (CLOSEOUT_BID, FieldType::Float),
+                b"closeoutAsk" => (CLOSEOUT_ASK, FieldType::Float),
+                b"volume" => (VOLUME, FieldType::Integer),
+                _ if key.first() == Some(&b'_') => {
+                    emit.envelope.read(key, cursor)?;
+                    continue;
+                }
+                _ => {
+                    cursor.skip(depth)?;
+                    continue;
+                }
+            };
+            quoted |= slot <= ASK;
+            if self.plan.wants(slot) || slot <= ASK {
+                slots[slot] = emit.fields.read(cursor, field, depth)?;
+            } else {
+                cursor.skip(depth)?;
+            }
+        }
+        if emit.envelope.silence || emit.envelope.event || kind == b"HEARTBEAT" {
+            return Ok(Shape::Control);
+        }
+        if !matches!(kind, b"PRICE" | b"") || (instrument.is_empty() && !quoted) {
+            return Err(Undecodable::UnknownShape);
+        }
+        if slots[TRADEABLE] == Slot::Empty && !status.is_empty() {
+            slots[TRADEABLE] = Slot::Bool(status == b"tradeable");
+        }
+        self.emit(instrument, slots, time, emit);
+        Ok(Shape::Data)
+    }
+
+    #[inline]
+    fn emit(&mut self, name: &[u8], mut slots: [Slot<'_>; 9], time: Option<i64>, emit: &mut Emit<'_>) {
+        let flags = if is_crossed(slots[BID], slots[ASK]) { flag::CROSSED } else { 0 };
+        if self.plan.wants(SPREAD) {
+            slots[SPREAD] = spread(slots[BID], slots[ASK]);
+        }
+        let series = self.instruments.get(name, |name| {
+            let (base, quote) = name.split_once('_').unwrap_or(("", ""));
+            let tags: [(&str, &[u8]); 4] = [
+                ("base", base.as_bytes()),
+                ("exchange", b"oanda"),
+                ("instrument", name.as_bytes()),
+                ("quote", quote.as_bytes()),
+            ];
+            emit.series.intern(schema::OANDA_TICK.name, &tags)
+        });
+        let series = series.map(|id| *id);
+        emit.point(series, &self.plan, &slots, VenueTime::new(time, UNIT_NS), flags);
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Side {
+    Bid,
+    Ask,
+}
+
+/// Best price of `[{price, liquidity} …]` and what is there.
+#[inline]
+fn best<'a>(
+    cursor: &mut Cursor<'a>,
+    emit: &mut Emit<'_>,
+    side: Side,
+    depth: usize,
+) -> Result<(Slot<'a>, Slot<'a>), Undecodable> {
+    let mut best = (Slot::Empty, Slot::Empty);
+    let Some(buckets) = read_array(cursor, depth)? else { return Ok(best) };
+    for _ in 0..buckets {
+        let Some(keys) = read_map(cursor, depth + 1)? else { return Err(Undecodable::UnknownShape) };
+        let (mut price, mut liquidity) = (Slot::Empty, Slot::Empty);
+        for _ in 0..keys {
+            match cursor.key()? {
+                b"price" => price = emit.fields.read(cursor, FieldType::Float, depth + 2)?,
+                b"liquidity" => liquidity = emit.fields.read(cursor, FieldType::Integer, depth + 2)?,
+                _ => cursor.skip(depth + 2)?,
+            }
+        }
+        if best.0 == Slot::Empty || is_better(side, price, best.0) {
+            best = (price, liquidity);
+        }
+    }
+    Ok(best)
+}
+
+#[cold]
+fn is_better(side: Side, price: Slot<'_>, than: Slot<'_>) -> bool {
+    match (price.as_f64(), than.as_f64()) {
+        (Some(price), Some(than)) => {
+            (side == Side::Bid && price > than) || (side == Side::Ask && price < than)
+        }
+        _ => false,
+    }
+}
+
+/// `ask - bid`, exactly: on scaled integers, from the text or from a float's shortest text.
+fn spread<'a>(bid: Slot<'_>, ask: Slot<'_>) -> Slot<'a> {
+    let units = |slot: Slot<'_>| match slot {
+        Slot::Decimal(text) => number::scaled(text),
+        Slot::Whole(number) => Some((number, 0)),
+        Slot::Float(number) => {
+            let mut text = Vec::new();
+            number::append_f64(&mut text, number);
+            number::scaled(&text)
+        }
+        _ => None,
+    };
+    let (Some((bid, bid_scale)), Some((ask, ask_scale))) = (units(bid), units(ask)) else {
+        return Slot::Empty;
+    };
+    let scale = bid_scale.max(ask_scale);
+    let difference = number::rescale(ask, ask_scale, scale)
+        .zip(number::rescale(bid, bid_scale, scale))
+        .and_then(|(ask, bid)| ask.checked_sub(bid));
+    difference.map_or(Slot::Empty, |units| Slot::Scaled(units, scale))
+}
