@@ -73,3 +73,80 @@ pub fn find(name: &str) -> Option<&'static PortRow> {
         PORTS.iter().find(|r| !r.topic.is_empty() && (r.topic == name || r.aliases.contains(&name)))
     })
 }
+
+/// The registry as a table for people.
+pub fn ports_table() -> String {
+    let mut out = format!(
+        "{:<28} {:>5}  {:<18} {:<14} {:<15} {}\n",
+        "KEY", "PORT", "TOPIC", "ALIAS", "DECODER", "PAYLOAD"
+    );
+    for row in PORTS {
+        let or_dash = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
+        let (topic, alias, decoder) =
+            (or_dash(row.topic), or_dash(&row.aliases.join(" ")), or_dash(row.decoder));
+        out.push_str(&format!(
+            "{:<28} {:>5}  {topic:<18} {alias:<14} {decoder:<15} {}\n",
+            row.key, row.port, row.payload
+        ));
+    }
+    out
+}
+
+/// The registry as a JSON array, a row an object, with a newline at the end.
+pub fn ports_json() -> Result<String, serde_json::Error> {
+    Ok(serde_json::to_string_pretty(PORTS)? + "\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::model::DecoderKind;
+
+    #[test]
+    fn every_key_port_and_topic_is_there_once() {
+        let (mut keys, mut ports, mut topics) = (HashSet::new(), HashSet::new(), HashSet::new());
+        for row in PORTS {
+            assert!(keys.insert(row.key), "{} twice", row.key);
+            assert!(ports.insert(row.port), "port {} twice", row.port);
+            for topic in row.aliases.iter().chain([&row.topic]).filter(|t| !t.is_empty()) {
+                assert!(topics.insert(*topic), "topic {topic} twice");
+            }
+        }
+    }
+
+    #[test]
+    fn no_row_takes_a_port_that_is_free_for_users() {
+        for row in PORTS {
+            assert!(!(5570..=5577).contains(&row.port) && !(5600..=5699).contains(&row.port), "{}", row.key);
+        }
+    }
+
+    #[test]
+    fn a_feed_is_found_by_name_key_topic_and_alias() {
+        for name in ["kraken_depth", "kraken_depth_pub", "kr_depth"] {
+            assert_eq!(find(name).map(|r| r.port), Some(5560), "{name}");
+        }
+        assert_eq!(find("kr_order_book").map(PortRow::feed), Some("kraken_orders"));
+        assert_eq!(find("nothing"), None);
+    }
+
+    #[test]
+    fn each_decoder_named_is_one_of_the_configuration() {
+        for row in PORTS.iter().filter(|r| !r.decoder.is_empty()) {
+            assert!(DecoderKind::ALL.iter().any(|(name, _)| *name == row.decoder), "{}", row.decoder);
+        }
+    }
+
+    #[test]
+    fn the_table_and_the_json_have_every_row() {
+        let table = ports_table();
+        let json: serde_json::Value = serde_json::from_str(&ports_json().unwrap()).unwrap();
+        for (i, row) in PORTS.iter().enumerate() {
+            let line = table.lines().nth(i + 1).unwrap();
+            assert!(line.starts_with(row.key) && line.contains(&row.port.to_string()), "{line}");
+            assert_eq!((&json[i]["key"], &json[i]["port"]), (&row.key.into(), &row.port.into()));
+        }
+    }
+}

@@ -229,3 +229,8 @@ pub struct CpuSeconds {
     /// Writer threads.
     pub wr: f64,
 }
+
+/// The JSON Schema of [`Report`], indented, with a newline at the end.
+pub fn schema_json() -> String {
+    format!("{:#}\n", schemars::schema_for!(Report).as_value())
+}

@@ -1,0 +1,95 @@
+//! Reads the sections that are there once: `[engine]`, `[http]`, `[compat]`, and `[retention.NAME]`.
+
+use crate::keys::{COMPAT, ENGINE, HTTP, RETENTION};
+use crate::model::{Compat, Encode, Engine, Http, Pinning, Receive, Retention, WhenFull};
+use crate::reader::{Context, Reader};
+use crate::tree::{Node, Value};
+
+/// What a full queue does, by name. `spool` comes with the spool.
+pub(crate) const WHEN_FULL: [(&str, WhenFull); 3] = [
+    ("block", WhenFull::Block),
+    ("drop_oldest", WhenFull::DropOldest),
+    ("drop_newest", WhenFull::DropNewest),
+];
+
+pub(crate) fn read_engine(node: &Node, context: &mut Context<'_>) -> Option<Engine> {
+    let mut r = Reader::open("engine", node, &[&ENGINE], context, &|_| None)?;
+    Some(Engine {
+        instance: r.special("instance", instance).unwrap_or_default(),
+        state_dir: r.text("state_dir").unwrap_or_default().into(),
+        shutdown_timeout: r.duration("shutdown_timeout"),
+        receive: r
+            .choice("receive", &[("blocking", Receive::Blocking), ("multiplexed", Receive::Multiplexed)])
+            .unwrap_or(Receive::Blocking),
+        encode: r
+            .choice("encode", &[("thread", Encode::Thread), ("inline", Encode::Inline)])
+            .unwrap_or(Encode::Thread),
+        encoders: r.number("encoders"),
+        pinning: r.special("pinning", pinning).unwrap_or(Pinning::Off),
+        burst_max: r.number("burst_max"),
+        queue_frames_max: r.number("queue_frames_max"),
+        queue_bytes_max: r.memory("queue_bytes_max"),
+        when_full: when_full(&mut r),
+        message_bytes_max: r.memory("message_bytes_max"),
+        rcvhwm: r.number("rcvhwm"),
+        rcvbuf: r.memory("rcvbuf"),
+        batch_linger: r.duration("batch_linger"),
+        batch_bytes_max: r.memory("batch_bytes_max"),
+        batch_lines_max: r.number("batch_lines_max"),
+        batch_age_max: r.duration("batch_age_max"),
+        quarantine_bytes_max: r.bytes("quarantine_bytes_max"),
+    })
+}
+
+/// `when_full` of the section.
+pub(crate) fn when_full(r: &mut Reader<'_, '_, '_>) -> WhenFull {
+    if r.node("when_full").and_then(Node::as_text) == Some("spool") {
+        r.wrong("when_full", "needs the spool, which this version does not have, found \"spool\"");
+    }
+    r.choice("when_full", &WHEN_FULL).unwrap_or(WhenFull::Block)
+}
+
+/// A name that may stand in a tag and in a file name.
+fn instance(value: &Value) -> Option<String> {
+    if let Value::Text(text) = value { Some(text.clone()).filter(|t| is_host_name(t)) } else { None }
+}
+
+pub(crate) fn is_host_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
+    (1..=64).contains(&name.len()) && name.chars().all(plain) && !name.starts_with('.')
+}
+
+fn pinning(value: &Value) -> Option<Pinning> {
+    match value {
+        Value::Text(text) if text == "off" => Some(Pinning::Off),
+        Value::Text(text) if text == "auto" => Some(Pinning::Auto),
+        Value::List(items) if !items.is_empty() => {
+            let mut cores: Vec<usize> = Vec::new();
+            for item in items {
+                let Value::Integer(core) = item.value else { return None };
+                cores.push(usize::try_from(core).ok().filter(|c| !cores.contains(c))?);
+            }
+            Some(Pinning::Cores(cores))
+        }
+        _ => None,
+    }
+}
+
+pub(crate) fn read_http(node: &Node, context: &mut Context<'_>) -> Option<Http> {
+    let mut r = Reader::open("http", node, &[&HTTP], context, &|_| None)?;
+    Some(Http { listen: r.listen("listen") })
+}
+
+pub(crate) fn read_compat(node: &Node, context: &mut Context<'_>) -> Option<Compat> {
+    let mut r = Reader::open("compat", node, &[&COMPAT], context, &|_| None)?;
+    Some(Compat { legacy_tick: r.flag("legacy_tick") })
+}
+
+pub(crate) fn read_retention(path: &str, node: &Node, context: &mut Context<'_>) -> Option<Retention> {
+    let mut r = Reader::open(path, node, &[&RETENTION], context, &|_| None)?;
+    Some(Retention {
+        duration: r.retention("duration"),
+        shard_duration: r.duration("shard_duration"),
+        default: r.flag("default"),
+    })
+}

@@ -1,0 +1,108 @@
+//! Reads `[sinks.NAME]`: the keys of every sink, then those of its kind and, for InfluxDB, its version.
+
+use crate::engine::when_full;
+use crate::keys::{
+    FILE, INFLUXDB, INFLUXDB_V1, INFLUXDB_V2, INFLUXDB_V3, PARQUET, SINK, SINK_FORMS, Section, SinkForm,
+};
+use crate::model::{File, Influx, InfluxTarget, Parquet, Sink, SinkKind};
+use crate::reader::{Context, Reader};
+use crate::tree::{Node, Table, Value};
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Influx,
+    Parquet,
+    File,
+    Null,
+}
+
+const KINDS: [(&str, Kind); 4] =
+    [("influxdb", Kind::Influx), ("parquet", Kind::Parquet), ("file", Kind::File), ("null", Kind::Null)];
+
+static EVERY_SECTION: &[&Section] =
+    &[&SINK, &INFLUXDB, &INFLUXDB_V1, &INFLUXDB_V2, &INFLUXDB_V3, &PARQUET, &FILE];
+
+/// The form that `kind` and `version` name.
+pub(crate) fn form_of(table: &Table) -> Option<&'static SinkForm> {
+    let kind = table.get("kind")?.as_text()?;
+    let version = table.get("version").map(|n| &n.value);
+    SINK_FORMS.iter().find(|form| {
+        form.kind == kind
+            && form.version.is_none_or(|v| matches!(version, Some(Value::Integer(found)) if *found == v))
+    })
+}
+
+pub(crate) fn read_sink(path: &str, node: &Node, context: &mut Context<'_>) -> Option<Sink> {
+    let form = node.as_table().and_then(form_of);
+    // Without a form it is not known which further keys are right: only what is wrong with kind and version is told.
+    let Some(form) = form else {
+        let mut r = Reader::open(path, node, EVERY_SECTION, context, &|_| None)?;
+        if matches!(r.choice("kind", &KINDS), Some(Kind::Influx)) {
+            let _: i64 = r.number("version");
+        }
+        return None;
+    };
+    let elsewhere = |name: &str| {
+        let owner = SINK_FORMS.iter().filter(|f| f.kind == form.kind).chain(&SINK_FORMS);
+        let mut owner = owner.filter(|f| f.sections.iter().flat_map(|s| s.keys).any(|k| k.name == name));
+        owner.next().map(|f| format!("belongs to {}, found {}", f.name(), form.name()))
+    };
+    let mut r = Reader::open(path, node, form.sections, context, &elsewhere)?;
+    let kind = match r.choice("kind", &KINDS)? {
+        Kind::Influx => SinkKind::Influx(read_influx(&mut r)),
+        Kind::Parquet => SinkKind::Parquet(Parquet {
+            dir: r.text("dir").unwrap_or_default().into(),
+            file_bytes_max: r.bytes("file_bytes_max"),
+            file_age_max: r.duration("file_age_max"),
+            held_bytes_max: r.memory("held_bytes_max"),
+            open_files_max: r.number("open_files_max"),
+        }),
+        Kind::File => SinkKind::File(File { path: r.text("path").unwrap_or_default().into() }),
+        Kind::Null => SinkKind::Null,
+    };
+    Some(Sink {
+        feeds: r.texts("feeds"),
+        queue_batches_max: r.number("queue_batches_max"),
+        when_full: when_full(&mut r),
+        kind,
+    })
+}
+
+fn read_influx(r: &mut Reader<'_, '_, '_>) -> Influx {
+    let version: u8 = r.number("version");
+    Influx {
+        url: r.url("url").unwrap_or_default(),
+        target: match version {
+            3 => InfluxTarget::V3 {
+                database: r.text("database").unwrap_or_default(),
+                token: r.secret("token"),
+            },
+            2 => InfluxTarget::V2 {
+                org: r.text("org").unwrap_or_default(),
+                bucket: r.text("bucket").unwrap_or_default(),
+                token: r.secret("token"),
+            },
+            _ => InfluxTarget::V1 {
+                database: r.text("database").unwrap_or_default(),
+                retention_policy: r.text("retention_policy"),
+                login: login(r),
+            },
+        },
+        connections: r.number("connections"),
+        timeout: r.duration("timeout"),
+        gzip: r.flag("gzip"),
+        request_bytes_max: r.memory("request_bytes_max"),
+        proxy: r.url("proxy"),
+    }
+}
+
+/// User name and password, which are there together or not at all.
+fn login(r: &mut Reader<'_, '_, '_>) -> Option<(String, crate::secret::Secret)> {
+    match (r.has("username"), r.has("password")) {
+        (true, false) => r.wrong("password", "must be set beside username, found nothing"),
+        (false, true) => r.wrong("username", "must be set beside password, found nothing"),
+        _ => {}
+    }
+    let (username, password) = (r.text("username"), r.secret("password"));
+    username.zip(password)
+}
