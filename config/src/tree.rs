@@ -115,11 +115,14 @@ pub(crate) fn parse(text: &str, source: usize, violations: &mut Violations) -> T
     convert_table(table.get_ref(), source)
 }
 
-/// Reads `a.b=value` and returns `a.b` and its value; a value that is no TOML is a text. None if a key is empty.
+/// The deepest key has 5 parts; files are bounded by the TOML parser.
+const SET_DEPTH_MAX: usize = 16;
+
+/// Reads `a.b=value` and returns `a.b` and its value; a value that is no TOML is a text. None if there is no such key.
 pub(crate) fn parse_set(argument: &str, source: usize) -> Option<(&str, Table)> {
     let (path, text) = argument.split_once('=')?;
     let path = path.trim();
-    if path.split('.').any(str::is_empty) {
+    if path.split('.').any(str::is_empty) || path.split('.').count() > SET_DEPTH_MAX {
         return None;
     }
     let place = Place { source, byte: 0 };

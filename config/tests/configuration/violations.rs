@@ -308,4 +308,7 @@ fn a_file_that_cannot_be_read_and_a_set_without_value_are_told() {
                 --set engine: must be KEY=VALUE, such as engine.encoders=2\n\
                 --set engine.: must be KEY=VALUE, such as engine.encoders=2";
     assert_eq!(error.to_string(), want);
+    let deep = format!("a{}", ".a".repeat(100_000));
+    let error = Config::load(&[], &[format!("{deep}=1")], &|_| None).unwrap_err();
+    assert_eq!(error.to_string(), format!("--set {deep}: must be KEY=VALUE, such as engine.encoders=2"));
 }
