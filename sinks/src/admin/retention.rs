@@ -1,0 +1,208 @@
+//! Retention policies: what is there, what is wanted, and the statements between them. Pure.
+
+use std::time::Duration;
+
+use tickline_config::model::Retention;
+
+use super::{AdminError, Row, identifier};
+
+/// InfluxDB makes shorter shards this long.
+const SHARD_MIN: Duration = Duration::from_secs(3600);
+
+/// A retention policy as the server has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Name; for version 2 the bucket's.
+    pub name: String,
+    /// How long points are kept; none: for ever.
+    pub duration: Option<Duration>,
+    /// Span of one shard.
+    pub shard_duration: Duration,
+    /// Whether writes without a policy go there.
+    pub default: bool,
+}
+
+impl Policy {
+    /// A row of `SHOW RETENTION POLICIES`: name, duration, shard duration, replicas, default.
+    pub(super) fn of_row(row: &Row) -> Option<Self> {
+        Some(Self {
+            name: row.get(0)?.as_str()?.to_owned(),
+            duration: Some(go_duration(row.get(1)?.as_str()?)?).filter(|d| !d.is_zero()),
+            shard_duration: go_duration(row.get(2)?.as_str()?)?,
+            default: row.get(4)?.as_bool()?,
+        })
+    }
+}
+
+/// One statement that is needed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// The database is missing.
+    CreateDatabase,
+    /// The policy is missing.
+    Create(Policy),
+    /// The policy keeps points less long, has other shards, or is not the default.
+    Alter(Policy),
+}
+
+impl Change {
+    /// InfluxQL for it.
+    pub fn statement(&self, database: &str) -> String {
+        let database = identifier(database);
+        let (verb, policy) = match self {
+            Change::CreateDatabase => return format!("CREATE DATABASE {database}"),
+            Change::Create(policy) => ("CREATE", policy),
+            Change::Alter(policy) => ("ALTER", policy),
+        };
+        format!(
+            "{verb} RETENTION POLICY {} ON {database} DURATION {} REPLICATION 1 SHARD DURATION {}s{}",
+            identifier(&policy.name),
+            policy.duration.map_or("INF".to_owned(), |d| format!("{}s", d.as_secs())),
+            policy.shard_duration.as_secs(),
+            if policy.default { " DEFAULT" } else { "" },
+        )
+    }
+}
+
+/// What to do so that the database (none: there is none yet) has the wanted policies. A policy that is there
+/// and not wanted stays; one that would become shorter refuses everything.
+pub fn changes<'a>(
+    existing: Option<&[Policy]>,
+    wanted: impl IntoIterator<Item = (&'a String, &'a Retention)>,
+) -> Result<Vec<Change>, AdminError> {
+    let mut changes = Vec::new();
+    if existing.is_none() {
+        changes.push(Change::CreateDatabase);
+    }
+    for (name, retention) in wanted {
+        let shard_duration = retention.shard_duration.max(SHARD_MIN);
+        let (duration, default) = (retention.duration, retention.default);
+        let policy = Policy { name: name.clone(), duration, shard_duration, default };
+        let Some(stored) = existing.unwrap_or_default().iter().find(|p| p.name == *name) else {
+            changes.push(Change::Create(policy));
+            continue;
+        };
+        if policy.duration.is_some_and(|d| stored.duration.is_none_or(|has| d < has)) {
+            return Err(AdminError::Shorter {
+                policy: name.clone(),
+                wanted: spoken(policy.duration),
+                stored: spoken(stored.duration),
+            });
+        }
+        let same = stored.duration == policy.duration && stored.shard_duration == policy.shard_duration;
+        if !same || (policy.default && !stored.default) {
+            changes.push(Change::Alter(policy));
+        }
+    }
+    Ok(changes)
+}
+
+fn spoken(duration: Option<Duration>) -> String {
+    match duration.map(|d| d.as_secs()) {
+        None => "for ever".to_owned(),
+        Some(s) if s % 86_400 == 0 => format!("{}d", s / 86_400),
+        Some(s) if s % 3_600 == 0 => format!("{}h", s / 3_600),
+        Some(s) => format!("{s}s"),
+    }
+}
+
+/// `168h0m0s`, as Go prints whole seconds.
+fn go_duration(text: &str) -> Option<Duration> {
+    let mut seconds = 0u64;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (number, after) = rest.split_at_checked(rest.find(|c: char| !c.is_ascii_digit())?)?;
+        let unit = match after.get(..1)? {
+            "h" => 3600,
+            "m" => 60,
+            "s" => 1,
+            _ => return None,
+        };
+        seconds = seconds.checked_add(number.parse::<u64>().ok()?.checked_mul(unit)?)?;
+        rest = after.get(1..)?;
+    }
+    Some(Duration::from_secs(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: u64 = 86_400;
+
+    fn policy(name: &str, days: Option<u64>, default: bool) -> Policy {
+        let duration = days.map(|d| Duration::from_secs(d * DAY));
+        Policy { name: name.into(), duration, shard_duration: Duration::from_secs(DAY), default }
+    }
+
+    fn wanted(days: Option<u64>, default: bool) -> Retention {
+        let duration = days.map(|d| Duration::from_secs(d * DAY));
+        Retention { duration, shard_duration: Duration::from_secs(DAY), default }
+    }
+
+    #[test]
+    fn only_what_differs_is_changed() {
+        let ticks = "ticks".to_owned();
+        let there = [policy("ticks", Some(30), false), policy("other", None, true)];
+        let table = [
+            (
+                None,
+                wanted(Some(30), false),
+                vec![Change::CreateDatabase, Change::Create(policy("ticks", Some(30), false))],
+            ),
+            (Some(&there[1..]), wanted(None, true), vec![Change::Create(policy("ticks", None, true))]),
+            (Some(&there[..]), wanted(Some(30), false), vec![]),
+            (
+                Some(&there[..]),
+                wanted(Some(31), false),
+                vec![Change::Alter(policy("ticks", Some(31), false))],
+            ),
+            (Some(&there[..]), wanted(None, false), vec![Change::Alter(policy("ticks", None, false))]),
+            (Some(&there[..]), wanted(Some(30), true), vec![Change::Alter(policy("ticks", Some(30), true))]),
+        ];
+        for (existing, retention, expected) in table {
+            assert_eq!(changes(existing, [(&ticks, &retention)]).unwrap(), expected, "{retention:?}");
+        }
+    }
+
+    #[test]
+    fn a_policy_is_never_made_shorter_and_the_error_names_both() {
+        let ticks = "ticks".to_owned();
+        for (has, wants, names) in
+            [(Some(30), Some(7), ["\"7d\"", "30d"]), (None, Some(7), ["\"7d\"", "for ever"])]
+        {
+            let there = [policy("ticks", has, true)];
+            let error = changes(Some(&there), [(&ticks, &wanted(wants, true))]).unwrap_err().to_string();
+            assert!(names.iter().all(|name| error.contains(name)), "{error}");
+        }
+    }
+
+    #[test]
+    fn statements_are_quoted_and_complete() {
+        let create = Change::Create(policy("a\"b", Some(30), true)).statement("d");
+        assert_eq!(
+            create,
+            "CREATE RETENTION POLICY \"a\\\"b\" ON \"d\" DURATION 2592000s REPLICATION 1 SHARD DURATION 86400s DEFAULT"
+        );
+        assert!(
+            Change::Alter(policy("p", None, false))
+                .statement("d")
+                .contains("ALTER RETENTION POLICY \"p\" ON \"d\" DURATION INF")
+        );
+    }
+
+    #[test]
+    fn durations_are_read_as_go_prints_them() {
+        let table = [
+            ("0s", Some(0)),
+            ("168h0m0s", Some(604_800)),
+            ("1h0m30s", Some(3_630)),
+            ("1.5s", None),
+            ("h", None),
+            ("5", None),
+        ];
+        for (text, seconds) in table {
+            assert_eq!(go_duration(text), seconds.map(Duration::from_secs), "{text}");
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! From a configured sink to one that can be written to. Called once a connection, on the writer's behalf and
+//! before its thread is pinned: the HTTP client starts a thread of its own.
+
+use tickline_config::model;
+
+use crate::file::FileSink;
+use crate::influx::InfluxSink;
+use crate::null::NullSink;
+use crate::parquet::ParquetSink;
+use crate::sink::Sink;
+
+/// Why a sink cannot be opened. Each is an error of the configuration or of the machine, not of the data.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A value cannot work.
+    #[error("sinks.{sink}.{key}: must be {rule}, found \"{found}\"")]
+    Value {
+        /// Name of the sink.
+        sink: String,
+        /// Key in its table.
+        key: &'static str,
+        /// What would work.
+        rule: &'static str,
+        /// What stands there; never a secret.
+        found: String,
+    },
+    /// The HTTP client could not be built.
+    #[error("sinks.{sink}.url: http client: {source}")]
+    Client {
+        /// Name of the sink.
+        sink: String,
+        /// What the client says.
+        source: reqwest::Error,
+    },
+    /// A file or folder could not be opened.
+    #[error("sinks.{sink}.{key}: must be writable, found \"{path}\": {source}")]
+    Io {
+        /// Name of the sink.
+        sink: String,
+        /// Key in its table.
+        key: &'static str,
+        /// The file or folder.
+        path: String,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
+}
+
+/// Opens one connection of the sink `name`. `instance` and `started_ns` (wall time of the engine's start) make
+/// the names of Parquet files unique.
+pub fn open(
+    name: &str,
+    instance: &str,
+    started_ns: i64,
+    sink: &model::Sink,
+) -> Result<Box<dyn Sink>, OpenError> {
+    Ok(match &sink.kind {
+        model::SinkKind::Influx(influx) => Box::new(InfluxSink::open(name, influx)?),
+        model::SinkKind::Parquet(parquet) => {
+            Box::new(ParquetSink::open(name, instance, started_ns, parquet)?)
+        }
+        model::SinkKind::File(file) => Box::new(FileSink::open(name, file)?),
+        model::SinkKind::Null => Box::new(NullSink),
+    })
+}
