@@ -324,23 +324,4 @@ fn identifier(name: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_quoted_for_influxql() {
-        assert_eq!(identifier(r#"a"b\c"#), r#""a\"b\\c""#);
-    }
-
-    #[test]
-    fn the_probe_is_one_readable_point_whatever_the_instance_is_called() {
-        for instance in ["host-1", "a b,c=d", "", "x\\", "é\n"] {
-            let request = probe(instance, 17);
-            let text = std::str::from_utf8(&request.lines).unwrap();
-            let mut lines = influxdb_line_protocol::parse_lines(text);
-            let line = lines.next().unwrap().unwrap();
-            assert_eq!((line.series.measurement.as_str(), line.timestamp), ("_tickline_probe", Some(17)));
-            assert!(lines.next().is_none(), "{instance:?}");
-        }
-    }
-}
+mod tests;

@@ -145,8 +145,8 @@ impl ParquetSink {
             self.open_part(key)?;
         }
         let Some(part) = self.open.get_mut(&key) else { return Ok(Ok(())) };
-        part.append(line, &self.slots, time).map_err(|error| fault("parquet", &error))?;
-        if part.bytes() >= self.file_bytes_max {
+        let grown = part.append(line, &self.slots, time).map_err(|error| fault("parquet", &error))?;
+        if grown.is_some_and(|bytes| bytes >= self.file_bytes_max) {
             self.finish(key)?;
         }
         Ok(Ok(()))

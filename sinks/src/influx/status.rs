@@ -90,20 +90,17 @@ fn content(generation: Generation, text: &str, points: u64, fault: Fault) -> Dec
         // Without "partial write" not one line could be read.
         return Decision::Final(refused(RejectReason::BadLine, points, fault.detail));
     }
-    let about_the_lines = text.contains("unable to parse") || text.contains("field type conflict");
+    // A page of HTML or nothing at all comes from a proxy, which knows nothing of the lines.
+    let api = !text.is_empty() && !text.starts_with('<');
+    let about_the_lines =
+        fault.code == 422 || text.contains("unable to parse") || text.contains("field type conflict");
     let about_the_request =
         ["database is required", "precision", "provide either", "bucket", "gzip", "unexpected EOF"];
-    let is_api_error = !text.is_empty() && fault.code == 422 || text_is_api(text);
-    if about_the_lines || (is_api_error && !about_the_request.iter().any(|words| text.contains(words))) {
+    if api && (about_the_lines || !about_the_request.iter().any(|words| text.contains(words))) {
         Decision::Final(Outcome::Split(fault))
     } else {
         Decision::Final(Outcome::NotSent(Fault { kind: FaultKind::Config, ..fault }))
     }
-}
-
-/// A page of HTML or nothing at all comes from a proxy, which knows nothing of the lines.
-fn text_is_api(text: &str) -> bool {
-    !text.is_empty() && !text.starts_with('<')
 }
 
 /// `REASON dropped=N`, what follows "partial write: ".

@@ -73,8 +73,14 @@ impl Part {
         })
     }
 
-    /// Appends one row: the values of a line, tags before fields, each to the column in `slots`.
-    pub(super) fn append(&mut self, line: &ParsedLine<'_>, slots: &[usize], time: i64) -> io::Result<()> {
+    /// Appends one row: the values of a line, tags before fields, each to the column in `slots`. Returns the
+    /// size of the file when it has grown.
+    pub(super) fn append(
+        &mut self,
+        line: &ParsedLine<'_>,
+        slots: &[usize],
+        time: i64,
+    ) -> io::Result<Option<u64>> {
         let mut slots = slots.iter();
         let mut next = || slots.next().copied().unwrap_or(usize::MAX);
         for (_, value) in line.series.tag_set.iter().flatten() {
@@ -93,13 +99,10 @@ impl Part {
         }
         if self.rows >= BLOCK_ROWS_MAX || self.block_bytes >= BLOCK_BYTES_MAX {
             self.spill()?;
+            // Encoded rows that are still in memory included.
+            return Ok(Some((self.writer.bytes_written() + self.writer.in_progress_size()) as u64));
         }
-        Ok(())
-    }
-
-    /// Bytes of the file, encoded rows that are still in memory included.
-    pub(super) fn bytes(&self) -> u64 {
-        (self.writer.bytes_written() + self.writer.in_progress_size()) as u64
+        Ok(None)
     }
 
     pub(super) fn opened(&self) -> u64 {

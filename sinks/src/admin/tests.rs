@@ -1,0 +1,105 @@
+//! Names, the probe, and the answers of versions 2 and 3 from a socket double.
+
+use super::*;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use tickline_config::secret::Secret;
+
+#[test]
+fn names_are_quoted_for_influxql() {
+    assert_eq!(identifier(r#"a"b\c"#), r#""a\"b\\c""#);
+}
+
+#[test]
+fn the_probe_is_one_readable_point_whatever_the_instance_is_called() {
+    for instance in ["host-1", "a b,c=d", "", "x\\", "é\n"] {
+        let request = probe(instance, 17);
+        let text = std::str::from_utf8(&request.lines).unwrap();
+        let mut lines = influxdb_line_protocol::parse_lines(text);
+        let line = lines.next().unwrap().unwrap();
+        assert_eq!((line.series.measurement.as_str(), line.timestamp), ("_tickline_probe", Some(17)));
+        assert!(lines.next().is_none(), "{instance:?}");
+    }
+}
+
+/// What `ask` gets from a server that answers one request with `status` and `body`, and that request's head.
+fn asked<T>(target: InfluxTarget, status: &str, body: &str, ask: impl FnOnce(&Admin) -> T) -> (T, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let settings = Influx {
+        url: format!("http://{}", listener.local_addr().unwrap()),
+        target,
+        connections: 1,
+        timeout: Duration::from_secs(20),
+        gzip: false,
+        request_bytes_max: 1 << 20,
+        proxy: None,
+    };
+    let admin = Admin::new("db", &settings).unwrap();
+    std::thread::scope(|scope| {
+        let server = scope.spawn(|| {
+            let (mut stream, _) = listener.accept().unwrap();
+            let (mut head, mut byte) = (Vec::new(), [0]);
+            while !head.ends_with(b"\r\n\r\n") {
+                stream.read_exact(&mut byte).unwrap();
+                head.push(byte[0]);
+            }
+            let length = body.len();
+            stream
+                .write_all(format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\n\r\n{body}").as_bytes())
+                .unwrap();
+            String::from_utf8(head).unwrap()
+        });
+        (ask(&admin), server.join().unwrap())
+    })
+}
+
+fn v2() -> InfluxTarget {
+    InfluxTarget::V2 { org: "o".into(), bucket: "ticks".into(), token: Some(Secret::new("t")) }
+}
+
+fn v3() -> InfluxTarget {
+    InfluxTarget::V3 { database: "d".into(), token: Some(Secret::new("t")) }
+}
+
+#[test]
+fn a_bucket_of_version_2_is_a_policy() {
+    let body = r#"{"buckets":[{"name":"ticks","retentionRules":[{"type":"expire","everySeconds":3600,"shardGroupDurationSeconds":7200}]}]}"#;
+    let (policy, head) = asked(v2(), "200 OK", body, Admin::write_policy);
+    assert!(head.starts_with("GET /api/v2/buckets?org=o&name=ticks HTTP/1.1"), "{head}");
+    let (hour, name) = (Duration::from_secs(3600), "ticks".to_owned());
+    let expected = Policy { name, duration: Some(hour), shard_duration: hour * 2, default: true };
+    assert_eq!(policy.unwrap(), expected);
+    let forever = r#"{"buckets":[{"name":"ticks","retentionRules":[]}]}"#;
+    assert_eq!(asked(v2(), "200 OK", forever, Admin::write_policy).0.unwrap().duration, None);
+    let none = asked(v2(), "200 OK", r#"{"buckets":[]}"#, Admin::policies).0.unwrap_err();
+    assert!(matches!(&none, AdminError::Missing { detail, .. } if detail.contains("ticks")), "{none}");
+}
+
+#[test]
+fn the_version_is_read_from_the_answer_and_a_refused_login_is_named() {
+    let body = r#"{"version":"3.1.0","revision":"x","process_id":"y"}"#;
+    let (version, head) = asked(v3(), "200 OK", body, Admin::ping);
+    assert_eq!(version.unwrap().as_deref(), Some("3.1.0"));
+    assert!(head.contains("authorization: Bearer t\r"), "{head}");
+    let refused = asked(v3(), "401 Unauthorized", "", Admin::ping).0.unwrap_err();
+    assert!(matches!(refused, AdminError::Login { .. }), "{refused}");
+}
+
+#[test]
+fn what_a_generation_does_not_offer_is_said_so() {
+    let settings = |target| Influx {
+        url: "http://127.0.0.1:1".into(),
+        target,
+        connections: 1,
+        timeout: Duration::from_secs(1),
+        gzip: false,
+        request_bytes_max: 1 << 20,
+        proxy: None,
+    };
+    for (target, version) in [(v2(), 2), (v3(), 3)] {
+        let admin = Admin::new("db", &settings(target)).unwrap();
+        for error in [admin.field_keys().unwrap_err(), admin.apply([]).unwrap_err()] {
+            assert!(matches!(error, AdminError::Unsupported { version: v, .. } if v == version), "{error}");
+        }
+    }
+}
