@@ -4,6 +4,7 @@
 
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod capture;
 pub mod clock;
 pub mod counts;
 pub mod cursor;
@@ -15,10 +16,12 @@ pub mod frame;
 pub mod instruments;
 pub mod nodrop;
 pub mod number;
+pub mod payload;
 pub mod schema;
 pub mod sequence;
 pub mod series;
 pub mod socket;
 pub mod tie;
 pub mod time;
+pub mod transcode;
 pub mod venue;
