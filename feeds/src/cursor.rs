@@ -176,15 +176,24 @@ impl<'a> Cursor<'a> {
         Ok(Value::Ext)
     }
 
+    /// The next value if it is text of up to 31 bytes, as most are; else the cursor stays where it is.
+    #[inline]
+    pub fn short_text(&mut self) -> Option<&'a [u8]> {
+        let (&marker, rest) = self.rest.split_first()?;
+        let (text, rest) = rest.split_at_checked(usize::from(marker.wrapping_sub(0xa0)))?;
+        if !matches!(marker, 0xa0..=0xbf) {
+            return None;
+        }
+        self.rest = rest;
+        Some(text)
+    }
+
     /// A map key. Keys that are no text read as empty, which no decoder knows, so that their value is skipped.
     #[inline]
     pub fn key(&mut self) -> Result<&'a [u8], Undecodable> {
-        match self.rest.split_first() {
-            Some((&marker @ 0xa0..=0xbf, rest)) => {
-                self.rest = rest;
-                self.slice(usize::from(marker & 0x1f))
-            }
-            _ => self.long_key(),
+        match self.short_text() {
+            Some(key) => Ok(key),
+            None => self.long_key(),
         }
     }
 

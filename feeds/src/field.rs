@@ -124,6 +124,21 @@ impl FieldCounts {
         kind: FieldType,
         depth: usize,
     ) -> Result<Slot<'a>, Undecodable> {
+        if kind == FieldType::Float
+            && let Some(text) = cursor.short_text()
+        {
+            return Ok(self.decimal(text));
+        }
+        self.read_any(cursor, kind, depth)
+    }
+
+    #[inline(never)]
+    fn read_any<'a>(
+        &mut self,
+        cursor: &mut Cursor<'a>,
+        kind: FieldType,
+        depth: usize,
+    ) -> Result<Slot<'a>, Undecodable> {
         let value = cursor.value()?;
         match value {
             Value::Array(entries) => cursor.skip_container(u64::from(entries), depth)?,

@@ -66,6 +66,12 @@ impl Moment {
         Self { time, next: 0, uses: Vec::new() }
     }
 
+    fn reuse(&mut self, time: i64) {
+        self.time = time;
+        self.next = 0;
+        self.uses.clear();
+    }
+
     fn take(&mut self, rule: Rule, message: MessageId) -> (u32, bool) {
         if let Rule::Given(ordinal) = rule
             && ordinal >= self.next
@@ -103,6 +109,38 @@ impl Moment {
     }
 }
 
+/// The last times of a series that has met a tie, in the order of their coming.
+#[derive(Debug)]
+struct Moments {
+    ring: Vec<Moment>,
+    /// Which one is the latest time.
+    newest: usize,
+    /// Which one gives way next.
+    next: usize,
+}
+
+impl Moments {
+    /// The moment of `time`, which takes the place of the one that came first if it is not known.
+    fn at(&mut self, time: i64, latest: bool) -> Option<&mut Moment> {
+        let known = if latest { None } else { self.ring.iter().position(|moment| moment.time == time) };
+        let at = known.unwrap_or_else(|| {
+            // A late time never takes the place of the latest.
+            let at =
+                if self.next == self.newest && !latest { (self.next + 1) % TIMES_KEPT } else { self.next };
+            self.next = (at + 1) % TIMES_KEPT;
+            match self.ring.get_mut(at) {
+                Some(moment) => moment.reuse(time),
+                None => self.ring.push(Moment::new(time)),
+            }
+            at
+        });
+        if latest {
+            self.newest = at;
+        }
+        self.ring.get_mut(at)
+    }
+}
+
 /// What one series remembers. Until two points meet at one time it is these few words.
 #[derive(Debug)]
 pub struct TieState {
@@ -111,7 +149,7 @@ pub struct TieState {
     /// Counts the candidates of the map being read.
     map: u64,
     map_candidates: u32,
-    moments: Option<Box<Vec<Moment>>>,
+    moments: Option<Box<Moments>>,
 }
 
 impl Default for TieState {
@@ -143,50 +181,40 @@ impl TieState {
     /// The ordinal of a point at `time`.
     #[inline]
     pub fn ordinal(&mut self, time: i64, rule: Rule, message: MessageId) -> Ordinal {
-        if time > self.last_time && self.moments.is_none() {
-            let ordinal = match rule {
-                Rule::Given(ordinal) => ordinal,
-                Rule::Local => 0,
-            };
-            self.last_time = time;
-            self.last = Use { message, first: ordinal, count: 1 };
-            return Ordinal { ordinal, collision: false, out_of_order: false };
+        if time <= self.last_time {
+            return self.tied(time, rule, message);
         }
-        self.tied(time, rule, message)
+        let ordinal = match rule {
+            Rule::Given(ordinal) => ordinal,
+            Rule::Local => 0,
+        };
+        self.last_time = time;
+        match &mut self.moments {
+            None => self.last = Use { message, first: ordinal, count: 1 },
+            Some(moments) => {
+                if let Some(moment) = moments.at(time, true) {
+                    moment.remember(message, ordinal);
+                }
+            }
+        }
+        Ordinal { ordinal, collision: false, out_of_order: false }
     }
 
     #[cold]
     fn tied(&mut self, time: i64, rule: Rule, message: MessageId) -> Ordinal {
-        let out_of_order = time < self.last_time;
         let (last_time, last) = (self.last_time, self.last);
-        self.last_time = time.max(last_time);
         let moments = self.moments.get_or_insert_with(|| {
+            let mut ring = Vec::with_capacity(TIMES_KEPT);
             let mut moment = Moment::new(last_time);
             moment.next = last.first + last.count;
             moment.uses.push(last);
-            let mut moments = Vec::with_capacity(TIMES_KEPT);
-            moments.push(moment);
-            Box::new(moments)
+            ring.push(moment);
+            Box::new(Moments { ring, newest: 0, next: 1 })
         });
-        let at = moments.iter().position(|moment| moment.time == time).unwrap_or_else(|| {
-            if moments.len() < TIMES_KEPT {
-                moments.push(Moment::new(time));
-                return moments.len() - 1;
-            }
-            // The earliest time gives way; its buffer is used again.
-            let oldest = (0..moments.len()).min_by_key(|at| moments.get(*at).map(|m| m.time)).unwrap_or(0);
-            if let Some(moment) = moments.get_mut(oldest) {
-                moment.time = time;
-                moment.next = 0;
-                moment.uses.clear();
-            }
-            oldest
-        });
-        let (ordinal, collision) = match moments.get_mut(at) {
-            Some(moment) => moment.take(rule, message),
-            None => (0, false),
-        };
-        Ordinal { ordinal, collision, out_of_order }
+        let newest = moments.newest;
+        let moment = if time == last_time { moments.ring.get_mut(newest) } else { moments.at(time, false) };
+        let (ordinal, collision) = moment.map_or((0, false), |moment| moment.take(rule, message));
+        Ordinal { ordinal, collision, out_of_order: time < last_time }
     }
 }
 

@@ -65,15 +65,24 @@ const LEGACY: [usize; 19] = [
     OPEN,
 ];
 
-/// Slots of REST's arrays, by position: `c v p t l h` hold (today or price, 24 h or lot).
-const REST_PAIRS: [(u8, usize, usize); 6] = [
-    (b'c', LAST, LAST_QTY),
-    (b'v', VOLUME_TODAY, VOLUME),
-    (b'p', VWAP_TODAY, VWAP),
-    (b't', TRADES_TODAY, TRADES),
-    (b'l', LOW_TODAY, LOW),
-    (b'h', HIGH_TODAY, HIGH),
-];
+/// Slots of REST's arrays by position, [`SLOTS`] where there is none. `a b` are (price, whole lots, lots), or
+/// (price, lots) in old recordings; the others (price, lot) or (today, 24 hours).
+const fn rest_slots(letter: u8, items: u32) -> [usize; 3] {
+    match (letter, items) {
+        (b'a', 3) => [ASK, ASK_WHOLE, ASK_QTY],
+        (b'a', _) => [ASK, ASK_QTY, SLOTS],
+        (b'b', 3) => [BID, BID_WHOLE, BID_QTY],
+        (b'b', _) => [BID, BID_QTY, SLOTS],
+        (b'c', _) => [LAST, LAST_QTY, SLOTS],
+        (b'v', _) => [VOLUME_TODAY, VOLUME, SLOTS],
+        (b'p', _) => [VWAP_TODAY, VWAP, SLOTS],
+        (b't', _) => [TRADES_TODAY, TRADES, SLOTS],
+        (b'l', _) => [LOW_TODAY, LOW, SLOTS],
+        (b'h', _) => [HIGH_TODAY, HIGH, SLOTS],
+        (b'o', _) => [OPEN, SLOTS, SLOTS],
+        _ => [SLOTS; 3],
+    }
+}
 
 /// The order of REST's arrays in the predecessor's list of nine.
 const LIST_ORDER: [u8; 9] = *b"abcvptlho";
@@ -287,7 +296,7 @@ impl KrakenTick {
         Ok(true)
     }
 
-    /// One of REST's arrays: `a b` are (price, whole lots, lots) or (price, lots), `o` is one value or two.
+    /// One of REST's arrays; `o` may be one value.
     #[inline]
     fn rest_array<'a>(
         &self,
@@ -301,27 +310,15 @@ impl KrakenTick {
         let start = *cursor;
         let Value::Array(items) = cursor.value()? else {
             *cursor = start;
-            return match letter {
-                b'o' => self.read_slot(OPEN, kind, cursor, &mut ticker.slots, emit, depth),
-                _ => cursor.skip(depth),
-            };
+            let slot = if letter == b'o' { OPEN } else { SLOTS };
+            return self.read_slot(slot, kind, cursor, &mut ticker.slots, emit, depth);
         };
-        for item in 0..items {
-            let slot = match (letter, item) {
-                (b'a', 0) => ASK,
-                (b'a', 1) if items > 2 => ASK_WHOLE,
-                (b'a', 1 | 2) => ASK_QTY,
-                (b'b', 0) => BID,
-                (b'b', 1) if items > 2 => BID_WHOLE,
-                (b'b', 1 | 2) => BID_QTY,
-                (b'o', 0) => OPEN,
-                (_, 0 | 1) => REST_PAIRS
-                    .iter()
-                    .find(|(name, ..)| *name == letter)
-                    .map_or(SLOTS, |(_, first, second)| if item == 0 { *first } else { *second }),
-                _ => SLOTS,
-            };
+        let slots = rest_slots(letter, items);
+        for slot in slots.into_iter().take(items as usize) {
             self.read_slot(slot, kind, cursor, &mut ticker.slots, emit, depth + 1)?;
+        }
+        for _ in 3..items {
+            cursor.skip(depth + 1)?;
         }
         Ok(())
     }
