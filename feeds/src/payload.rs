@@ -241,6 +241,13 @@ pub fn rfc3339(time: WallNanos, digits: u8) -> String {
     String::from_utf8_lossy(text.bytes()).into_owned()
 }
 
+/// Appends the decimal digits of `value`.
+pub fn append_digits(value: u64, out: &mut Vec<u8>) {
+    let mut text = Ascii::default();
+    text.number(value, 1);
+    out.extend_from_slice(text.bytes());
+}
+
 /// Digits on the stack; a decimal or a time needs fewer.
 #[derive(Default)]
 struct Ascii {

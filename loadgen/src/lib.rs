@@ -1,2 +1,19 @@
-//! Stub.
+//! Generates, replays and records market ticks on ZeroMQ. Owns scenarios, venue generators, open-loop pacing,
+//! publishing and the load report. It promises that it loses nothing itself and says when it was the bottleneck.
+//! It refuses to know the engine.
+
 pub mod clock;
+mod generator;
+pub mod host;
+pub mod owner;
+pub mod pacing;
+pub mod plan;
+mod prng;
+pub mod publish;
+pub mod record;
+pub mod replay;
+pub mod result;
+pub mod run;
+mod sender;
+mod spawn;
+mod ties;

@@ -1,0 +1,214 @@
+//! The command line of `tickline-loadgen`; a wrong one ends with exit code 2.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use jiff::SignedDuration;
+use tickline_feeds::payload::Decimals;
+use tickline_loadgen::plan::Rate;
+use tickline_loadgen::replay::{Speed, TimeMode};
+
+/// Generates, replays and records market ticks on ZeroMQ.
+#[derive(Debug, Parser)]
+#[command(name = "tickline-loadgen", version, about)]
+pub(crate) struct CommandLine {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Publish made-up messages of several feeds, open loop
+    Run(RunArgs),
+    /// Publish recordings again
+    Replay(ReplayArgs),
+    /// Record topics into a capture
+    Record(RecordArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// Feeds by name, topic or alias, separated by commas
+    #[arg(long, value_delimiter = ',', required = true)]
+    pub(crate) feeds: Vec<String>,
+    /// Messages a second of each feed, such as 5000/s, or max
+    #[arg(long, default_value = "1000/s", value_parser = |text: &str| text.parse::<Rate>())]
+    pub(crate) rate: Rate,
+    /// How long, such as 10s; without it until stopped
+    #[arg(long, value_parser = duration)]
+    pub(crate) duration: Option<Duration>,
+    /// The same seed gives the same bytes
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Pairs, instruments or markets of each feed
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) symbols: Option<u32>,
+    /// Messages that are due together
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) burst: u32,
+    /// Address on whose registry ports the feeds are bound
+    #[arg(long, default_value = "127.0.0.1", value_name = "ADDRESS")]
+    pub(crate) bind: String,
+    /// Another endpoint for one feed
+    #[arg(long, value_parser = feed_endpoint, value_name = "FEED=ENDPOINT")]
+    pub(crate) endpoint: Vec<(String, String)>,
+    /// File that gets the messages as a function of seed and plan alone
+    #[arg(long, value_name = "FILE")]
+    pub(crate) capture: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) publish: PublishArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArgs {
+    /// Recordings, in the order in which they are published
+    #[arg(required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// Feed by name, topic or alias
+    #[arg(long)]
+    pub(crate) feed: String,
+    /// 1x as recorded, 10x ten times faster, max as fast as possible
+    #[arg(long, default_value = "1x", value_parser = speed)]
+    pub(crate) speed: Speed,
+    /// Venue times: original, now (the last message carries the time at which it is due), or shift=±DURATION
+    #[arg(long, default_value = "original", value_parser = time_mode)]
+    pub(crate) time: TimeMode,
+    /// Endpoint to bind; without it the registry's port on 127.0.0.1
+    #[arg(long)]
+    pub(crate) endpoint: Option<String>,
+    #[command(flatten)]
+    pub(crate) publish: PublishArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RecordArgs {
+    /// The capture
+    pub(crate) file: PathBuf,
+    /// Endpoint to connect to
+    #[arg(long, required = true)]
+    pub(crate) connect: Vec<String>,
+    /// Topic, by its beginning; without it all
+    #[arg(long)]
+    pub(crate) topic: Vec<String>,
+    /// How long, such as 10s; without it until stopped
+    #[arg(long, value_parser = duration)]
+    pub(crate) duration: Option<Duration>,
+    /// Messages that may wait for being recorded
+    #[arg(long, default_value_t = 1_000_000)]
+    pub(crate) rcvhwm: i32,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PublishArgs {
+    /// Do not wait for a subscriber before the first message
+    #[arg(long)]
+    pub(crate) no_wait: bool,
+    /// How long to wait for a subscriber; without it until stopped
+    #[arg(long, value_parser = duration, conflicts_with = "no_wait")]
+    pub(crate) wait_timeout: Option<Duration>,
+    /// How decimals travel
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) decimals: DecimalsArg,
+    /// Messages that may wait in a publisher's queue for one subscriber
+    #[arg(long, default_value_t = 50_000)]
+    pub(crate) sndhwm: i32,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum DecimalsArg {
+    Text,
+    Float64,
+}
+
+impl From<DecimalsArg> for Decimals {
+    fn from(arg: DecimalsArg) -> Self {
+        match arg {
+            DecimalsArg::Text => Decimals::Text,
+            DecimalsArg::Float64 => Decimals::Float64,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OutputArgs {
+    /// Write the report as JSON to stdout, and nothing else there
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Write the report as JSON to a file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("must be a duration such as 10s or 500ms, found {text:?}");
+    let parsed = text.parse::<SignedDuration>().map_err(|_| wrong())?;
+    Duration::try_from(parsed).ok().filter(|d| !d.is_zero()).ok_or_else(wrong)
+}
+
+fn feed_endpoint(text: &str) -> Result<(String, String), String> {
+    let parts = text.split_once('=').filter(|(feed, endpoint)| !feed.is_empty() && endpoint.contains("://"));
+    let (feed, endpoint) = parts.ok_or_else(|| format!("must be FEED=ENDPOINT, found {text:?}"))?;
+    Ok((feed.to_owned(), endpoint.to_owned()))
+}
+
+fn speed(text: &str) -> Result<Speed, String> {
+    if text == "max" {
+        return Ok(Speed::Max);
+    }
+    let times = text.strip_suffix('x').and_then(|times| times.parse::<f64>().ok());
+    let times = times.filter(|times| times.is_finite() && *times > 0.0);
+    times.map(Speed::Times).ok_or_else(|| format!("must be max or a factor such as 1x, found {text:?}"))
+}
+
+fn time_mode(text: &str) -> Result<TimeMode, String> {
+    match text {
+        "original" => Ok(TimeMode::Original),
+        "now" => Ok(TimeMode::Now),
+        _ => {
+            let by = text.strip_prefix("shift=").map(|by| by.strip_prefix('+').unwrap_or(by));
+            let by = by.and_then(|by| by.parse::<SignedDuration>().ok());
+            let ns = by.and_then(|by| i64::try_from(by.as_nanos()).ok());
+            ns.map(TimeMode::Shift).ok_or_else(|| {
+                format!("must be original, now or a shift such as shift=-720h, found {text:?}")
+            })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_commands_of_the_documentation_are_understood() {
+        for line in [
+            "run --feeds kraken_tick,oanda_tick,betfair_stream --rate 5000/s --duration 10s --seed 7 --json",
+            "run --feeds kraken_tick --rate max --endpoint kraken_tick=tcp://127.0.0.1:* --no-wait",
+            "replay FILE --feed betfair_stream --speed max --time now",
+            "replay A B --feed oanda_tick --speed 0.5x --time shift=-720h",
+            "record --topic kraken_tick --connect tcp://127.0.0.1:5558 FILE --duration 500ms",
+        ] {
+            let words = std::iter::once("tickline-loadgen").chain(line.split(' '));
+            CommandLine::try_parse_from(words).unwrap();
+        }
+    }
+
+    #[test]
+    fn values_have_units_and_signs() {
+        assert_eq!(duration("1h 30m"), Ok(Duration::from_secs(5_400)));
+        assert_eq!(time_mode("shift=+10s"), Ok(TimeMode::Shift(10_000_000_000)));
+        assert_eq!(time_mode("shift=-1ms"), Ok(TimeMode::Shift(-1_000_000)));
+        assert_eq!(speed("10x"), Ok(Speed::Times(10.0)));
+        for bad in ["10", "-1s", "0s", ""] {
+            assert_eq!(duration(bad), Err(format!("must be a duration such as 10s or 500ms, found {bad:?}")));
+        }
+        assert!(speed("0x").is_err() && speed("10").is_err() && time_mode("shift=5").is_err());
+    }
+}

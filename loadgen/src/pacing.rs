@@ -1,0 +1,122 @@
+//! The open-loop schedule, and who is to blame for a late message. Pure arithmetic: time is an argument.
+
+use crate::plan::Rate;
+
+/// A slot that begins later than this after it was due is late.
+pub const LATE_NS: u64 = 10_000_000;
+
+const SECOND_NS: f64 = 1e9;
+
+/// When each slot is due, in ns after the start.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Schedule {
+    rate: Rate,
+    burst: u64,
+}
+
+impl Schedule {
+    /// `burst` messages are due together.
+    pub fn new(rate: Rate, burst: u32) -> Self {
+        Self { rate, burst: u64::from(burst.max(1)) }
+    }
+
+    /// When slot `k` (from 0) is due; none: at once.
+    pub fn due_ns(&self, k: u64) -> Option<u64> {
+        match self.rate {
+            Rate::PerSecond(rate) => Some(((k - k % self.burst) as f64 * SECOND_NS / rate) as u64),
+            Rate::Max => None,
+        }
+    }
+
+    /// Slots that are due within `duration_ns`; none for flat out.
+    pub fn slots(&self, duration_ns: u64) -> Option<u64> {
+        match self.rate {
+            Rate::PerSecond(rate) => Some((duration_ns as f64 / SECOND_NS * rate).round() as u64),
+            Rate::Max => None,
+        }
+    }
+
+    /// Where slot `k` stands in a file that does not depend on the run; flat out counts as 1 message a µs.
+    pub fn offset_ns(&self, k: u64) -> u64 {
+        self.due_ns(k).unwrap_or(k * 1_000)
+    }
+}
+
+/// Counts late and blocked slots of one publisher. A slot is late if it begins more than 10 ms after it was due,
+/// unless the queue was full since the publisher was last on time: then it is blocked, as is a slot that meets
+/// the full queue itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Punctuality {
+    /// Late slots: the generator was the limit.
+    pub late: u64,
+    /// Slots delayed by a full queue: the subscriber was the limit.
+    pub blocked: u64,
+    behind_a_full_queue: bool,
+}
+
+impl Punctuality {
+    /// The next slot is not due yet.
+    pub fn on_time(&mut self) {
+        self.behind_a_full_queue = false;
+    }
+
+    /// A slot was begun `behind_ns` after it was due and met a full queue or not.
+    pub fn sent(&mut self, behind_ns: u64, met_full_queue: bool) {
+        if self.behind_a_full_queue || (met_full_queue && behind_ns <= LATE_NS) {
+            self.blocked += 1;
+        } else if behind_ns > LATE_NS {
+            self.late += 1;
+        }
+        self.behind_a_full_queue |= met_full_queue;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slot_k_is_due_k_intervals_after_the_start() {
+        let schedule = Schedule::new(Rate::PerSecond(3.0), 1);
+        let due: Vec<u64> = (0..4).filter_map(|k| schedule.due_ns(k)).collect();
+        assert_eq!(due, [0, 333_333_333, 666_666_666, 1_000_000_000]);
+        assert_eq!(Schedule::new(Rate::PerSecond(1e6), 1).due_ns(86_400_000_000), Some(86_400_000_000_000));
+    }
+
+    #[test]
+    fn a_burst_is_due_together_and_keeps_the_rate() {
+        let schedule = Schedule::new(Rate::PerSecond(1_000.0), 60);
+        assert_eq!(schedule.due_ns(59), Some(0));
+        assert_eq!(schedule.due_ns(60), Some(60_000_000));
+        assert_eq!(schedule.due_ns(119), Some(60_000_000));
+        assert_eq!(schedule.slots(2_000_000_000), Some(2_000));
+    }
+
+    #[test]
+    fn flat_out_has_no_schedule() {
+        let schedule = Schedule::new(Rate::Max, 1);
+        assert_eq!((schedule.due_ns(5), schedule.slots(1), schedule.offset_ns(5)), (None, None, 5_000));
+    }
+
+    #[test]
+    fn lateness_is_blamed_on_the_queue_until_the_publisher_is_on_time_again() {
+        let mut punctuality = Punctuality::default();
+        punctuality.sent(LATE_NS, false);
+        punctuality.sent(LATE_NS + 1, false);
+        assert_eq!((punctuality.late, punctuality.blocked), (1, 0));
+        punctuality.sent(0, true);
+        punctuality.sent(LATE_NS + 1, false);
+        punctuality.sent(5, false);
+        assert_eq!((punctuality.late, punctuality.blocked), (1, 3));
+        punctuality.on_time();
+        punctuality.sent(LATE_NS + 1, false);
+        assert_eq!((punctuality.late, punctuality.blocked), (2, 3));
+    }
+
+    #[test]
+    fn a_slot_that_was_late_before_it_met_the_full_queue_is_late() {
+        let mut punctuality = Punctuality::default();
+        punctuality.sent(LATE_NS + 1, true);
+        assert_eq!((punctuality.late, punctuality.blocked), (1, 0));
+    }
+}

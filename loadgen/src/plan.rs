@@ -1,0 +1,168 @@
+//! What a run of the load generator is to do, as typed values; nothing is started here.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use tickline_config::model::DecoderKind;
+use tickline_config::registry;
+use tickline_feeds::payload::Decimals;
+
+/// One run of generated load.
+#[derive(Clone, Debug)]
+pub struct LoadPlan {
+    /// One publisher thread each.
+    pub feeds: Vec<FeedLoad>,
+    /// How long; none: until stopped. At a fixed rate it gives the number of messages, and all of them are sent.
+    pub duration: Option<Duration>,
+    /// The same seed gives the same bytes.
+    pub seed: u64,
+    /// Whether a publisher waits for its first subscriber before its first message.
+    pub wait: bool,
+    /// How long it waits; none: until stopped.
+    pub wait_timeout: Option<Duration>,
+    /// How decimals travel.
+    pub decimals: Decimals,
+    /// Messages that are due together: slot k is due with the first slot of its burst. 1: evenly.
+    pub burst: u32,
+    /// Messages that may wait in a publisher's queue for one subscriber.
+    pub sndhwm: i32,
+    /// File that gets the messages of the run, independent of when it was made.
+    pub capture: Option<PathBuf>,
+}
+
+impl Default for LoadPlan {
+    fn default() -> Self {
+        Self {
+            feeds: Vec::new(),
+            duration: None,
+            seed: 1,
+            wait: true,
+            wait_timeout: None,
+            decimals: Decimals::Text,
+            burst: 1,
+            sndhwm: 50_000,
+            capture: None,
+        }
+    }
+}
+
+/// The load of one feed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FeedLoad {
+    /// Feed, as the registry names it.
+    pub feed: String,
+    /// Topic on the wire.
+    pub topic: String,
+    /// Endpoint to bind, such as `tcp://127.0.0.1:*` for a free port.
+    pub endpoint: String,
+    /// What kind of messages.
+    pub kind: DecoderKind,
+    /// Messages a second.
+    pub rate: Rate,
+    /// Pairs, instruments or markets.
+    pub symbols: usize,
+}
+
+/// How fast.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Rate {
+    /// Slot k is due k / rate seconds after the start, whatever became of the slots before.
+    PerSecond(f64),
+    /// Flat out: as fast as ZeroMQ takes them.
+    Max,
+}
+
+/// Why a plan cannot be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// No such feed, or none that can be generated.
+    #[error("feed: must be one of {known}, found {found:?}")]
+    UnknownFeed {
+        /// As given.
+        found: String,
+        /// Feeds that can be generated.
+        known: String,
+    },
+    /// A rate that is none.
+    #[error("rate: must be a number above 0 with /s, such as 5000/s, or max, found {found:?}")]
+    BadRate {
+        /// As given.
+        found: String,
+    },
+}
+
+impl FeedLoad {
+    /// A feed by name, topic or alias, with the registry's topic and port on `host`, and a usual number of
+    /// symbols.
+    pub fn new(name: &str, host: &str, rate: Rate) -> Result<Self, PlanError> {
+        let row = registry::find(name);
+        let kind = row.and_then(|row| DecoderKind::ALL.iter().find(|(known, _)| *known == row.decoder));
+        let (Some(row), Some((_, kind))) = (row, kind) else {
+            let known = registry::PORTS.iter().filter(|r| !r.decoder.is_empty()).map(registry::PortRow::feed);
+            return Err(PlanError::UnknownFeed {
+                found: name.to_owned(),
+                known: known.collect::<Vec<_>>().join(", "),
+            });
+        };
+        Ok(Self {
+            feed: row.feed().to_owned(),
+            topic: if row.topic == "*" { "EUR_USD".to_owned() } else { row.topic.to_owned() },
+            endpoint: format!("tcp://{host}:{}", row.port),
+            kind: *kind,
+            rate,
+            symbols: usual_symbols(*kind),
+        })
+    }
+}
+
+/// Pairs, instruments or markets of a middling account.
+const fn usual_symbols(kind: DecoderKind) -> usize {
+    match kind {
+        DecoderKind::OandaTick => 68,
+        DecoderKind::BetfairStream => 100,
+        _ => 25,
+    }
+}
+
+impl FromStr for Rate {
+    type Err = PlanError;
+
+    /// `5000/s` or `max`.
+    fn from_str(text: &str) -> Result<Self, PlanError> {
+        if text == "max" {
+            return Ok(Rate::Max);
+        }
+        let number = text.strip_suffix("/s").and_then(|n| n.parse::<f64>().ok());
+        number
+            .filter(|n| n.is_finite() && *n > 0.0)
+            .map(Rate::PerSecond)
+            .ok_or_else(|| PlanError::BadRate { found: text.to_owned() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_a_number_per_second_or_max() {
+        assert_eq!("max".parse(), Ok(Rate::Max));
+        assert_eq!("0.5/s".parse(), Ok(Rate::PerSecond(0.5)));
+        for bad in ["5000", "0/s", "-1/s", "inf/s", "NaN/s", "", "/s"] {
+            assert_eq!(bad.parse::<Rate>(), Err(PlanError::BadRate { found: bad.to_owned() }));
+        }
+    }
+
+    #[test]
+    fn a_feed_is_found_by_name_topic_or_alias_and_published_where_the_registry_says() {
+        for name in ["kraken_depth", "kr_depth"] {
+            let load = FeedLoad::new(name, "127.0.0.1", Rate::Max).unwrap();
+            assert_eq!((load.feed.as_str(), load.topic.as_str()), ("kraken_depth", "kr_depth"));
+            assert_eq!(load.endpoint, "tcp://127.0.0.1:5560");
+        }
+        let refused = FeedLoad::new("kraken_orders", "127.0.0.1", Rate::Max).unwrap_err().to_string();
+        assert!(refused.starts_with("feed: must be one of kraken_trades, oanda, kraken_tick,"), "{refused}");
+        assert!(refused.ends_with("found \"kraken_orders\""), "{refused}");
+    }
+}

@@ -1,0 +1,249 @@
+//! One publisher's loop: waits for its subscriber, sends each message of a source when it is due, says once a
+//! second that it lives when there is nothing to say, and says when it ends. It promises that every message it
+//! counts as sent was taken by ZeroMQ's queue. Sources are straight lines; time and stop are here.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use tickline_feeds::clock::{Clock, MonoNanos, WallNanos};
+use tickline_feeds::payload::{Decimals, PayloadWriter, Times, set_times};
+
+use crate::generator::Slot;
+use crate::pacing::Punctuality;
+use crate::result::{FeedResult, LoadError};
+use crate::sender::{Attempt, Sender};
+
+/// A wait that is shorter is spun: a sleeping thread wakes up to 60 µs late.
+const SPIN_NS: u64 = 60_000;
+
+/// Longest sleep, so that a stop and the heartbeat are seen.
+const SLEEP_MAX_NS: u64 = 20_000_000;
+
+/// Silence after which a heartbeat is sent.
+const HEARTBEAT_NS: u64 = 1_000_000_000;
+
+/// When the next message should go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// This many ns after the start.
+    At(u64),
+    /// As soon as the queue takes it.
+    AtOnce,
+    /// There is none.
+    Never,
+}
+
+/// Where a publisher's messages come from.
+pub(crate) trait Source: Send {
+    /// When the next message should go.
+    fn due(&mut self) -> Result<Due, LoadError>;
+
+    /// Writes that message into the cleared buffer. `slot.venue` is the time of now.
+    fn write(&mut self, slot: &Slot, out: &mut PayloadWriter) -> Written;
+
+    /// Messages in all, where that is known before.
+    fn planned(&self) -> Option<u64>;
+}
+
+/// What a source has written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Written {
+    /// Our reserved keys, with the slot's number; `_recv` is to be this.
+    Numbered(WallNanos),
+    /// Someone else's payload, to be sent as it is.
+    Foreign,
+}
+
+/// What a running publisher lets others see.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Messages sent.
+    pub sent: AtomicU64,
+    /// Whether its subscriber has come, or was not waited for.
+    pub started: AtomicBool,
+}
+
+/// Everything one publisher thread needs.
+pub(crate) struct Publisher<S, C> {
+    pub(crate) feed: String,
+    pub(crate) sender: Sender,
+    pub(crate) source: S,
+    pub(crate) clock: C,
+    pub(crate) stop: Arc<AtomicBool>,
+    pub(crate) progress: Arc<Progress>,
+    pub(crate) decimals: Decimals,
+    pub(crate) wait: bool,
+    pub(crate) wait_timeout: Option<Duration>,
+    /// End of a source without schedule.
+    pub(crate) duration: Option<Duration>,
+}
+
+/// The loop's own state.
+struct Tally {
+    start: MonoNanos,
+    start_wall: WallNanos,
+    last_sent: MonoNanos,
+    busy_ns: u64,
+    bytes: u64,
+    paced: bool,
+    punctuality: Punctuality,
+    lateness: Histogram<u64>,
+}
+
+impl<S: Source, C: Clock> Publisher<S, C> {
+    /// Publishes until the source is empty, time is up, or `stop` is set.
+    pub(crate) fn run(mut self) -> Result<FeedResult, LoadError> {
+        if self.wait {
+            self.wait_for_subscriber()?;
+        }
+        self.progress.started.store(true, Ordering::Relaxed);
+        let start = self.clock.mono();
+        let lateness = Histogram::new(3).map_err(|e| LoadError::Internal(e.to_string()))?;
+        let mut tally = Tally {
+            start,
+            start_wall: self.clock.wall(),
+            last_sent: start,
+            busy_ns: 0,
+            bytes: 0,
+            paced: false,
+            punctuality: Punctuality::default(),
+            lateness,
+        };
+        let mut out = PayloadWriter::new(self.decimals);
+        let mut top = start;
+        while let Some((due_ns, begin)) = self.next_slot(top, &mut tally)? {
+            match self.publish(due_ns, begin, &mut out, &mut tally)? {
+                Some(end) => top = end,
+                None => break,
+            }
+        }
+        let elapsed_ns = self.clock.mono().since(start);
+        let ended = self.sender.end(self.clock.wall())?;
+        let sent = self.progress.sent.load(Ordering::Relaxed);
+        Ok(FeedResult {
+            endpoint: self.sender.endpoint().to_owned(),
+            src: self.sender.src(),
+            feed: self.feed,
+            planned: if tally.paced { self.source.planned().unwrap_or(sent) } else { sent },
+            sent,
+            last_seq: self.sender.last_seq(),
+            bytes: tally.bytes,
+            late: tally.punctuality.late,
+            blocked: tally.punctuality.blocked,
+            busy_ns: tally.busy_ns,
+            elapsed_ns,
+            paced: tally.paced,
+            ended,
+            lateness: tally.lateness,
+        })
+    }
+
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    fn wait_for_subscriber(&self) -> Result<(), LoadError> {
+        let from = self.clock.mono();
+        while !self.stopped() {
+            if self.sender.subscriber_came()? {
+                return Ok(());
+            }
+            let waited = Duration::from_nanos(self.clock.mono().since(from));
+            if self.wait_timeout.is_some_and(|limit| waited >= limit) {
+                return Err(LoadError::NoSubscriber {
+                    feed: self.feed.clone(),
+                    endpoint: self.sender.endpoint().to_owned(),
+                    waited_s: waited.as_secs(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for the next slot; none when there is no further one. Work from `top` on is the source's.
+    fn next_slot(
+        &mut self,
+        top: MonoNanos,
+        tally: &mut Tally,
+    ) -> Result<Option<(Option<u64>, MonoNanos)>, LoadError> {
+        let due = self.source.due()?;
+        let mut now = self.clock.mono();
+        tally.busy_ns += now.since(top);
+        let due_ns = match due {
+            Due::Never => return Ok(None),
+            Due::AtOnce => {
+                let over = self.duration.is_some_and(|d| u128::from(now.since(tally.start)) >= d.as_nanos());
+                return Ok((!over && !self.stopped()).then_some((None, now)));
+            }
+            Due::At(due_ns) => due_ns,
+        };
+        tally.paced = true;
+        loop {
+            if self.stopped() {
+                return Ok(None);
+            }
+            let left_ns = due_ns.saturating_sub(now.since(tally.start));
+            if left_ns == 0 {
+                return Ok(Some((Some(due_ns), now)));
+            }
+            tally.punctuality.on_time();
+            if now.since(tally.last_sent) >= HEARTBEAT_NS {
+                self.sender.heartbeat(self.clock.wall())?;
+                tally.last_sent = now;
+            }
+            if left_ns > 2 * SPIN_NS {
+                std::thread::park_timeout(Duration::from_nanos((left_ns - SPIN_NS).min(SLEEP_MAX_NS)));
+            } else {
+                std::hint::spin_loop();
+            }
+            now = self.clock.mono();
+        }
+    }
+
+    /// Builds and sends one message and says when that was done; none if stopped before the queue took it.
+    fn publish(
+        &mut self,
+        due_ns: Option<u64>,
+        begin: MonoNanos,
+        out: &mut PayloadWriter,
+        tally: &mut Tally,
+    ) -> Result<Option<MonoNanos>, LoadError> {
+        let seq = self.sender.last_seq() + 1;
+        let slot = Slot { src: self.sender.src(), seq, venue: self.clock.wall() };
+        out.clear();
+        let written = self.source.write(&slot, out);
+        let numbered = matches!(written, Written::Numbered(_));
+        if let Written::Numbered(recv) = written {
+            let due = due_ns.map_or(WallNanos(0), |ns| WallNanos(tally.start_wall.0 + ns as i64));
+            set_times(out.bytes_mut(), &Times { sent: self.clock.wall(), recv, due });
+        }
+        let mut blocked_ns = 0;
+        let mut attempt = self.sender.send(out.bytes(), numbered)?;
+        let met_full_queue = attempt == Attempt::Full;
+        if met_full_queue {
+            let from = self.clock.mono();
+            while attempt == Attempt::Full {
+                if self.stopped() {
+                    return Ok(None);
+                }
+                attempt = self.sender.send_patiently(out.bytes(), numbered)?;
+            }
+            blocked_ns = self.clock.mono().since(from);
+        }
+        let end = self.clock.mono();
+        tally.busy_ns += end.since(begin).saturating_sub(blocked_ns);
+        tally.bytes += out.bytes().len() as u64;
+        tally.last_sent = end;
+        self.progress.sent.fetch_add(1, Ordering::Relaxed);
+        if let Some(due_ns) = due_ns {
+            let behind_ns = begin.since(tally.start).saturating_sub(due_ns);
+            tally.punctuality.sent(behind_ns, met_full_queue);
+            tally.lateness.saturating_record(behind_ns);
+        } else if met_full_queue {
+            tally.punctuality.blocked += 1;
+        }
+        Ok(Some(end))
+    }
+}

@@ -1,0 +1,211 @@
+//! Recordings published again, in the wire's payloads. Owns the formats, one file each, and moving their times.
+//! It promises the recorded order and, at speed 1x, the recorded distances. It refuses to invent what a recording
+//! lacks: a recorded `_recv` is kept, shifted as the venue's time is, or none is sent.
+
+mod book;
+mod captured;
+mod cbcap;
+mod json;
+mod kraken_rest;
+mod lean;
+mod mcm;
+mod open;
+mod retime;
+mod source;
+mod v20;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use tickline_config::model::DecoderKind;
+use tickline_feeds::clock::{Clock, WallNanos};
+use tickline_feeds::payload::Decimals;
+
+use crate::plan::FeedLoad;
+use crate::prng::splitmix64;
+use crate::publish::Publisher;
+use crate::result::LoadError;
+use crate::run::Running;
+use crate::sender::Sender;
+
+pub use source::{Span, scan};
+
+/// Why a recording cannot be published.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// The file cannot be read.
+    #[error("{path}: {error}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// The file is of no known format.
+    #[error(
+        "{path}: must be a capture, CBCAP1, mcm or v20 JSON, a Kraken REST answer or a Lean tick zip, found {found}"
+    )]
+    UnknownFormat {
+        /// The file.
+        path: PathBuf,
+        /// What it seems to be.
+        found: String,
+    },
+    /// The file belongs to another feed.
+    #[error("{path}: holds messages of decoder {holds}, found feed {feed}")]
+    OtherFeed {
+        /// The file.
+        path: PathBuf,
+        /// Decoder of its messages.
+        holds: &'static str,
+        /// Feed asked for.
+        feed: String,
+    },
+    /// A message of the file contradicts its format.
+    #[error("{path}: message {message}: {rule}")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Its number in the file, from 1.
+        message: u64,
+        /// What is wrong with it.
+        rule: String,
+    },
+}
+
+/// How fast.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Speed {
+    /// As recorded, this many times faster.
+    Times(f64),
+    /// As fast as ZeroMQ takes them.
+    Max,
+}
+
+/// Which venue times are published. Every choice moves all times by one amount, in whole milliseconds, so that
+/// distances and ties stay as they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeMode {
+    /// As recorded.
+    Original,
+    /// So that the last message carries the time at which the schedule sends it, and no message one after that:
+    /// at speed 1x each carries the time of now, at `max` the recording ends now.
+    Now,
+    /// By this many ns.
+    Shift(i64),
+}
+
+/// One replay.
+#[derive(Clone, Debug)]
+pub struct ReplayPlan {
+    /// Recordings, in the order in which they are published.
+    pub files: Vec<PathBuf>,
+    /// Feed, topic and endpoint.
+    pub feed: FeedLoad,
+    /// How fast.
+    pub speed: Speed,
+    /// Which times.
+    pub time: TimeMode,
+    /// How decimals travel.
+    pub decimals: Decimals,
+    /// Whether to wait for a subscriber before the first message.
+    pub wait: bool,
+    /// How long.
+    pub wait_timeout: Option<Duration>,
+    /// Messages that may wait in the queue for one subscriber.
+    pub sndhwm: i32,
+}
+
+/// Milliseconds are the coarsest precision of a venue: a finer shift would part or join times.
+const SHIFT_UNIT_NS: i64 = 1_000_000;
+
+/// The amount, ns, by which all times of `span` move if publishing starts at `start`.
+pub fn shift_ns(time: TimeMode, speed: Speed, span: &Span, start: WallNanos) -> i64 {
+    let exact = match (time, &span.times) {
+        (TimeMode::Original, _) | (TimeMode::Now, None) => 0,
+        (TimeMode::Shift(ns), _) => ns,
+        (TimeMode::Now, Some((_, last))) => {
+            let takes_ns = match speed {
+                Speed::Times(times) => (span.recorded_ns as f64 / times) as i64,
+                Speed::Max => 0,
+            };
+            start.0.saturating_add(takes_ns).saturating_sub(last.0)
+        }
+    };
+    exact - exact.rem_euclid(SHIFT_UNIT_NS)
+}
+
+/// Binds the endpoint and starts the replay of what [`scan`] has seen. On an error nothing is left running.
+pub fn start<C: Clock + 'static>(plan: &ReplayPlan, span: &Span, clock: C) -> Result<Running, LoadError> {
+    let now = clock.wall();
+    let shift = shift_ns(plan.time, plan.speed, span, now);
+    let source = source::Replayed::new(plan, span, shift);
+    let src = (splitmix64(now.0 as u64) >> 32) as u32;
+    let FeedLoad { feed, topic, endpoint, .. } = &plan.feed;
+    let sender = Sender::bind(&zmq::Context::new(), feed, topic, endpoint, (src, plan.sndhwm))?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut running = Running::new(Arc::clone(&stop));
+    running.add(Publisher {
+        feed: feed.clone(),
+        sender,
+        source,
+        clock,
+        stop,
+        progress: Arc::default(),
+        decimals: plan.decimals,
+        wait: plan.wait,
+        wait_timeout: plan.wait_timeout,
+        duration: None,
+    })?;
+    Ok(running)
+}
+
+/// One recorded message.
+#[derive(Debug, Default)]
+struct Message {
+    /// When it came, ns: what speed 1x goes by; none: with the one before.
+    at: Option<WallNanos>,
+    /// msgpack without reserved keys; with [`Form::Foreign`] as recorded.
+    payload: Vec<u8>,
+    /// What may be put in front of it.
+    form: Form,
+    /// `_tie`
+    tie: u32,
+    /// Recorded `_recv`, 0 if there is none.
+    recv: WallNanos,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Form {
+    /// A map that gets the reserved keys.
+    #[default]
+    Map,
+    /// The same, and `_first`.
+    FirstOfMarket,
+    /// Sent as it is.
+    Foreign,
+}
+
+/// A format's reader.
+trait Reader: Send {
+    /// The next message; none at the end.
+    fn next(&mut self) -> Result<Option<Message>, ReplayError>;
+
+    /// What was passed over so far: messages of other kinds, and bytes of a torn tail.
+    fn passed_over(&self) -> (u64, u64) {
+        (0, 0)
+    }
+}
+
+fn damaged(path: &Path, message: u64, rule: impl ToString) -> ReplayError {
+    ReplayError::Damaged { path: path.to_owned(), message, rule: rule.to_string() }
+}
+
+fn decoder_name(kind: DecoderKind) -> &'static str {
+    DecoderKind::ALL.iter().find(|(_, known)| *known == kind).map_or("", |(name, _)| name)
+}
+
+#[cfg(test)]
+mod tests;

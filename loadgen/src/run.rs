@@ -1,0 +1,215 @@
+//! A run of generated load: binds every publisher, starts its thread, and gathers what they did.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+use tickline_feeds::capture::{self, Record};
+use tickline_feeds::clock::{Clock, WallNanos};
+use tickline_feeds::payload::PayloadWriter;
+
+use crate::generator::{self, Generator, Slot};
+use crate::pacing::Schedule;
+use crate::plan::{FeedLoad, LoadPlan, PlanError};
+use crate::publish::{Due, Progress, Publisher, Source, Written};
+use crate::result::{FeedResult, LoadError, LoadResult};
+use crate::sender::Sender;
+use crate::spawn::spawn;
+
+/// Where the times of a capture file begin: 2026-01-01T00:00:00Z.
+pub const CAPTURE_EPOCH: WallNanos = WallNanos(1_767_225_600_000_000_000);
+
+/// Bytes of a capture file that are written at once.
+const CAPTURE_CHUNK_BYTES: usize = 1 << 20;
+
+/// A run that goes on in its threads.
+#[derive(Debug)]
+pub struct Running {
+    publishers: Vec<Thread>,
+    stop: Arc<AtomicBool>,
+    plan: Option<LoadPlan>,
+}
+
+#[derive(Debug)]
+struct Thread {
+    feed: String,
+    endpoint: String,
+    progress: Arc<Progress>,
+    handle: JoinHandle<Result<FeedResult, LoadError>>,
+}
+
+/// Binds all endpoints of the plan and starts its publishers. On an error nothing is left running.
+pub fn start<C: Clock + Clone + 'static>(plan: LoadPlan, clock: C) -> Result<Running, LoadError> {
+    let context = zmq::Context::new();
+    let mut bound = Vec::new();
+    for load in &plan.feeds {
+        let source = Generated::new(load, &plan)?;
+        let options = (generator::src(plan.seed, &load.feed), plan.sndhwm);
+        let sender = Sender::bind(&context, &load.feed, &load.topic, &load.endpoint, options)?;
+        bound.push((load.feed.clone(), sender, source));
+    }
+    let mut running = Running { publishers: Vec::new(), stop: Arc::new(AtomicBool::new(false)), plan: None };
+    for (feed, sender, source) in bound {
+        running.add(Publisher {
+            feed,
+            sender,
+            source,
+            clock: clock.clone(),
+            stop: Arc::clone(&running.stop),
+            progress: Arc::default(),
+            decimals: plan.decimals,
+            wait: plan.wait,
+            wait_timeout: plan.wait_timeout,
+            duration: plan.duration,
+        })?;
+    }
+    running.plan = Some(plan);
+    Ok(running)
+}
+
+impl Running {
+    pub(crate) fn new(stop: Arc<AtomicBool>) -> Self {
+        Self { publishers: Vec::new(), stop, plan: None }
+    }
+
+    pub(crate) fn add<S: Source + 'static, C: Clock + 'static>(
+        &mut self,
+        publisher: Publisher<S, C>,
+    ) -> Result<(), LoadError> {
+        let feed = publisher.feed.clone();
+        let endpoint = publisher.sender.endpoint().to_owned();
+        let progress = Arc::clone(&publisher.progress);
+        let name = format!("pub-{feed}");
+        let handle = spawn(name.clone(), Arc::clone(&self.stop), move || publisher.run())
+            .inspect_err(|_| self.stop())
+            .map_err(|error| LoadError::Internal(format!("{name}: cannot start the thread: {error}")))?;
+        self.publishers.push(Thread { feed, endpoint, progress, handle });
+        Ok(())
+    }
+
+    /// Feed and bound endpoint of each publisher; known before its first message.
+    pub fn endpoints(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.publishers.iter().map(|thread| (thread.feed.as_str(), thread.endpoint.as_str()))
+    }
+
+    /// Feed and progress of each publisher.
+    pub fn progress(&self) -> impl Iterator<Item = (&str, &Progress)> {
+        self.publishers.iter().map(|thread| (thread.feed.as_str(), &*thread.progress))
+    }
+
+    /// Asks every publisher to end: it says so on its topic and stops.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+        for thread in &self.publishers {
+            thread.handle.thread().unpark();
+        }
+    }
+
+    /// Whether every publisher has ended.
+    pub fn is_finished(&self) -> bool {
+        self.publishers.iter().all(|thread| thread.handle.is_finished())
+    }
+
+    /// Waits for the end, writes the capture file if one was asked for, and says what was done.
+    pub fn finish(self) -> Result<LoadResult, LoadError> {
+        let mut feeds = Vec::new();
+        let mut failed = None;
+        for thread in self.publishers {
+            let panicked = || LoadError::Internal(format!("pub-{}: the thread has panicked", thread.feed));
+            match thread.handle.join().map_err(|_| panicked()).and_then(|ended| ended) {
+                Ok(feed) => feeds.push(feed),
+                Err(error) => {
+                    self.stop.store(true, Ordering::Relaxed);
+                    failed.get_or_insert(error);
+                }
+            }
+        }
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        let result = LoadResult { feeds };
+        if let Some((plan, path)) = self.plan.as_ref().and_then(|plan| Some((plan, plan.capture.as_deref()?)))
+        {
+            let messages: Vec<u64> = result.feeds.iter().map(|feed| feed.last_seq).collect();
+            write_capture(plan, &messages, path)?;
+        }
+        Ok(result)
+    }
+}
+
+/// A generator's messages on their schedule.
+#[derive(Debug)]
+struct Generated {
+    generator: Generator,
+    schedule: Schedule,
+    slots: Option<u64>,
+    next: u64,
+}
+
+impl Generated {
+    fn new(load: &FeedLoad, plan: &LoadPlan) -> Result<Self, LoadError> {
+        let Some(generator) = Generator::new(load, plan.seed) else {
+            return Err(PlanError::UnknownFeed {
+                found: load.feed.clone(),
+                known: "venues' feeds".to_owned(),
+            }
+            .into());
+        };
+        let schedule = Schedule::new(load.rate, plan.burst);
+        let slots =
+            plan.duration.and_then(|d| schedule.slots(u64::try_from(d.as_nanos()).unwrap_or(u64::MAX)));
+        Ok(Self { generator, schedule, slots, next: 0 })
+    }
+}
+
+impl Source for Generated {
+    fn due(&mut self) -> Result<Due, LoadError> {
+        if self.slots.is_some_and(|slots| self.next >= slots) {
+            return Ok(Due::Never);
+        }
+        Ok(self.schedule.due_ns(self.next).map_or(Due::AtOnce, Due::At))
+    }
+
+    fn write(&mut self, slot: &Slot, out: &mut PayloadWriter) -> Written {
+        self.next += 1;
+        self.generator.write(slot, out);
+        Written::Numbered(slot.venue)
+    }
+
+    fn planned(&self) -> Option<u64> {
+        self.slots
+    }
+}
+
+/// Writes what a run of `plan` publishes, the first `messages` of each feed, as a capture that depends on plan and
+/// seed alone: `_ts`, `_recv` and `_due` stand as 0, and venue and receive times are [`CAPTURE_EPOCH`] plus the
+/// planned offset (flat out: 1 µs a message). Messages stand in the order of those times.
+pub fn write_capture(plan: &LoadPlan, messages: &[u64], path: &Path) -> Result<(), LoadError> {
+    let broken = |error| LoadError::File { path: path.display().to_string(), error };
+    let mut file = BufWriter::with_capacity(CAPTURE_CHUNK_BYTES, File::create(path).map_err(broken)?);
+    let mut feeds: Vec<(&FeedLoad, Generated, u64)> = Vec::new();
+    for (load, messages) in plan.feeds.iter().zip(messages) {
+        feeds.push((load, Generated::new(load, plan)?, *messages));
+    }
+    let (mut record, mut out) = (Vec::new(), PayloadWriter::new(plan.decimals));
+    capture::begin(&mut record);
+    loop {
+        file.write_all(&record).map_err(broken)?;
+        record.clear();
+        let open = feeds.iter_mut().filter(|(_, source, messages)| source.next < *messages);
+        let Some((load, source, _)) =
+            open.min_by_key(|(_, source, _)| source.schedule.offset_ns(source.next))
+        else {
+            break;
+        };
+        let recv = WallNanos(CAPTURE_EPOCH.0 + source.schedule.offset_ns(source.next) as i64);
+        let slot = Slot { src: generator::src(plan.seed, &load.feed), seq: source.next + 1, venue: recv };
+        source.write(&slot, &mut out);
+        let frame = Record { recv, topic: load.topic.as_bytes(), payload: out.bytes() };
+        capture::append(&mut record, &frame).map_err(|error| LoadError::Internal(error.to_string()))?;
+    }
+    file.flush().map_err(broken)
+}
