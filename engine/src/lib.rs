@@ -1,1 +1,12 @@
-//! Stub.
+//! The engine: receives frames, has them decoded into batches of line protocol, has those written, and
+//! accounts for every one of them. It owns threads, queues, clocks, signals and the command line; it reads no
+//! venue's payload and speaks no database's protocol.
+
+pub mod channel;
+mod log_limit;
+pub mod quarantine;
+pub mod queue;
+pub mod spawn;
+pub mod stage;
+pub mod stats;
+pub mod stop;

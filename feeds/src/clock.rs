@@ -17,7 +17,7 @@ impl MonoNanos {
 }
 
 /// Where time comes from.
-pub trait Clock: Send + Sync {
+pub trait Clock: std::fmt::Debug + Send + Sync {
     /// Wall time now.
     fn wall(&self) -> WallNanos;
     /// Monotonic time now.

@@ -62,6 +62,13 @@ impl FrameBlock {
         });
     }
 
+    /// Sets the receive time of every frame from position `first` on: one clock read serves a burst.
+    pub fn stamp(&mut self, first: usize, recv: WallNanos) {
+        for head in self.heads.iter_mut().skip(first) {
+            head.recv = recv;
+        }
+    }
+
     /// Frames in the block.
     pub fn len(&self) -> usize {
         self.heads.len()

@@ -1,0 +1,274 @@
+//! The encode stage: frames in, finished lines into the open batch of the feed's sinks. It runs on a thread of
+//! its own behind a queue, or inline on a receiver's. One feed belongs to one encoder, which keeps the order of
+//! a symbol without locks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender};
+use tickline_feeds::clock::{Clock, MonoNanos, WallNanos};
+use tickline_feeds::decoder::{Decoder, FrameClass};
+use tickline_feeds::frame::Frame;
+use tickline_sinks::batch::Mark;
+
+use crate::channel::{Block, FeedDrop, FrameReceiver, Take};
+use crate::quarantine::Suspect;
+use crate::queue::{BatchPool, BatchSender};
+use crate::stage::batcher::{BatchLimits, Batcher};
+use crate::stats::{EncCell, EncCounters, EncLatencies, FeedOut, MergeTimer, SinkIn, thread_cpu_ns};
+use crate::stop::{LOOK_EVERY, Stop};
+
+const SEQUENCES_EVERY_NS: u64 = 1_000_000_000;
+
+/// A feed given to an encoder, before its first frame.
+#[derive(Debug)]
+pub struct NewFeed {
+    /// Its position in the plan.
+    pub feed: u16,
+    /// Its decoder, without history.
+    pub decoder: Decoder,
+    /// The sinks its points go to, by position.
+    pub sinks: Vec<usize>,
+    /// The feed whose sources it continues, after a change of the configuration.
+    pub replaces: Option<u16>,
+}
+
+/// What an encoder is made from.
+#[derive(Debug)]
+pub struct EncoderSpec {
+    /// The queues of all sinks, by position.
+    pub queues: Vec<BatchSender>,
+    /// Empty batches.
+    pub pool: BatchPool,
+    /// When batches are closed.
+    pub limits: BatchLimits,
+    /// Where undecodable frames go.
+    pub quarantine: Sender<Suspect>,
+    /// Where the numbers are published.
+    pub cell: Arc<EncCell>,
+    /// New feeds come here.
+    pub feeds: Receiver<NewFeed>,
+    /// Whether frames come from a socket now, so that latencies mean something.
+    pub live: bool,
+    /// Whether it has a thread of its own, whose CPU time it publishes.
+    pub own_thread: bool,
+}
+
+#[derive(Debug)]
+struct FeedSlot {
+    decoder: Decoder,
+    batcher: usize,
+    touched: bool,
+}
+
+/// The encode stage of some feeds.
+#[derive(Debug)]
+pub struct Encoder {
+    spec: EncoderSpec,
+    clock: Arc<dyn Clock>,
+    stop: Arc<Stop>,
+    slots: Vec<Option<FeedSlot>>,
+    batchers: Vec<Batcher>,
+    counters: EncCounters,
+    latencies: EncLatencies,
+    now: MonoNanos,
+    merge: MergeTimer,
+    sequences_at: MonoNanos,
+}
+
+impl Encoder {
+    /// An encoder without feeds.
+    pub fn new(spec: EncoderSpec, clock: Arc<dyn Clock>, stop: Arc<Stop>) -> Self {
+        let counters =
+            EncCounters { sinks: vec![SinkIn::default(); spec.queues.len()], ..EncCounters::default() };
+        let now = clock.mono();
+        Self {
+            spec,
+            clock,
+            stop,
+            slots: Vec::new(),
+            batchers: Vec::new(),
+            counters,
+            latencies: EncLatencies::default(),
+            now,
+            merge: MergeTimer::default(),
+            sequences_at: now,
+        }
+    }
+
+    /// The loop of an encoder with a thread of its own; ends with its queue.
+    pub fn run(mut self, mut frames: FrameReceiver) {
+        loop {
+            match frames.take(self.wait()) {
+                Take::Block(block) => {
+                    self.encode(&block);
+                    frames.give_back(block);
+                }
+                Take::Nothing => self.now = self.clock.mono(),
+                Take::End => break,
+            }
+            self.after_burst();
+        }
+        self.announce(&frames.last_drops());
+        self.finish();
+    }
+
+    /// Takes the feeds that have been added since.
+    pub fn take_feeds(&mut self) {
+        while let Ok(new) = self.spec.feeds.try_recv() {
+            let at = usize::from(new.feed);
+            if self.slots.len() <= at {
+                self.slots.resize_with(at + 1, || None);
+                self.counters.feeds.resize(at + 1, FeedOut::default());
+            }
+            let mut decoder = new.decoder;
+            if let Some(old) = new.replaces.and_then(|old| self.slots.get(usize::from(old))?.as_ref()) {
+                decoder.resume_sequences(&old.decoder.sequence_points());
+            }
+            let batcher = self.batcher_for(&new.sinks);
+            self.slots[at] = Some(FeedSlot { decoder, batcher, touched: true });
+        }
+    }
+
+    /// Decodes a block, or counts it as dropped once the run is aborted.
+    pub fn encode(&mut self, block: &Block) {
+        self.take_feeds();
+        if self.stop.aborted() {
+            return self.discard(block);
+        }
+        self.announce(&block.drops);
+        let mut recv = None;
+        for frame in block.frames.frames() {
+            self.encode_frame(&frame);
+            recv = Some((frame.recv, recv.map_or(1, |(_, frames)| frames + 1)));
+        }
+        self.now = self.clock.mono();
+        // The frames of a block share one receive time: that of its burst.
+        if let Some((received, frames)) = recv.filter(|_| self.spec.live) {
+            let WallNanos(done) = self.clock.wall();
+            self.latencies.receive_to_encode.record(received.0, done, frames);
+        }
+    }
+
+    fn encode_frame(&mut self, frame: &Frame<'_>) {
+        let at = usize::from(frame.feed);
+        let Some((Some(slot), out)) = self.slots.get_mut(at).zip(self.counters.feeds.get_mut(at)) else {
+            return self.stop.fail(format!("encoder: a frame of feed {at}, which it does not have"));
+        };
+        let Some(batcher) = self.batchers.get_mut(slot.batcher) else { return };
+        let batch = batcher.writable(self.now);
+        let decoded = slot.decoder.decode(frame, &mut batch.lines);
+        out.taken += 1;
+        slot.touched = true;
+        if decoded.sent != 0 && self.spec.live {
+            self.latencies.publish_to_receive.record(decoded.sent, frame.recv.0, 1);
+        }
+        match decoded.class {
+            FrameClass::Points if decoded.points > 0 => {
+                batch.points += u64::from(decoded.points);
+                if decoded.sent != 0 || decoded.due != 0 {
+                    batch.marks.push(Mark { sent: decoded.sent, due: decoded.due });
+                }
+                if batcher.close_if_full(&mut self.counters.sinks, &self.stop) {
+                    self.counters.batches += 1;
+                }
+            }
+            FrameClass::Points | FrameClass::Control => {}
+            FrameClass::Undecodable(reason) => {
+                // What does not fit is counted by the decoder all the same.
+                drop(self.spec.quarantine.try_send(Suspect::new(frame, reason)));
+            }
+        }
+    }
+
+    /// Closes what is due and publishes; once a burst, or when the wait is over.
+    pub fn after_burst(&mut self) {
+        for batcher in &mut self.batchers {
+            if batcher.close_if_due(self.now, &mut self.counters.sinks, &self.stop) {
+                self.counters.batches += 1;
+            }
+        }
+        if self.merge.due(self.now) {
+            self.merge_latencies();
+        }
+        self.publish();
+    }
+
+    /// How long nothing has to be done if no frame comes.
+    pub fn wait(&self) -> Duration {
+        let look = self.batchers.iter().filter_map(|batcher| batcher.look_again_ns(self.now)).min();
+        look.map_or(LOOK_EVERY, |ns| Duration::from_nanos(ns).min(LOOK_EVERY))
+    }
+
+    /// Closes the last batches and publishes the last numbers.
+    pub fn finish(mut self) {
+        for batcher in &mut self.batchers {
+            batcher.close(&mut self.counters.sinks, &self.stop);
+        }
+        self.merge_latencies();
+        self.sequences_at = MonoNanos(0);
+        self.now = MonoNanos(u64::MAX);
+        self.publish();
+    }
+
+    fn announce(&mut self, drops: &[FeedDrop]) {
+        for drop in drops {
+            if let Some(Some(slot)) = self.slots.get_mut(usize::from(drop.feed)) {
+                slot.decoder.announce_drops(drop.frames);
+                slot.touched = true;
+            }
+        }
+    }
+
+    fn discard(&mut self, block: &Block) {
+        block.each_feed(|feed, frames| {
+            if let Some(out) = self.counters.feeds.get_mut(usize::from(feed)) {
+                out.taken += frames;
+                out.shutdown += frames;
+            }
+        });
+    }
+
+    fn batcher_for(&mut self, sinks: &[usize]) -> usize {
+        if let Some(at) = self.batchers.iter().position(|batcher| batcher.serves(sinks)) {
+            return at;
+        }
+        let queues = sinks.iter().filter_map(|&sink| Some((sink, self.spec.queues.get(sink)?.clone())));
+        self.batchers.push(Batcher::new(queues.collect(), self.spec.pool.clone(), self.spec.limits));
+        self.batchers.len() - 1
+    }
+
+    fn publish(&mut self) {
+        let cell = Arc::clone(&self.spec.cell);
+        let mut shared = cell.counters.lock();
+        shared.feeds.resize(self.counters.feeds.len(), FeedOut::default());
+        for ((slot, own), shared) in
+            self.slots.iter_mut().zip(&mut self.counters.feeds).zip(&mut shared.feeds)
+        {
+            if let Some(slot) = slot.as_mut().filter(|slot| slot.touched) {
+                slot.touched = false;
+                own.counts = *slot.decoder.counts();
+            }
+            *shared = *own;
+        }
+        shared.sinks.clone_from(&self.counters.sinks);
+        shared.batches = self.counters.batches;
+        if self.now.since(self.sequences_at) >= SEQUENCES_EVERY_NS {
+            self.sequences_at = self.now;
+            let slots = self.slots.iter().zip(0u16..);
+            let points =
+                slots.filter_map(|(slot, feed)| Some((feed, slot.as_ref()?.decoder.sequence_points())));
+            shared.sequences = points.collect();
+        }
+    }
+
+    fn merge_latencies(&mut self) {
+        let mut shared = self.spec.cell.latencies.lock();
+        self.latencies.publish_to_receive.merge_into(&mut shared.publish_to_receive);
+        self.latencies.receive_to_encode.merge_into(&mut shared.receive_to_encode);
+        drop(shared);
+        if self.spec.own_thread {
+            *self.spec.cell.cpu_ns.lock() = thread_cpu_ns();
+        }
+    }
+}

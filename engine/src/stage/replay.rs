@@ -1,0 +1,77 @@
+//! The receive stage of a replay: captures instead of sockets, with the receive times that were recorded.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use tickline_feeds::capture::Reader;
+use tickline_feeds::frame::{Frame, PAYLOAD_KEPT_BYTES};
+
+use crate::stage::receive::Receiving;
+use crate::stage::socket::{BURST_BYTES, TopicRoute, find};
+
+/// A thread that reads captures.
+#[derive(Debug)]
+pub struct Replay {
+    /// Where the bursts go.
+    pub receiving: Receiving,
+    /// Captures, one after the other.
+    pub files: Vec<PathBuf>,
+    /// Topics of all feeds.
+    pub routes: Vec<TopicRoute>,
+    /// `message_bytes_max`
+    pub message_bytes_max: usize,
+    /// Frames of a full burst.
+    pub burst_max: usize,
+}
+
+impl Replay {
+    /// The loop; ends with the last file or the run.
+    pub fn run(mut self) {
+        for file in std::mem::take(&mut self.files) {
+            if let Err(error) = self.read(&file) {
+                self.receiving.stop().fail(format!("{}: {error:#}", file.display()));
+            }
+        }
+        self.receiving.finish();
+    }
+
+    fn read(&mut self, file: &PathBuf) -> anyhow::Result<()> {
+        let mut reader =
+            Reader::new(BufReader::with_capacity(1 << 20, File::open(file).context("opening failed")?))?;
+        while let Some(record) = reader.next_record()? {
+            if !self.receiving.stop().running() {
+                break;
+            }
+            let (blocks, counters) = self.receiving.blocks();
+            let Some(route) = find(&self.routes, record.topic) else {
+                counters.foreign += 1;
+                continue;
+            };
+            let Some(block) = blocks.get_mut(route.queue) else { continue };
+            let oversized = record.payload.len() > self.message_bytes_max;
+            let cut = record.payload.get(..PAYLOAD_KEPT_BYTES).filter(|_| oversized);
+            let feed = counters.feed(route.feed);
+            feed.received += 1;
+            feed.bytes += record.payload.len() as u64;
+            block.frames.push(&Frame {
+                feed: route.feed,
+                endpoint: 0,
+                recv: record.recv,
+                topic: record.topic,
+                payload: cut.unwrap_or(record.payload),
+                oversized,
+            });
+            if block.frames.len() >= self.burst_max || block.frames.bytes() >= BURST_BYTES {
+                self.receiving.hand_over();
+            }
+        }
+        self.receiving.hand_over();
+        self.receiving.publish();
+        if reader.left() > 0 {
+            tracing::warn!("{}: torn tail, {} bytes left out", file.display(), reader.left());
+        }
+        Ok(())
+    }
+}

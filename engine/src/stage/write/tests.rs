@@ -1,0 +1,159 @@
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
+use crossbeam_channel::bounded;
+use tickline_feeds::clock::WallNanos;
+use tickline_sinks::batch::Mark;
+use tickline_sinks::sink::{Fault, FaultKind};
+
+use super::*;
+
+/// Time stands still, so that no test depends on it.
+#[derive(Debug)]
+struct Still;
+
+impl Clock for Still {
+    fn wall(&self) -> WallNanos {
+        WallNanos(1_000)
+    }
+    fn mono(&self) -> MonoNanos {
+        MonoNanos(7)
+    }
+}
+
+#[derive(Default)]
+struct Record {
+    writes: Vec<String>,
+    commits: u32,
+}
+
+/// Answers from a list, then accepts.
+struct Double {
+    answers: VecDeque<Outcome>,
+    commits: VecDeque<Outcome>,
+    record: Arc<Mutex<Record>>,
+    abort: Option<Arc<Stop>>,
+}
+
+impl Sink for Double {
+    fn write(&mut self, request: &Request) -> Outcome {
+        self.record.lock().unwrap().writes.push(String::from_utf8(request.lines.to_vec()).unwrap());
+        self.answers.pop_front().unwrap_or_else(|| {
+            if let Some(stop) = &self.abort {
+                stop.abort();
+                return not_sent(FaultKind::Missing);
+            }
+            Outcome::accepted()
+        })
+    }
+
+    fn commit(&mut self) -> Outcome {
+        self.record.lock().unwrap().commits += 1;
+        self.commits.pop_front().unwrap_or_else(Outcome::accepted)
+    }
+
+    fn close(&mut self) -> Outcome {
+        Outcome::accepted()
+    }
+}
+
+fn fault(kind: FaultKind) -> Fault {
+    Fault { kind, code: 404, detail: "database not found".into(), retry_after_ms: None }
+}
+
+fn not_sent(kind: FaultKind) -> Outcome {
+    Outcome::NotSent(fault(kind))
+}
+
+struct Seen {
+    counters: WrCounters,
+    acked: u64,
+    writes: Vec<String>,
+    commits: u32,
+}
+
+struct Case {
+    batches: Vec<(&'static str, u64)>,
+    answers: Vec<Outcome>,
+    commits: Vec<Outcome>,
+    request_bytes_max: usize,
+    abort: bool,
+}
+
+fn run(case: Case) -> Seen {
+    let (send, batches) = bounded(16);
+    for (lines, points) in case.batches {
+        let marks = vec![Mark { sent: 400, due: 0 }];
+        send.send(Arc::new(Batch { lines: lines.into(), points, marks })).unwrap();
+    }
+    drop(send);
+    let (stop, cell) = (Arc::new(Stop::default()), Arc::new(WrCell::default()));
+    let record = Arc::new(Mutex::new(Record::default()));
+    let double = Double {
+        answers: case.answers.into(),
+        commits: case.commits.into(),
+        record: Arc::clone(&record),
+        abort: case.abort.then(|| Arc::clone(&stop)),
+    };
+    let spec = WriterSpec {
+        name: "wr-double-0".into(),
+        batches,
+        pool: BatchPool::new(4),
+        request_bytes_max: case.request_bytes_max,
+        hold: Some(HoldLimits { bytes_max: 1 << 20, age_max_ns: u64::MAX }),
+        cell: Arc::clone(&cell),
+    };
+    Writer::new(spec, Box::new(double), Arc::new(Still), stop).run();
+    let acked = cell.latencies.lock().publish_to_ack.histogram.len();
+    let counters = cell.counters.lock().clone();
+    let record = Arc::into_inner(record).unwrap().into_inner().unwrap();
+    Seen { counters, acked, writes: record.writes, commits: record.commits }
+}
+
+fn case(batches: &[(&'static str, u64)], answers: Vec<Outcome>) -> Case {
+    Case { batches: batches.to_vec(), answers, commits: vec![], request_bytes_max: 0, abort: false }
+}
+
+#[test]
+fn waiting_batches_are_joined_up_to_the_size_of_a_request() {
+    let seen = run(Case { request_bytes_max: 8, ..case(&[("a\nb\n", 2), ("c\n", 1), ("ddd\n", 1)], vec![]) });
+    assert_eq!(seen.writes, ["a\nb\nc\n", "ddd\n"]);
+    assert_eq!((seen.counters.written, seen.counters.settled, seen.acked), (4, 4, 3));
+}
+
+#[test]
+fn a_write_in_doubt_is_sent_again_with_the_same_bytes_and_counted_once() {
+    let answers = vec![Outcome::InDoubt(fault(FaultKind::Transient)), not_sent(FaultKind::Transient)];
+    let seen = run(case(&[("a\nb\n", 2)], answers));
+    assert_eq!(seen.writes, ["a\nb\n", "a\nb\n", "a\nb\n"]);
+    assert_eq!((seen.counters.written, seen.counters.settled, seen.counters.retries), (2, 2, 2));
+}
+
+#[test]
+fn a_spoiled_request_is_halved_until_only_the_bad_line_is_refused() {
+    let spoiled = || Outcome::Split(fault(FaultKind::Content));
+    let answers = vec![spoiled(), Outcome::accepted(), spoiled(), spoiled()];
+    let seen = run(case(&[("a\nb\nx\nd\n", 4)], answers));
+    assert_eq!(seen.writes, ["a\nb\nx\nd\n", "a\nb\n", "x\nd\n", "x\n", "d\n"]);
+    assert_eq!((seen.counters.written, seen.counters.rejected[0], seen.counters.settled), (3, 1, 4));
+}
+
+#[test]
+fn points_for_a_missing_database_are_never_counted_as_written() {
+    let seen =
+        run(Case { abort: true, ..case(&[("a\n", 1), ("b\n", 1)], vec![not_sent(FaultKind::Missing)]) });
+    assert_eq!((seen.counters.written, seen.counters.shutdown, seen.counters.settled), (0, 2, 2));
+    assert_eq!(seen.acked, 0);
+    let trouble = seen.counters.trouble.unwrap_or_default();
+    assert_eq!(trouble, "missing (code 404): database not found");
+}
+
+#[test]
+fn held_points_are_in_flight_until_the_commit_and_written_again_if_it_fails() {
+    let commits = vec![not_sent(FaultKind::Transient)];
+    let answers = vec![Outcome::Held; 4];
+    let seen = run(Case { commits, ..case(&[("a\n", 1), ("b\n", 1)], answers) });
+    assert_eq!(seen.writes, ["a\n", "b\n", "a\n", "b\n"]);
+    assert_eq!((seen.counters.written, seen.counters.settled, seen.commits), (2, 2, 2));
+    assert_eq!(seen.acked, 2);
+}

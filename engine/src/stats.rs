@@ -1,0 +1,278 @@
+//! What each thread has counted. A thread owns its numbers and publishes a copy once a burst into its cell;
+//! readers lock a cell for the length of a copy. Histograms are owned too and merged into the cell four times
+//! a second, so that the hot path never shares one.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use hdrhistogram::Histogram;
+use tickline_feeds::clock::MonoNanos;
+use tickline_feeds::counts::Counts;
+use tickline_feeds::sequence::SequencePoint;
+use tickline_sinks::sink::RejectReason;
+
+/// How often a thread merges its histograms into its cell.
+pub const MERGE_EVERY_NS: u64 = 250_000_000;
+
+/// A value that one thread publishes and others read.
+#[derive(Debug, Default)]
+pub struct Cell<T>(Mutex<T>);
+
+impl<T> Cell<T> {
+    /// The published value, locked.
+    pub fn lock(&self) -> MutexGuard<'_, T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One feed, as its receiver counts it: `received = handed + dropped`, less what was `popped` again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FeedIn {
+    /// Frames taken from a socket.
+    pub received: u64,
+    /// Bytes of their payloads.
+    pub bytes: u64,
+    /// Frames given to an encoder's queue.
+    pub handed: u64,
+    /// Frames taken out of that queue again to be dropped.
+    pub popped: u64,
+    /// Frames dropped because the queue was full.
+    pub queue_full: u64,
+    /// Frames dropped because the run ended.
+    pub shutdown: u64,
+}
+
+/// Counters of one receiver.
+#[derive(Clone, Debug, Default)]
+pub struct RxCounters {
+    /// By feed.
+    pub feeds: Vec<FeedIn>,
+    /// Messages of topics that no feed asked for.
+    pub foreign: u64,
+    /// Message parts after the second.
+    pub further_parts: u64,
+    /// Frames larger than `message_bytes_max`.
+    pub oversized: u64,
+}
+
+impl RxCounters {
+    /// The counters of one feed.
+    pub fn feed(&mut self, feed: u16) -> &mut FeedIn {
+        let at = usize::from(feed);
+        if self.feeds.len() <= at {
+            self.feeds.resize(at + 1, FeedIn::default());
+        }
+        &mut self.feeds[at]
+    }
+
+    /// Copies everything into the published counters, without allocating once they have grown.
+    pub fn publish(&self, cell: &RxCell) {
+        let mut shared = cell.counters.lock();
+        shared.feeds.clone_from(&self.feeds);
+        (shared.foreign, shared.further_parts) = (self.foreign, self.further_parts);
+        shared.oversized = self.oversized;
+    }
+}
+
+/// One feed, as its encoder counts it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FeedOut {
+    /// Frames taken from the queue and finished.
+    pub taken: u64,
+    /// Of these, frames dropped because the run ended.
+    pub shutdown: u64,
+    /// What the decoder did with the others.
+    pub counts: Counts,
+}
+
+/// One sink, as an encoder counts it: `points = enqueued + queue_full + shutdown`, in points.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SinkIn {
+    /// Points of closed batches that go to this sink.
+    pub points: u64,
+    /// Points put into its queue.
+    pub enqueued: u64,
+    /// Points taken out of the queue again to be dropped.
+    pub popped: u64,
+    /// Points dropped because the queue was full, popped ones included.
+    pub queue_full: u64,
+    /// Points dropped because the run ended.
+    pub shutdown: u64,
+}
+
+/// Counters of one encoder.
+#[derive(Clone, Debug, Default)]
+pub struct EncCounters {
+    /// By feed; those of other encoders are zero.
+    pub feeds: Vec<FeedOut>,
+    /// By sink.
+    pub sinks: Vec<SinkIn>,
+    /// Batches closed.
+    pub batches: u64,
+    /// Where the sources stand, by feed; renewed once a second.
+    pub sequences: Vec<(u16, Vec<SequencePoint>)>,
+}
+
+/// Counters of one writer; `settled` is counted on its own, when a batch is given back.
+#[derive(Clone, Debug, Default)]
+pub struct WrCounters {
+    /// Points of batches that are finished with, whatever became of them.
+    pub settled: u64,
+    /// Points stored.
+    pub written: u64,
+    /// Points refused, by [`RejectReason`].
+    pub rejected: [u64; RejectReason::ALL.len()],
+    /// Points dropped because the run ended.
+    pub shutdown: u64,
+    /// Bytes of settled lines.
+    pub bytes: u64,
+    /// Writes made.
+    pub requests: u64,
+    /// Writes made again.
+    pub retries: u64,
+    /// What keeps the sink from storing, if anything does.
+    pub trouble: Option<String>,
+}
+
+/// A distribution of latencies, ns; differences below 0 are counted apart, never clipped.
+#[derive(Clone, Debug)]
+pub struct Latencies {
+    /// Values from 0 on.
+    pub histogram: Histogram<u64>,
+    /// Values below 0.
+    pub negative: u64,
+}
+
+impl Default for Latencies {
+    fn default() -> Self {
+        // Three digits up to a minute; it grows by itself beyond.
+        let mut histogram = Histogram::new_with_bounds(1, 60_000_000_000, 3)
+            .unwrap_or_else(|error| unreachable!("constant bounds are valid: {error:?}"));
+        histogram.auto(true);
+        Self { histogram, negative: 0 }
+    }
+}
+
+impl Latencies {
+    /// Counts `times` values of `to - from`.
+    pub fn record(&mut self, from_ns: i64, to_ns: i64, times: u64) {
+        match u64::try_from(to_ns.saturating_sub(from_ns)) {
+            Ok(value) => self.histogram.saturating_record_n(value, times),
+            Err(_) => self.negative += times,
+        }
+    }
+
+    /// Moves everything into `other`.
+    pub fn merge_into(&mut self, other: &mut Latencies) {
+        if self.histogram.is_empty() && self.negative == 0 {
+            return;
+        }
+        // `other` resizes by itself, so that adding cannot fail.
+        if other.histogram.add(&self.histogram).is_err() {
+            tracing::error!("latency: merging failed, {} values left out", self.histogram.len());
+        }
+        other.negative += self.negative;
+        self.histogram.reset();
+        self.negative = 0;
+    }
+}
+
+/// Latencies of an encoder.
+#[derive(Clone, Debug, Default)]
+pub struct EncLatencies {
+    /// From `_ts` to the end of the burst in which the frame was received.
+    pub publish_to_receive: Latencies,
+    /// From there to the end of the block in which it was encoded.
+    pub receive_to_encode: Latencies,
+}
+
+/// Latencies of a writer.
+#[derive(Clone, Debug, Default)]
+pub struct WrLatencies {
+    /// One request.
+    pub write: Latencies,
+    /// From `_ts` to the acknowledgement.
+    pub publish_to_ack: Latencies,
+    /// From `_due` to the acknowledgement.
+    pub due_to_ack: Latencies,
+}
+
+/// Says when a quarter of a second has passed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MergeTimer(u64);
+
+impl MergeTimer {
+    /// Whether it is time, once a quarter of a second.
+    pub fn due(&mut self, now: MonoNanos) -> bool {
+        let due = now.0.saturating_sub(self.0) >= MERGE_EVERY_NS;
+        if due {
+            self.0 = now.0;
+        }
+        due
+    }
+}
+
+/// CPU time of the calling thread, ns; 0 where the kernel does not tell.
+pub fn thread_cpu_ns() -> u64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    text.split_ascii_whitespace().next().and_then(|n| n.parse().ok()).unwrap_or(0)
+}
+
+/// What a receiver publishes.
+#[derive(Debug, Default)]
+pub struct RxCell {
+    /// Counters.
+    pub counters: Cell<RxCounters>,
+    /// CPU time of the thread, ns.
+    pub cpu_ns: Cell<u64>,
+}
+
+/// What an encoder publishes.
+#[derive(Debug, Default)]
+pub struct EncCell {
+    /// Counters.
+    pub counters: Cell<EncCounters>,
+    /// Latencies.
+    pub latencies: Cell<EncLatencies>,
+    /// CPU time of the thread, ns; 0 if it encodes on the receiver's.
+    pub cpu_ns: Cell<u64>,
+}
+
+/// What a writer publishes.
+#[derive(Debug, Default)]
+pub struct WrCell {
+    /// Its sink.
+    pub sink: usize,
+    /// Counters.
+    pub counters: Cell<WrCounters>,
+    /// Latencies.
+    pub latencies: Cell<WrLatencies>,
+    /// CPU time of the thread, ns.
+    pub cpu_ns: Cell<u64>,
+}
+
+/// Every cell of a run.
+#[derive(Debug, Default)]
+pub struct Stats {
+    /// Receivers.
+    pub rx: Cell<Vec<Arc<RxCell>>>,
+    /// Encoders.
+    pub enc: Cell<Vec<Arc<EncCell>>>,
+    /// Writers.
+    pub wr: Cell<Vec<Arc<WrCell>>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_negative_latency_is_counted_apart_and_merging_moves_all() {
+        let (mut own, mut shared) = (Latencies::default(), Latencies::default());
+        own.record(1_000, 3_500, 2);
+        own.record(3_500, 1_000, 1);
+        own.merge_into(&mut shared);
+        assert_eq!((shared.histogram.len(), shared.negative), (2, 1));
+        assert_eq!((own.histogram.len(), own.negative), (0, 0));
+        assert_eq!(shared.histogram.min(), 2_500);
+    }
+}
