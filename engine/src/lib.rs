@@ -3,10 +3,14 @@
 //! venue's payload and speaks no database's protocol.
 
 pub mod channel;
+pub mod ledger;
 mod log_limit;
+pub mod plan;
 pub mod quarantine;
 pub mod queue;
+pub mod run;
 pub mod spawn;
 pub mod stage;
 pub mod stats;
 pub mod stop;
+pub mod view;

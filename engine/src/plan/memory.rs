@@ -1,0 +1,70 @@
+//! The memory bound: one row for each thing that can grow, from the limits of the configuration.
+
+use tickline_config::model::{Config, SinkKind};
+
+use super::Plan;
+use crate::channel::BLOCKS_KEPT;
+use crate::quarantine::SUSPECTS_MAX;
+use crate::stage::socket::BURST_BYTES;
+use tickline_feeds::frame::PAYLOAD_KEPT_BYTES;
+
+/// Bytes of one series in a decoder's tables: key, last times and slot; counted generously.
+const SERIES_BYTES: u64 = 512;
+/// Bytes of the histograms of one thread and their published copies.
+const HISTOGRAMS_BYTES: u64 = 2 * 3 * 256 * 1024;
+
+/// One thing that can grow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemoryRow {
+    /// What it is.
+    pub what: String,
+    /// Which keys bound it.
+    pub bound: &'static str,
+    /// At most, bytes.
+    pub bytes: u64,
+}
+
+pub(super) fn rows(config: &Config, plan: &Plan) -> Vec<MemoryRow> {
+    let engine = &config.engine;
+    let message = engine.message_bytes_max as u64;
+    let receivers = plan.receivers.len() as u64;
+    let queues = plan.encoders.len() as u64;
+    let encoders = queues.max(receivers);
+    let burst = BURST_BYTES as u64 + message;
+    let batch = engine.batch_bytes_max as u64 + message;
+    let row = |what: &str, bound, bytes| MemoryRow { what: what.to_owned(), bound, bytes };
+    let series: u64 = plan.feeds.iter().map(|feed| feed.feed.series_max as u64).sum();
+    let mut rows = vec![
+        row("frames that wait for encoders", "queue_bytes_max", queues * engine.queue_bytes_max as u64),
+        row("bursts being received", "message_bytes_max", receivers * queues.max(1) * burst),
+        row("empty blocks kept", "64 a queue", queues * BLOCKS_KEPT as u64 * burst),
+        row("open and empty batches", "batch_bytes_max", encoders * 2 * batch),
+        row("series tables", "series_max", series * SERIES_BYTES),
+        row("undecodable frames on their way", "64 frames", (SUSPECTS_MAX * PAYLOAD_KEPT_BYTES) as u64),
+        row("histograms", "threads", (encoders + plan.writers.len() as u64) * HISTOGRAMS_BYTES),
+    ];
+    for sink in &plan.sinks {
+        let queued = sink.sink.queue_batches_max as u64 * batch;
+        let writing = match &sink.sink.kind {
+            SinkKind::Influx(influx) => {
+                sink.connections as u64 * (influx.request_bytes_max as u64 + 2 * batch)
+            }
+            SinkKind::Parquet(parquet) => parquet.held_bytes_max as u64 + batch,
+            SinkKind::File(_) | SinkKind::Null => batch,
+        };
+        rows.push(row(&format!("batches for {}", sink.name), "queue_batches_max", queued + writing));
+    }
+    rows
+}
+
+/// A size for people: `12.0 MiB`.
+pub fn bytes_text(bytes: u64) -> String {
+    let mut value = bytes as f64;
+    for unit in ["B", "KiB", "MiB"] {
+        if value < 1024.0 {
+            return format!("{value:.1} {unit}");
+        }
+        value /= 1024.0;
+    }
+    format!("{value:.1} GiB")
+}

@@ -1,0 +1,231 @@
+//! A run of the engine: started from a plan, drained from left to right, read at any time. It owns every thread
+//! and the last handle of every queue; signals, HTTP and reports are someone else's.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender};
+use tickline_config::model::Config;
+use tickline_feeds::clock::Clock;
+use tickline_feeds::decoder::SpecError;
+use tickline_feeds::instruments::Instruments;
+use tickline_feeds::sequence::SequencePoint;
+use tickline_sinks::sink::Sink;
+
+use crate::channel::FrameQueue;
+use crate::plan::{FeedPlan, Plan, PlanError, SinkPlan};
+use crate::quarantine::Suspect;
+use crate::queue::{BatchPool, BatchSender};
+use crate::spawn::Thread;
+use crate::stage::encode::NewFeed;
+use crate::stage::multiplex::OrderWaker;
+use crate::stage::receive::Order;
+use crate::stop::Stop;
+use crate::view::View;
+
+mod reload;
+mod start;
+
+/// How long threads may take to notice an abort.
+const ABORT_GRACE: Duration = Duration::from_secs(1);
+
+/// Opens one connection of a sink; called before any thread is pinned.
+pub type OpenSink<'a> = &'a dyn Fn(&SinkPlan) -> Result<Box<dyn Sink>, String>;
+
+/// Where frames come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// ZeroMQ.
+    Sockets,
+    /// Captures, one after the other.
+    Captures(Vec<PathBuf>),
+}
+
+/// What a run is started from.
+pub struct Setup<'a> {
+    /// Command, for the report.
+    pub command: &'static str,
+    /// The configuration.
+    pub config: &'a Config,
+    /// Its text, secrets masked, and SHA-256.
+    pub config_text: (String, Option<String>),
+    /// The plan made from it.
+    pub plan: Plan,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Sinks.
+    pub open_sink: OpenSink<'a>,
+    /// Names known at start.
+    pub instruments: Arc<Instruments>,
+    /// Where the sources stood, by feed.
+    pub resume: BTreeMap<String, Vec<SequencePoint>>,
+    /// Sockets or captures.
+    pub source: Source,
+}
+
+/// Why a run could not be started or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration cannot be carried out.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// A decoder cannot be made.
+    #[error("feeds.{feed}.{source}")]
+    Decoder {
+        /// Feed.
+        feed: String,
+        /// Why.
+        source: SpecError,
+    },
+    /// A sink cannot be opened.
+    #[error("{0}")]
+    Sink(String),
+    /// ZeroMQ refuses an endpoint.
+    #[error(
+        "feeds.{feed}.endpoint: must be an endpoint that ZeroMQ can connect to, found {endpoint:?} ({source})"
+    )]
+    Endpoint {
+        /// First feed on it.
+        feed: String,
+        /// As configured.
+        endpoint: String,
+        /// What ZeroMQ says.
+        source: zmq::Error,
+    },
+    /// A thread could not be started.
+    #[error("thread: {0}")]
+    Thread(#[from] io::Error),
+    /// A new configuration changes what only a restart can change.
+    #[error("{sections}: cannot be changed while running, restart to apply it")]
+    NeedsRestart {
+        /// Sections that differ.
+        sections: String,
+    },
+}
+
+/// A receive thread as the run sees it.
+#[derive(Debug)]
+struct ReceiverHandle {
+    orders: Sender<Order>,
+    waker: Option<OrderWaker>,
+    /// Endpoints it serves, by position.
+    endpoints: Vec<usize>,
+    /// Where its inline encoder takes new feeds.
+    feeds: Option<Sender<NewFeed>>,
+}
+
+/// A run.
+pub struct Run {
+    config: Config,
+    view: Arc<View>,
+    instruments: Arc<Instruments>,
+    context: Option<zmq::Context>,
+    /// Feeds by position; those that were replaced stay, so that positions never change.
+    feeds: Vec<FeedPlan>,
+    endpoints: Vec<Option<String>>,
+    receivers: Vec<ReceiverHandle>,
+    /// Queues and new feeds of the encoder threads.
+    encoders: Vec<(FrameQueue, Sender<NewFeed>)>,
+    sinks: Vec<BatchSender>,
+    pool: BatchPool,
+    suspects: (Sender<Suspect>, Receiver<Suspect>),
+    threads: Vec<Thread>,
+}
+
+impl Run {
+    /// Starts every thread: writers first, receivers last.
+    pub fn start(setup: Setup<'_>) -> Result<Self, StartError> {
+        start::start(setup)
+    }
+
+    /// What may be read of it.
+    pub fn view(&self) -> Arc<View> {
+        Arc::clone(&self.view)
+    }
+
+    /// Its end.
+    pub fn stop(&self) -> &Arc<Stop> {
+        &self.view.stop
+    }
+
+    /// Undecodable frames, for the quarantine.
+    pub fn suspects(&self) -> Receiver<Suspect> {
+        self.suspects.1.clone()
+    }
+
+    /// Applies another configuration: feeds are added, removed or replaced, and those that are the same are not
+    /// touched. On an error nothing has changed. Returns what was done, a phrase each.
+    pub fn apply(
+        &mut self,
+        config: &Config,
+        text: (String, Option<String>),
+    ) -> Result<Vec<String>, StartError> {
+        reload::apply(self, config, text)
+    }
+
+    /// Lets every stage finish what it has, from left to right. Returns at once.
+    pub fn begin_drain(&mut self) {
+        self.view.stop.drain();
+        // A queue ends when the last handle of its sending end is gone.
+        self.receivers.clear();
+        self.encoders.clear();
+        self.sinks.clear();
+    }
+
+    /// Whether every thread has ended.
+    pub fn ended(&self) -> bool {
+        self.threads.iter().all(|thread| thread.ended_within(Duration::ZERO))
+    }
+
+    /// Waits at most `time` for every thread to end.
+    pub fn wait_ended(&self, time: Duration) -> bool {
+        let started = self.view.clock.mono();
+        self.threads.iter().all(|thread| {
+            let spent = Duration::from_nanos(self.view.clock.mono().since(started));
+            thread.ended_within(time.saturating_sub(spent))
+        })
+    }
+
+    /// Drains within `timeout`; what is left then is counted as dropped, and threads that do not even notice
+    /// that are left behind, their points in flight.
+    pub fn drain(&mut self, timeout: Duration) {
+        self.begin_drain();
+        if !self.wait_ended(timeout) {
+            tracing::warn!("shutdown_timeout is over: what is not written is dropped");
+            self.view.stop.abort();
+        }
+        self.finish();
+    }
+
+    /// Takes leave of the threads after a drain or an abort.
+    pub fn finish(&mut self) {
+        self.begin_drain();
+        if self.wait_ended(ABORT_GRACE) {
+            self.threads.drain(..).for_each(Thread::join);
+        } else {
+            let late = self.threads.iter().filter(|thread| !thread.ended_within(Duration::ZERO));
+            let names: Vec<&str> = late.map(Thread::name).collect();
+            tracing::error!("threads that do not end: {}", names.join(", "));
+            // libzmq would wait for the sockets of such a thread.
+            std::mem::forget(self.context.take());
+        }
+    }
+}
+
+impl std::fmt::Debug for Run {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Run").field("view", &self.view).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        if !self.threads.is_empty() {
+            self.view.stop.abort();
+            self.finish();
+        }
+    }
+}

@@ -1,0 +1,339 @@
+//! Starting a run: queues, then sockets and sinks (whose own threads must not inherit a pin), then our threads,
+//! from the sinks back to the sockets, so that no stage ever speaks to one that is not there.
+
+use std::sync::Arc;
+
+use crossbeam_channel::{Sender, bounded, unbounded};
+use tickline_config::model::{Config, Encode, Receive, SinkKind};
+use tickline_feeds::clock::Clock;
+use tickline_feeds::decoder::{Decoder, DecoderSpec};
+use tickline_feeds::instruments::Instruments;
+
+use super::{ReceiverHandle, Run, Setup, Source, StartError};
+use crate::channel::{FrameLimits, FrameQueue, FrameSender};
+use crate::plan::{FeedPlan, Plan, ReceiverPlan, ThreadPlan};
+use crate::quarantine::SUSPECTS_MAX;
+use crate::queue::{BatchPool, batch_queue};
+use crate::spawn::spawn;
+use crate::stage::batcher::BatchLimits;
+use crate::stage::encode::{Encoder, EncoderSpec, NewFeed};
+use crate::stage::multiplex::Multiplexed;
+use crate::stage::receive::{Blocking, Order, Output, Receiving};
+use crate::stage::replay::Replay;
+use crate::stage::socket::{SocketSpec, Subscriber, TopicRoute};
+use crate::stage::write::{HoldLimits, Writer, WriterSpec};
+use crate::stats::{Cell, EncCell, RxCell, Stats, WrCell};
+use crate::stop::Stop;
+use crate::view::{FeedView, SinkView, View};
+
+/// Empty batches kept beyond those that the queues can hold.
+const BATCHES_SPARE: usize = 8;
+
+pub(super) fn start(setup: Setup<'_>) -> Result<Run, StartError> {
+    let (config, plan) = (setup.config, &setup.plan);
+    let pool =
+        BatchPool::new(plan.sinks.iter().map(|s| s.sink.queue_batches_max).sum::<usize>() + BATCHES_SPARE);
+    let queues: Vec<_> =
+        plan.sinks.iter().map(|s| batch_queue(s.sink.queue_batches_max, s.sink.when_full, &pool)).collect();
+    let frame_queues: Vec<FrameQueue> =
+        plan.encoders.iter().map(|_| FrameQueue::new(frame_limits(config))).collect();
+    let view = View {
+        command: setup.command,
+        clock: Arc::clone(&setup.clock),
+        started: setup.clock.mono(),
+        stats: Arc::new(Stats::default()),
+        stop: Arc::new(Stop::default()),
+        feeds: Cell::default(),
+        endpoints: Cell::default(),
+        sinks: plan
+            .sinks
+            .iter()
+            .zip(&queues)
+            .map(|(s, q)| SinkView { name: s.name.clone(), queue: q.1.clone() })
+            .collect(),
+        frame_queues: frame_queues.iter().map(FrameQueue::gauge).collect(),
+        config: Cell::default(),
+    };
+    *view.config.lock() = setup.config_text.clone();
+    let mut run = Run {
+        config: config.clone(),
+        view: Arc::new(view),
+        instruments: Arc::clone(&setup.instruments),
+        context: (setup.source == Source::Sockets).then(zmq::Context::new),
+        feeds: plan.feeds.clone(),
+        endpoints: plan.endpoints.iter().cloned().map(Some).collect(),
+        receivers: Vec::new(),
+        encoders: Vec::new(),
+        sinks: queues.iter().map(|queue| queue.0.clone()).collect(),
+        pool,
+        suspects: bounded(SUSPECTS_MAX),
+        threads: Vec::new(),
+    };
+    run.publish_names();
+    let mut feeds = run.new_feeds(&setup)?;
+    let sockets = run.open_sockets()?;
+    let opened = run.start_threads(
+        &setup,
+        queues.into_iter().map(|q| q.1).collect(),
+        frame_queues,
+        &mut feeds,
+        sockets,
+    );
+    if opened.is_err() {
+        run.view.stop.abort();
+        run.finish();
+    }
+    opened.map(|()| run)
+}
+
+pub(super) fn decoder(
+    config: &Config,
+    feed: &FeedPlan,
+    instruments: &Arc<Instruments>,
+) -> Result<Decoder, StartError> {
+    let spec = DecoderSpec { feed: feed.feed.clone(), legacy_tick: config.compat.legacy_tick };
+    Decoder::new(&spec, Arc::clone(instruments))
+        .map_err(|source| StartError::Decoder { feed: feed.name.clone(), source })
+}
+
+fn frame_limits(config: &Config) -> FrameLimits {
+    FrameLimits {
+        frames_max: config.engine.queue_frames_max,
+        bytes_max: config.engine.queue_bytes_max,
+        when_full: config.engine.when_full,
+    }
+}
+
+fn nanos(time: std::time::Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+impl Run {
+    /// Shows the names of the feeds and endpoints as they are now.
+    pub(super) fn publish_names(&self) {
+        let active = |feed: &FeedPlan| self.config.feeds.get(&feed.name) == Some(&feed.feed);
+        let last = |at: usize, name: &str| !self.feeds.iter().skip(at + 1).any(|later| later.name == name);
+        let feeds = self.feeds.iter().enumerate();
+        let views =
+            feeds.map(|(at, f)| FeedView { name: f.name.clone(), active: active(f) && last(at, &f.name) });
+        *self.view.feeds.lock() = views.collect();
+        *self.view.endpoints.lock() = self.endpoints.iter().map(|e| e.clone().unwrap_or_default()).collect();
+    }
+
+    fn new_feeds(&self, setup: &Setup<'_>) -> Result<Vec<(usize, NewFeed)>, StartError> {
+        let new = |(plan, feed): (&FeedPlan, u16)| {
+            let mut decoder = decoder(setup.config, plan, &setup.instruments)?;
+            if let Some(points) = setup.resume.get(&plan.name) {
+                decoder.resume_sequences(points);
+            }
+            Ok((plan.encoder, NewFeed { feed, decoder, sinks: plan.sinks.clone(), replaces: None }))
+        };
+        self.feeds.iter().zip(0u16..).map(new).collect()
+    }
+
+    fn open_sockets(&self) -> Result<Vec<Subscriber>, StartError> {
+        let open = (0..self.endpoints.len()).map(|at| self.open_socket(at, self.routes(at)));
+        if self.context.is_some() { open.collect() } else { Ok(Vec::new()) }
+    }
+
+    /// Opens the socket of an endpoint.
+    pub(super) fn open_socket(&self, at: usize, routes: Vec<TopicRoute>) -> Result<Subscriber, StartError> {
+        let endpoint = self.endpoints.get(at).cloned().flatten().unwrap_or_default();
+        let feed = routes.first().and_then(|route| self.feeds.get(usize::from(route.feed)));
+        let feed = feed.map_or_else(String::new, |feed| feed.name.clone());
+        let engine = &self.config.engine;
+        let spec = SocketSpec {
+            endpoint: endpoint.clone(),
+            at: u16::try_from(at).unwrap_or(u16::MAX),
+            message_bytes_max: engine.message_bytes_max,
+            burst_max: engine.burst_max,
+            routes,
+        };
+        let context = self.context.as_ref().ok_or(zmq::Error::ETERM);
+        let opened = context.and_then(|context| Subscriber::open(context, engine, spec));
+        opened.map_err(|source| StartError::Endpoint { feed, endpoint, source })
+    }
+
+    /// Topics of the feeds of an endpoint that are configured now.
+    pub(super) fn routes(&self, endpoint: usize) -> Vec<TopicRoute> {
+        let views = self.view.feeds.lock();
+        let feeds = self.feeds.iter().zip(views.iter()).zip(0u16..);
+        let here = feeds.filter(|((feed, view), _)| feed.endpoint == endpoint && view.active);
+        here.flat_map(|((feed, _), at)| self.topic_routes(feed, at)).collect()
+    }
+
+    /// Topics of one feed.
+    pub(super) fn topic_routes(&self, feed: &FeedPlan, at: u16) -> Vec<TopicRoute> {
+        let queue = if self.config.engine.encode == Encode::Inline { 0 } else { feed.encoder };
+        let topics = std::iter::once(&feed.feed.topic).chain(&feed.feed.aliases);
+        let route =
+            |topic: &String| TopicRoute { topic: (topic != "*").then(|| topic.clone()), feed: at, queue };
+        topics.map(route).collect()
+    }
+
+    fn start_threads(
+        &mut self,
+        setup: &Setup<'_>,
+        writers: Vec<crossbeam_channel::Receiver<Arc<tickline_sinks::batch::Batch>>>,
+        frame_queues: Vec<FrameQueue>,
+        feeds: &mut Vec<(usize, NewFeed)>,
+        sockets: Vec<Subscriber>,
+    ) -> Result<(), StartError> {
+        for plan in &setup.plan.writers {
+            let Some((sink, batches)) = setup.plan.sinks.get(plan.sink).zip(writers.get(plan.sink)) else {
+                continue;
+            };
+            let opened = (setup.open_sink)(sink).map_err(StartError::Sink)?;
+            let cell = Arc::new(WrCell { sink: plan.sink, ..WrCell::default() });
+            self.view.stats.wr.lock().push(Arc::clone(&cell));
+            let (request_bytes_max, hold) = match &sink.sink.kind {
+                SinkKind::Influx(influx) => (influx.request_bytes_max, None),
+                SinkKind::Parquet(parquet) => (
+                    0,
+                    Some(HoldLimits {
+                        bytes_max: parquet.held_bytes_max,
+                        age_max_ns: nanos(parquet.file_age_max),
+                    }),
+                ),
+                SinkKind::File(_) | SinkKind::Null => (0, None),
+            };
+            let (name, pool) = (plan.thread.name.clone(), self.pool.clone());
+            let spec = WriterSpec { name, batches: batches.clone(), pool, request_bytes_max, hold, cell };
+            let writer = Writer::new(spec, opened, self.clock(), Arc::clone(&self.view.stop));
+            self.spawn(&plan.thread, move || writer.run())?;
+        }
+        for ((thread, queue), at) in setup.plan.encoders.iter().zip(frame_queues).zip(0..) {
+            let (encoder, new) = self.encoder(setup.source == Source::Sockets, true);
+            give_feeds(feeds, at, &new);
+            self.encoders.push((queue.clone(), new));
+            self.spawn(thread, move || encoder.run(queue.receiver()))?;
+        }
+        match &setup.source {
+            Source::Captures(files) => self.start_replay(files.clone(), feeds),
+            Source::Sockets if self.config.engine.receive == Receive::Multiplexed => {
+                self.start_multiplexed(&setup.plan, feeds, sockets)
+            }
+            Source::Sockets => {
+                let started = setup.plan.receivers.iter().zip(sockets);
+                started.into_iter().try_for_each(|(plan, socket)| self.start_blocking(plan, socket, feeds))
+            }
+        }
+    }
+
+    fn encoder(&self, live: bool, own_thread: bool) -> (Encoder, Sender<NewFeed>) {
+        let engine = &self.config.engine;
+        let cell = Arc::new(EncCell::default());
+        self.view.stats.enc.lock().push(Arc::clone(&cell));
+        let (new, feeds) = unbounded();
+        let limits = BatchLimits {
+            linger_ns: nanos(engine.batch_linger),
+            bytes_max: engine.batch_bytes_max,
+            lines_max: engine.batch_lines_max as u64,
+            age_max_ns: nanos(engine.batch_age_max),
+        };
+        let (queues, pool, quarantine) = (self.sinks.clone(), self.pool.clone(), self.suspects.0.clone());
+        let spec = EncoderSpec { queues, pool, limits, quarantine, cell, feeds, live, own_thread };
+        (Encoder::new(spec, self.clock(), Arc::clone(&self.view.stop)), new)
+    }
+
+    /// What is behind a receiver: the queues of all encoders, or an encoder of its own for `feeds`.
+    fn receiving(
+        &mut self,
+        live: bool,
+        feeds: &mut Vec<(usize, NewFeed)>,
+    ) -> (Receiving, Option<Sender<NewFeed>>) {
+        let at = self.view.stats.rx.lock().len();
+        let rx = u16::try_from(at).unwrap_or(u16::MAX);
+        let cell = Arc::new(RxCell::default());
+        self.view.stats.rx.lock().push(Arc::clone(&cell));
+        let (output, new) = if self.config.engine.encode == Encode::Inline {
+            let (encoder, new) = self.encoder(live, false);
+            give_feeds(feeds, at, &new);
+            (Output::Inline(Box::new(encoder)), Some(new))
+        } else {
+            let senders: Vec<FrameSender> = self.encoders.iter().map(|(queue, _)| queue.sender(rx)).collect();
+            (Output::Queues(senders), None)
+        };
+        (Receiving::new(output, self.clock(), Arc::clone(&self.view.stop), cell), new)
+    }
+
+    /// Starts the thread of one endpoint.
+    pub(super) fn start_blocking(
+        &mut self,
+        plan: &ReceiverPlan,
+        socket: Subscriber,
+        feeds: &mut Vec<(usize, NewFeed)>,
+    ) -> Result<(), StartError> {
+        let (receiving, new) = self.receiving(true, feeds);
+        let (send, orders) = unbounded();
+        let engine = &self.config.engine;
+        let (rcvhwm, burst_max) = (engine.rcvhwm, engine.burst_max);
+        let blocking = Blocking { receiving, socket, orders, rcvhwm, burst_max };
+        let endpoints = plan.endpoints.clone();
+        self.receivers.push(ReceiverHandle { orders: send, waker: None, endpoints, feeds: new });
+        self.spawn(&plan.thread, move || blocking.run())
+    }
+
+    fn start_multiplexed(
+        &mut self,
+        plan: &Plan,
+        feeds: &mut Vec<(usize, NewFeed)>,
+        sockets: Vec<Subscriber>,
+    ) -> Result<(), StartError> {
+        let (receiving, new) = self.receiving(true, feeds);
+        let (send, orders) = unbounded();
+        for socket in sockets {
+            // The receiving end is here: it cannot fail.
+            send.send(Order::Open(Box::new(socket))).ok();
+        }
+        let (rcvhwm, burst_max) = (self.config.engine.rcvhwm, self.config.engine.burst_max);
+        let (multiplexed, waker) = Multiplexed::new(receiving, orders, rcvhwm, burst_max)?;
+        for receiver in &plan.receivers {
+            let endpoints = receiver.endpoints.clone();
+            let handle = ReceiverHandle {
+                orders: send.clone(),
+                waker: Some(Arc::clone(&waker)),
+                endpoints,
+                feeds: new.clone(),
+            };
+            self.receivers.push(handle);
+        }
+        let thread = plan.receivers.first().map(|receiver| receiver.thread.clone());
+        thread.map_or(Ok(()), |thread| self.spawn(&thread, move || multiplexed.run()))
+    }
+
+    fn start_replay(
+        &mut self,
+        files: Vec<std::path::PathBuf>,
+        feeds: &mut Vec<(usize, NewFeed)>,
+    ) -> Result<(), StartError> {
+        // One thread reads for all endpoints: an inline encoder serves every feed.
+        feeds.iter_mut().filter(|_| self.config.engine.encode == Encode::Inline).for_each(|feed| feed.0 = 0);
+        let routes = (0..self.endpoints.len()).flat_map(|at| self.routes(at)).collect();
+        let (receiving, _) = self.receiving(false, feeds);
+        let engine = &self.config.engine;
+        let (message_bytes_max, burst_max) = (engine.message_bytes_max, engine.burst_max);
+        let replay = Replay { receiving, files, routes, message_bytes_max, burst_max };
+        self.spawn(&ThreadPlan { name: "rx-replay".into(), core: None }, move || replay.run())
+    }
+
+    fn spawn(&mut self, thread: &ThreadPlan, body: impl FnOnce() + Send + 'static) -> Result<(), StartError> {
+        self.threads.push(spawn(&thread.name, thread.core, &self.view.stop, body)?);
+        Ok(())
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.view.clock)
+    }
+}
+
+/// Gives an encoder its feeds, before it is started.
+pub(super) fn give_feeds(feeds: &mut Vec<(usize, NewFeed)>, encoder: usize, to: &Sender<NewFeed>) {
+    let (own, others) = std::mem::take(feeds).into_iter().partition(|(at, _)| *at == encoder);
+    *feeds = others;
+    let own: Vec<(usize, NewFeed)> = own;
+    for (_, feed) in own {
+        // The encoder holds the other end.
+        to.send(feed).ok();
+    }
+}

@@ -1,0 +1,62 @@
+//! What may be read of a run while it goes on: names, cells and gauges, for reports, metrics and the status
+//! line. A view keeps no queue open and changes nothing.
+
+use std::sync::Arc;
+
+use crossbeam_channel::Receiver;
+use tickline_feeds::clock::{Clock, MonoNanos};
+use tickline_sinks::batch::Batch;
+
+use crate::channel::FillGauge;
+use crate::stats::{Cell, Stats};
+use crate::stop::Stop;
+
+/// A feed's name, and whether it is still configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeedView {
+    /// Name.
+    pub name: String,
+    /// False once a new configuration has removed or replaced it; its numbers stay.
+    pub active: bool,
+}
+
+/// A sink's name and queue.
+#[derive(Clone, Debug)]
+pub struct SinkView {
+    /// Name.
+    pub name: String,
+    /// The writers' end, for its length only.
+    pub queue: Receiver<Arc<Batch>>,
+}
+
+/// A run, seen from outside.
+#[derive(Debug)]
+pub struct View {
+    /// Command that started it.
+    pub command: &'static str,
+    /// Its clock.
+    pub clock: Arc<dyn Clock>,
+    /// When it started.
+    pub started: MonoNanos,
+    /// What its threads count.
+    pub stats: Arc<Stats>,
+    /// How far it is from its end.
+    pub stop: Arc<Stop>,
+    /// Feeds, by position.
+    pub feeds: Cell<Vec<FeedView>>,
+    /// Endpoints, by position.
+    pub endpoints: Cell<Vec<String>>,
+    /// Sinks, by position.
+    pub sinks: Vec<SinkView>,
+    /// Queues in front of the encoders.
+    pub frame_queues: Vec<FillGauge>,
+    /// The effective configuration, secrets masked, and its SHA-256; empty where there is no file.
+    pub config: Cell<(String, Option<String>)>,
+}
+
+impl View {
+    /// Length of the run so far, s.
+    pub fn elapsed_s(&self) -> f64 {
+        self.clock.mono().since(self.started) as f64 / 1e9
+    }
+}
