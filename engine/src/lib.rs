@@ -3,14 +3,21 @@
 //! venue's payload and speaks no database's protocol.
 
 pub mod channel;
+pub mod cli;
+pub mod control;
+pub mod http;
 pub mod ledger;
 mod log_limit;
+pub mod metrics;
 pub mod plan;
 pub mod quarantine;
 pub mod queue;
+pub mod report;
 pub mod run;
 pub mod spawn;
 pub mod stage;
+pub mod state;
 pub mod stats;
+pub mod status_line;
 pub mod stop;
 pub mod view;

@@ -66,6 +66,15 @@ pub struct Setup<'a> {
     pub source: Source,
 }
 
+impl std::fmt::Debug for Setup<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Setup")
+            .field("plan", &self.plan)
+            .field("source", &self.source)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Why a run could not be started or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -178,6 +187,12 @@ impl Run {
     /// Whether every thread has ended.
     pub fn ended(&self) -> bool {
         self.threads.iter().all(|thread| thread.ended_within(Duration::ZERO))
+    }
+
+    /// Whether nothing more can be received: every receiver has ended by itself.
+    pub fn received_all(&self) -> bool {
+        let mut receivers = self.threads.iter().filter(|thread| thread.name().starts_with("rx-"));
+        receivers.all(|thread| thread.ended_within(Duration::ZERO))
     }
 
     /// Waits at most `time` for every thread to end.

@@ -59,6 +59,8 @@ struct FeedSlot {
     decoder: Decoder,
     batcher: usize,
     touched: bool,
+    /// The feed whose sources it takes over at its first frame, when that one has had its last.
+    replaces: Option<u16>,
 }
 
 /// The encode stage of some feeds.
@@ -99,6 +101,7 @@ impl Encoder {
     /// The loop of an encoder with a thread of its own; ends with its queue.
     pub fn run(mut self, mut frames: FrameReceiver) {
         loop {
+            self.take_feeds();
             match frames.take(self.wait()) {
                 Take::Block(block) => {
                     self.encode(&block);
@@ -121,12 +124,9 @@ impl Encoder {
                 self.slots.resize_with(at + 1, || None);
                 self.counters.feeds.resize(at + 1, FeedOut::default());
             }
-            let mut decoder = new.decoder;
-            if let Some(old) = new.replaces.and_then(|old| self.slots.get(usize::from(old))?.as_ref()) {
-                decoder.resume_sequences(&old.decoder.sequence_points());
-            }
             let batcher = self.batcher_for(&new.sinks);
-            self.slots[at] = Some(FeedSlot { decoder, batcher, touched: true });
+            self.slots[at] =
+                Some(FeedSlot { decoder: new.decoder, batcher, touched: true, replaces: new.replaces });
         }
     }
 
@@ -152,6 +152,9 @@ impl Encoder {
 
     fn encode_frame(&mut self, frame: &Frame<'_>) {
         let at = usize::from(frame.feed);
+        if let Some(Some(FeedSlot { replaces: Some(_), .. })) = self.slots.get(at) {
+            self.take_over(at);
+        }
         let Some((Some(slot), out)) = self.slots.get_mut(at).zip(self.counters.feeds.get_mut(at)) else {
             return self.stop.fail(format!("encoder: a frame of feed {at}, which it does not have"));
         };
@@ -178,6 +181,17 @@ impl Encoder {
                 // What does not fit is counted by the decoder all the same.
                 drop(self.spec.quarantine.try_send(Suspect::new(frame, reason)));
             }
+        }
+    }
+
+    /// Continues the sources of the feed that `at` replaces.
+    #[cold]
+    fn take_over(&mut self, at: usize) {
+        let replaced = self.slots.get_mut(at).and_then(|slot| slot.as_mut()?.replaces.take());
+        let old = replaced.and_then(|old| self.slots.get(usize::from(old))?.as_ref());
+        let points = old.map(|old| old.decoder.sequence_points()).unwrap_or_default();
+        if let Some(Some(slot)) = self.slots.get_mut(at) {
+            slot.decoder.resume_sequences(&points);
         }
     }
 

@@ -1,0 +1,132 @@
+//! The command line: one file a command. A command returns how it ended; only [`main`] turns that into an exit
+//! code, and only commands that are asked for JSON print it, alone, on standard output.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use tickline_config::model::Config;
+use tickline_config::{Loaded, units};
+
+mod check;
+mod check_live;
+mod config;
+mod db;
+mod demo;
+mod exit;
+mod launch;
+mod plan;
+mod ports;
+mod replay;
+mod run;
+mod schema;
+mod summary;
+
+pub use exit::{Exit, Failure};
+
+/// Takes market ticks off ZeroMQ and puts them into a time-series database, and accounts for every one.
+///
+/// Exit codes: 0 ok, 1 run-time failure, 2 usage, 3 invalid run (the load generator was the limit), 4 the
+/// ledger does not balance or points were left at exit (demo: anything was lost), 78 configuration.
+#[derive(Debug, Parser)]
+#[command(name = "tickline", version)]
+struct Cli {
+    /// How log lines on standard error look.
+    #[arg(long, global = true, value_enum, default_value = "text")]
+    log_format: LogFormat,
+    /// Least severe lines that are logged: error, warn, info, debug, trace.
+    #[arg(long, global = true, default_value = "info")]
+    log_level: tracing::Level,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Receive, decode and write until a signal (or --duration) says stop.
+    Run(run::RunArgs),
+    /// Show the whole way on this machine: four generated feeds over ZeroMQ into files or a database.
+    Demo(demo::DemoArgs),
+    /// Decode captures again and write their points.
+    Replay(replay::ReplayArgs),
+    /// Check the configuration and, with --live, what it talks to.
+    Check(check::CheckArgs),
+    /// Print, import or describe configurations.
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// Print the port registry.
+    Ports(ports::PortsArgs),
+    /// Print measurements, tags, fields and their types.
+    Schema(schema::SchemaArgs),
+    /// Print threads, cores, queues, memory bound and files of a run before anything is started.
+    Plan(plan::PlanArgs),
+    /// Administer the database.
+    #[command(subcommand)]
+    Db(db::DbCommand),
+}
+
+/// Where the configuration comes from.
+#[derive(Clone, Debug, clap::Args)]
+struct ConfigArgs {
+    /// Configuration file, TOML; may be repeated, later files win.
+    #[arg(short = 'c', long = "config", value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Sets one key, such as engine.encoders=2; may be repeated, wins over files.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    sets: Vec<String>,
+}
+
+impl ConfigArgs {
+    fn load(&self) -> Result<Loaded, Failure> {
+        Config::load(&self.files, &self.sets, &environment).map_err(Failure::configuration)
+    }
+
+    /// Also asks for a feed and a sink.
+    fn load_runnable(&self) -> Result<Loaded, Failure> {
+        let loaded = self.load()?;
+        loaded.config.require_runnable().map_err(Failure::configuration)?;
+        Ok(loaded)
+    }
+}
+
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// A duration of the command line.
+fn duration(text: &str) -> Result<Duration, String> {
+    units::parse_duration(text).ok_or_else(|| format!("must carry a unit, such as 10s, found {text:?}"))
+}
+
+/// Runs the command of this process.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(cli.log_level);
+    match cli.log_format {
+        LogFormat::Text => log.with_target(false).init(),
+        LogFormat::Json => log.json().init(),
+    }
+    let ended = match cli.command {
+        Command::Run(args) => run::run(&args),
+        Command::Demo(args) => demo::run(&args),
+        Command::Replay(args) => replay::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Config(command) => config::run(&command),
+        Command::Ports(args) => ports::run(&args),
+        Command::Schema(args) => schema::run(&args),
+        Command::Plan(args) => plan::run(&args),
+        Command::Db(command) => db::run(&command),
+    };
+    let exit = ended.unwrap_or_else(|failure| {
+        eprintln!("tickline: {}", failure.message);
+        failure.exit
+    });
+    ExitCode::from(exit.code())
+}

@@ -1,0 +1,43 @@
+//! `tickline check`
+
+use super::launch::{cores, instruments};
+use super::{ConfigArgs, Exit, Failure, check_live};
+use crate::plan::Plan;
+use tickline_feeds::decoder::{Decoder, DecoderSpec};
+
+/// Arguments of `check`.
+#[derive(Debug, clap::Args)]
+pub(super) struct CheckArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Also look at what it talks to: publishers' ports, databases, logins, stored types and retention.
+    #[arg(long)]
+    live: bool,
+}
+
+pub(super) fn run(args: &CheckArgs) -> Result<Exit, Failure> {
+    let loaded = args.config.load_runnable()?;
+    let config = &loaded.config;
+    Plan::new(config, &cores()).map_err(Failure::configuration)?;
+    let instruments = instruments()?;
+    let wrong: Vec<String> = config
+        .feeds
+        .iter()
+        .filter_map(|(name, feed)| {
+            let spec = DecoderSpec { feed: feed.clone(), legacy_tick: config.compat.legacy_tick };
+            Decoder::new(&spec, instruments.clone()).err().map(|error| format!("feeds.{name}.{error}"))
+        })
+        .collect();
+    if !wrong.is_empty() {
+        return Err(Failure::configuration(wrong.join("\n")));
+    }
+    println!("the configuration is valid: {} feeds, {} sinks", config.feeds.len(), config.sinks.len());
+    if !args.live {
+        return Ok(Exit::Ok);
+    }
+    let findings = check_live::findings(config);
+    for finding in &findings {
+        println!("{finding}");
+    }
+    Ok(check_live::exit(&findings))
+}

@@ -1,0 +1,140 @@
+//! From a loaded configuration to the report of a run: what `run`, `replay` and `demo` have in common.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tickline_config::report::Report;
+use tickline_config::{KRAKEN_CSV, Loaded};
+use tickline_feeds::clock::Clock;
+use tickline_feeds::instruments::Instruments;
+use tickline_loadgen::clock::OsClock;
+
+use super::summary;
+use super::{Exit, Failure};
+use crate::control::{Control, Ended, Orders, Reload};
+use crate::http::{Server, bind};
+use crate::plan::Plan;
+use crate::report::{Histograms, Standard, judge, report};
+use crate::run::{Run, Setup, Source};
+use crate::state::{Resume, StateFile};
+
+/// A run to be.
+pub(super) struct Launch<'a> {
+    /// Command, for the report.
+    pub(super) command: &'static str,
+    /// Configuration.
+    pub(super) loaded: &'a Loaded,
+    /// Sockets or captures.
+    pub(super) source: Source,
+    /// Where state is kept between runs; none: it is not.
+    pub(super) state_dir: Option<PathBuf>,
+    /// What SIGHUP does.
+    pub(super) reload: Option<Reload<'a>>,
+    /// Asked whether the run has done what it should.
+    pub(super) done: &'a mut dyn FnMut(&Run) -> bool,
+}
+
+/// Where the report goes.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct ReportArgs {
+    /// Print the report as JSON, alone, on standard output.
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Also write the report as JSON to this file.
+    #[arg(long, value_name = "FILE")]
+    pub(super) report: Option<PathBuf>,
+}
+
+impl ReportArgs {
+    /// Prints and writes the report.
+    pub(super) fn give(&self, report: &Report) -> Result<(), Failure> {
+        let json = serde_json::to_string_pretty(report).map_err(Failure::failed)?;
+        if let Some(path) = &self.report {
+            let written = std::fs::write(path, format!("{json}\n"));
+            written.map_err(|error| Failure::failed(format!("--report {}: {error}", path.display())))?;
+        }
+        if self.json {
+            println!("{json}");
+        } else {
+            print!("{}", summary::text(report));
+        }
+        Ok(())
+    }
+}
+
+/// The cores that this process may use.
+pub(super) fn cores() -> Vec<usize> {
+    core_affinity::get_core_ids().unwrap_or_default().into_iter().map(|core| core.id).collect()
+}
+
+/// The names that are built in.
+pub(super) fn instruments() -> Result<Arc<Instruments>, Failure> {
+    Instruments::from_csv(KRAKEN_CSV).map(Arc::new).map_err(Failure::configuration)
+}
+
+impl Launch<'_> {
+    /// Runs to the end. The report has its equations judged, nothing else.
+    pub(super) fn go(self) -> Result<(Report, Ended), Failure> {
+        let config = &self.loaded.config;
+        let plan = Plan::new(config, &cores()).map_err(Failure::configuration)?;
+        let socket = config.http.listen.map(bind).transpose().map_err(Failure::configuration)?;
+        let mut control = Control::new().map_err(Failure::failed)?;
+        let resume = self.state_dir.as_deref().map_or_else(|| Ok(Resume::new()), |dir| resume(dir, &plan))?;
+        let clock = OsClock::start();
+        let (instance, started) = (config.engine.instance.clone(), clock.wall().0);
+        let mut run = Run::start(Setup {
+            command: self.command,
+            config,
+            config_text: (self.loaded.effective.clone(), Some(self.loaded.sha256.clone())),
+            plan,
+            clock: Arc::new(clock),
+            open_sink: &|plan| {
+                tickline_sinks::open::open(&plan.name, &instance, started, &plan.sink)
+                    .map_err(|error| error.to_string())
+            },
+            instruments: instruments()?,
+            resume,
+            source: self.source,
+        })?;
+        let server = serve(socket, &run)?;
+        let orders = Orders {
+            shutdown_timeout: config.engine.shutdown_timeout,
+            state_dir: self.state_dir,
+            quarantine_bytes_max: config.engine.quarantine_bytes_max,
+            reload: self.reload,
+            done: self.done,
+        };
+        let ended = control.watch(&mut run, orders).map_err(Failure::failed)?;
+        if let Some(server) = server {
+            server.stop();
+        }
+        Ok((report(&run.view(), Histograms::LeaveOut), ended))
+    }
+}
+
+/// Judges a report, gives it out, and says how the process ends.
+pub(super) fn conclude(
+    mut report: Report,
+    ended: Ended,
+    standard: Standard,
+    args: &ReportArgs,
+) -> Result<Exit, Failure> {
+    judge(&mut report, standard);
+    args.give(&report)?;
+    Ok(Exit::of_run(ended, &report, standard))
+}
+
+fn resume(dir: &Path, plan: &Plan) -> Result<Resume, Failure> {
+    let state = StateFile::in_dir(dir).and_then(|state| state.load(&plan.endpoints));
+    state.map_err(|error| Failure::configuration(format!("engine.state_dir: {}: {error}", dir.display())))
+}
+
+fn serve(socket: Option<TcpListener>, run: &Run) -> Result<Option<Server>, Failure> {
+    let server =
+        socket.map(|socket| Server::start(socket, run.view())).transpose().map_err(Failure::failed)?;
+    if let Some(server) = &server {
+        tracing::info!("http: listening on http://{}", server.address);
+    }
+    Ok(server)
+}

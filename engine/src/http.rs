@@ -1,0 +1,164 @@
+//! The admin server: `/health`, `/ready`, `/metrics`, `/status` and `/config` on one thread with a runtime of
+//! its own. It only reads; nothing that blocks is called in it.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{RawQuery, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tickline_loadgen::owner::listener;
+use tokio::sync::oneshot;
+
+use crate::ledger::Reading;
+use crate::report::{Histograms, Standard, judge, report};
+use crate::spawn::{Thread, spawn};
+use crate::view::View;
+
+/// Why the server cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    /// The port is in use.
+    #[error("http.listen: port must be free, found {address} taken{owner}")]
+    Taken {
+        /// As configured.
+        address: SocketAddr,
+        /// By whom, where that can be seen.
+        owner: String,
+    },
+    /// The address cannot be listened on.
+    #[error("http.listen: must be an address of this machine, found {address} ({source})")]
+    Address {
+        /// As configured.
+        address: SocketAddr,
+        /// What the operating system says.
+        source: io::Error,
+    },
+}
+
+/// Binds the address, before anything else is started.
+pub fn bind(address: SocketAddr) -> Result<TcpListener, HttpError> {
+    TcpListener::bind(address).map_err(|source| match source.kind() {
+        io::ErrorKind::AddrInUse => {
+            let owner = listener(address.port()).map(|(pid, name)| format!(" by {name} (pid {pid})"));
+            HttpError::Taken { address, owner: owner.unwrap_or_default() }
+        }
+        _ => HttpError::Address { address, source },
+    })
+}
+
+/// The running server.
+#[derive(Debug)]
+pub struct Server {
+    end: oneshot::Sender<()>,
+    thread: Thread,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+impl Server {
+    /// Serves a view until [`Server::stop`].
+    pub fn start(socket: TcpListener, view: Arc<View>) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        let address = socket.local_addr()?;
+        let (end, ended) = oneshot::channel();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let stop = Arc::clone(&view.stop);
+        let thread = spawn("http", None, &stop, move || {
+            runtime.spawn(async {
+                let socket = tokio::net::TcpListener::from_std(socket);
+                let served = match socket {
+                    Ok(socket) => axum::serve(socket, router(view)).await,
+                    Err(error) => Err(error),
+                };
+                if let Err(error) = served {
+                    tracing::error!("http: serving ended: {error}");
+                }
+            });
+            // Ended by an order or by the one who could give it; the runtime takes its connections along.
+            runtime.block_on(ended).ok();
+        })?;
+        Ok(Self { end, thread, address })
+    }
+
+    /// Ends the server, open connections included.
+    pub fn stop(self) {
+        // If the server has ended by itself there is no one to tell.
+        self.end.send(()).ok();
+        self.thread.join();
+    }
+}
+
+fn router(view: Arc<View>) -> Router {
+    Router::new()
+        .route("/health", get(health))
+        .route("/ready", get(ready))
+        .route("/metrics", get(metrics))
+        .route("/status", get(status))
+        .route("/config", get(config))
+        .with_state(view)
+}
+
+/// Alive: it answers and no stage has failed.
+async fn health(State(view): State<Arc<View>>) -> Response {
+    match view.stop.failure() {
+        None => (StatusCode::OK, "ok\n").into_response(),
+        Some(reason) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{reason}\n")).into_response(),
+    }
+}
+
+/// Ready: it is not ending and no sink is in trouble.
+async fn ready(State(view): State<Arc<View>>) -> Response {
+    let mut reasons = Vec::new();
+    if !view.stop.running() {
+        reasons.push("draining".to_owned());
+    }
+    let reading = Reading::take(&view.stats);
+    for (sink, settled) in view.sinks.iter().zip(&reading.sinks_out) {
+        if let Some(trouble) = &settled.trouble {
+            reasons.push(format!("sinks.{}: {trouble}", sink.name));
+        }
+    }
+    if reasons.is_empty() {
+        return (StatusCode::OK, "ready\n").into_response();
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", reasons.join("\n"))).into_response()
+}
+
+async fn metrics(State(view): State<Arc<View>>) -> Response {
+    let page = crate::metrics::page(&report(&view, Histograms::LeaveOut), &view);
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page).into_response()
+}
+
+async fn status(State(view): State<Arc<View>>, RawQuery(query): RawQuery) -> Response {
+    let wanted = query.is_some_and(|query| query.split('&').any(|pair| pair == "hdr=1"));
+    let mut report = report(&view, if wanted { Histograms::Include } else { Histograms::LeaveOut });
+    judge(&mut report, Standard::Live);
+    match serde_json::to_string_pretty(&report) {
+        Ok(json) => ([(header::CONTENT_TYPE, "application/json")], json).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
+    }
+}
+
+async fn config(State(view): State<Arc<View>>) -> Response {
+    let text = view.config.lock().0.clone();
+    ([(header::CONTENT_TYPE, "application/toml; charset=utf-8")], text).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_taken_port_names_the_key_and_the_process_that_has_it() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap();
+        let error = bind(address).unwrap_err().to_string();
+        let start = format!("http.listen: port must be free, found {address} taken by ");
+        assert!(error.starts_with(&start), "{error}");
+        assert!(error.ends_with(&format!("(pid {})", std::process::id())), "{error}");
+    }
+}

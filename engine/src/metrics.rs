@@ -1,0 +1,183 @@
+//! The metrics page: Prometheus text made from a report, prefix `tickline_`, counters `_total`, times in
+//! seconds. Labels are feed, sink, stage and reason, never a symbol.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use tickline_config::report::{FeedReport, Latency, Report, SinkReport};
+
+use crate::view::View;
+
+/// The page.
+pub fn page(report: &Report, view: &View) -> String {
+    let mut page = Page::default();
+    feeds(&mut page, &report.feeds);
+    sinks(&mut page, &report.sinks);
+    page.gauge("up_seconds", "time since the start", &[], report.elapsed_s);
+    page.gauge(
+        "ledger_balanced",
+        "1 if every equation of the ledger holds",
+        &[],
+        f64::from(u8::from(report.ledger.balanced)),
+    );
+    page.gauge("resident_memory_max_bytes", "largest resident memory", &[], report.rss_max_bytes as f64);
+    for (gauge, at) in view.frame_queues.iter().zip(0..) {
+        let (frames, bytes, _) = gauge.read();
+        let stage = format!("enc-{at}");
+        page.gauge("queue_frames", "frames that wait for an encoder", &[("stage", &stage)], frames as f64);
+        page.gauge("queue_bytes", "bytes that wait for an encoder", &[("stage", &stage)], bytes as f64);
+    }
+    for sink in &view.sinks {
+        let labels = [("sink", sink.name.as_str())];
+        page.gauge("queue_batches", "batches that wait for a sink", &labels, sink.queue.len() as f64);
+    }
+    for (stage, latency) in &report.latency_ns {
+        page.latency("latency_seconds", "latency before the sinks", &[("stage", stage)], latency);
+    }
+    for (stage, seconds) in [("rx", report.cpu_s.rx), ("enc", report.cpu_s.enc), ("wr", report.cpu_s.wr)] {
+        page.sample("cpu_seconds_total", "counter", "CPU time of a stage", &[("stage", stage)], seconds);
+    }
+    let reading = crate::ledger::Reading::take(&view.stats);
+    page.counter("foreign_topics", "messages of topics that no feed asked for", &[], reading.foreign);
+    page.counter("further_parts", "message parts after the second", &[], reading.further_parts);
+    page.counter("batches", "batches closed", &[], reading.batches);
+    page.text
+}
+
+fn feeds(page: &mut Page, feeds: &BTreeMap<String, FeedReport>) {
+    let mut each = |name: &str, help: &str, value: &dyn Fn(&FeedReport) -> Option<u64>| {
+        for (feed, report) in feeds {
+            if let Some(value) = value(report) {
+                page.counter(name, help, &[("feed", feed)], value);
+            }
+        }
+    };
+    each("frames_received", "frames received", &|f| Some(f.frames));
+    each("received_bytes", "payload bytes received", &|f| Some(f.bytes));
+    each("frames_decoded", "frames decoded", &|f| Some(f.ledger.decoded));
+    each("frames_control", "frames that make no point by design", &|f| Some(f.ledger.control));
+    each("frames_undecodable", "frames that could not be decoded", &|f| Some(f.ledger.undecodable));
+    each("points_made", "points made", &|f| Some(f.ledger.points_made));
+    each("bad_points", "points that could not be written", &|f| Some(f.ledger.bad_points));
+    each("messages_published", "messages that the publishers numbered", &|f| f.ledger.published);
+    each("messages_duplicate", "message numbers seen before", &|f| f.ledger.duplicate);
+    each("messages_lost_before_receive", "message numbers missing", &|f| f.ledger.lost_before_receive);
+    each("messages_lost_overload", "message numbers missing by our own drops", &|f| f.ledger.lost_overload);
+    let names: std::collections::BTreeSet<&String> = feeds.values().flat_map(|f| f.counters.keys()).collect();
+    for name in names.into_iter().filter(|name| !name.starts_with("undecodable_")) {
+        for (feed, report) in feeds {
+            let value = report.counters.get(name).copied().unwrap_or(0);
+            page.counter(name, "see the documentation of the ledger", &[("feed", feed)], value);
+        }
+    }
+    for (feed, report) in feeds {
+        for (reason, count) in &report.ledger.dropped_frames {
+            page.counter(
+                "frames_dropped",
+                "frames dropped by policy",
+                &[("feed", feed), ("reason", reason)],
+                *count,
+            );
+        }
+    }
+    for (feed, report) in feeds {
+        for (reason, count) in &report.ledger.suppressed {
+            let labels = [("feed", feed.as_str()), ("reason", reason)];
+            page.counter("points_suppressed", "points left out by design", &labels, *count);
+        }
+    }
+}
+
+fn sinks(page: &mut Page, sinks: &BTreeMap<String, SinkReport>) {
+    let mut each = |name: &str, help: &str, value: &dyn Fn(&SinkReport) -> u64| {
+        for (sink, report) in sinks {
+            page.counter(name, help, &[("sink", sink)], value(report));
+        }
+    };
+    each("sink_points", "points given to the sink", &|s| s.points);
+    each("sink_written", "points acknowledged as stored", &|s| s.ledger.written);
+    each("sink_bytes", "bytes of lines settled", &|s| s.bytes);
+    each("sink_requests", "requests made", &|s| s.requests);
+    each("sink_retries", "requests made again", &|s| s.retries);
+    for (sink, report) in sinks {
+        page.gauge(
+            "sink_in_flight",
+            "points not yet settled",
+            &[("sink", sink)],
+            report.ledger.in_flight as f64,
+        );
+    }
+    for (sink, report) in sinks {
+        for (reason, count) in &report.ledger.rejected {
+            page.counter("sink_rejected", "points refused", &[("sink", sink), ("reason", reason)], *count);
+        }
+    }
+    for (sink, report) in sinks {
+        for (reason, count) in &report.ledger.dropped {
+            page.counter(
+                "sink_dropped",
+                "points dropped by policy",
+                &[("sink", sink), ("reason", reason)],
+                *count,
+            );
+        }
+    }
+    let times: [(&str, fn(&SinkReport) -> &Latency); 3] = [
+        ("sink_write_seconds", |s| &s.write_ns),
+        ("sink_publish_to_ack_seconds", |s| &s.publish_to_ack_ns),
+        ("sink_due_to_ack_seconds", |s| &s.due_to_ack_ns),
+    ];
+    for (name, time) in times {
+        for (sink, report) in sinks {
+            page.latency(name, "see docs/ARCHITECTURE.md", &[("sink", sink)], time(report));
+        }
+    }
+}
+
+#[derive(Default)]
+struct Page {
+    text: String,
+    /// The last metric named; its samples must stand together.
+    named: String,
+}
+
+impl Page {
+    fn counter(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: u64) {
+        self.sample(&format!("{name}_total"), "counter", help, labels, value as f64);
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: f64) {
+        self.sample(name, "gauge", help, labels, value);
+    }
+
+    fn latency(&mut self, name: &str, help: &str, labels: &[(&str, &str)], latency: &Latency) {
+        let quantiles =
+            [("0.5", latency.p50), ("0.9", latency.p90), ("0.99", latency.p99), ("0.999", latency.p999)];
+        for (quantile, ns) in quantiles {
+            let labels: Vec<(&str, &str)> = labels.iter().copied().chain([("quantile", quantile)]).collect();
+            self.sample(name, "summary", help, &labels, ns as f64 / 1e9);
+        }
+        self.line(&format!("{name}_sum"), labels, latency.mean * latency.count as f64 / 1e9);
+        self.line(&format!("{name}_count"), labels, latency.count as f64);
+    }
+
+    fn sample(&mut self, name: &str, kind: &str, help: &str, labels: &[(&str, &str)], value: f64) {
+        if self.named != name {
+            name.clone_into(&mut self.named);
+            // Writing to a String cannot fail.
+            writeln!(self.text, "# HELP tickline_{name} {help}\n# TYPE tickline_{name} {kind}").ok();
+        }
+        self.line(name, labels, value);
+    }
+
+    fn line(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
+        let labels: Vec<String> =
+            labels.iter().map(|(key, text)| format!("{key}=\"{}\"", escape(text))).collect();
+        let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
+        writeln!(self.text, "tickline_{name}{labels} {value}").ok();
+    }
+}
+
+fn escape(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}

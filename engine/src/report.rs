@@ -1,0 +1,278 @@
+//! The report of a run, made from its view at any time: at the end it is the proof, before that `/status`.
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use hdrhistogram::serialization::{Serializer, V2Serializer};
+use tickline_config::report::{
+    CpuSeconds, FeedReport, Latency, Ledger, Load, Report, SCHEMA, SinkReport, Verdict,
+};
+use tickline_loadgen::host::{build, host, rss_max_bytes};
+
+use crate::ledger::{Reading, add, at_rest, feed_ledger, has_sequences, sink_ledger, undecodable_reasons};
+use crate::stats::{EncLatencies, Latencies, Stats, WrLatencies};
+use crate::view::View;
+
+/// Whether histograms go along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Histograms {
+    /// Quantiles only.
+    LeaveOut,
+    /// Also the HDR histogram, V2, base64.
+    Include,
+}
+
+/// The report as it is now. Its verdict knows the ledger only; see [`judge`].
+pub fn report(view: &View, histograms: Histograms) -> Report {
+    let reading = Reading::take(&view.stats);
+    let elapsed_s = view.elapsed_s();
+    let feeds = feed_reports(view, &reading, elapsed_s);
+    let sinks = sink_reports(view, &reading, histograms);
+    let mut ledger = Ledger { balanced: true, ..Ledger::default() };
+    feeds.values().for_each(|feed| add(&mut ledger, &feed.ledger));
+    sinks.values().for_each(|sink| add(&mut ledger, &sink.ledger));
+    let mut encoded = EncLatencies::default();
+    for cell in view.stats.enc.lock().iter() {
+        let shared = cell.latencies.lock();
+        shared.publish_to_receive.clone().merge_into(&mut encoded.publish_to_receive);
+        shared.receive_to_encode.clone().merge_into(&mut encoded.receive_to_encode);
+    }
+    let latency_ns = [
+        ("publish_to_receive".to_owned(), latency(&encoded.publish_to_receive, histograms)),
+        ("receive_to_encode".to_owned(), latency(&encoded.receive_to_encode, histograms)),
+    ];
+    Report {
+        schema: SCHEMA.to_owned(),
+        command: view.command.to_owned(),
+        verdict: Verdict::Pass,
+        reasons: Vec::new(),
+        build: build(env!("CARGO_PKG_VERSION"), option_env!("TICKLINE_COMMIT")),
+        host: host(),
+        config_sha256: view.config.lock().1.clone(),
+        elapsed_s,
+        accepted: accepted(view, &ledger),
+        ledger,
+        feeds,
+        latency_ns: latency_ns.into(),
+        sinks,
+        load: Load::default(),
+        rows: None,
+        cpu_s: cpu(&view.stats),
+        rss_max_bytes: rss_max_bytes(),
+    }
+}
+
+/// What a run is held to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standard {
+    /// It goes on: only the equations count.
+    Live,
+    /// It has ended: its queues must be empty, too.
+    Ended,
+    /// It has ended and nothing at all may have been lost on the way: demo and benches.
+    Lossless,
+}
+
+/// Gives a report its verdict and the reasons for it.
+pub fn judge(report: &mut Report, standard: Standard) {
+    let mut reasons = Vec::new();
+    let unbalanced = |(name, ledger): (&String, &Ledger)| (!ledger.balanced).then(|| name.clone());
+    let feeds = report.feeds.iter().map(|(name, feed)| (name, &feed.ledger)).filter_map(unbalanced);
+    let sinks = report.sinks.iter().map(|(name, sink)| (name, &sink.ledger)).filter_map(unbalanced);
+    for name in feeds.chain(sinks) {
+        reasons.push(format!("the ledger of {name} does not balance"));
+    }
+    if standard != Standard::Live && !at_rest(&report.ledger) {
+        let Ledger { queued, in_flight, .. } = report.ledger;
+        reasons.push(format!("{queued} frames and {in_flight} points were left in the queues"));
+    }
+    let shutdown = report.ledger.dropped.get("shutdown").copied().unwrap_or(0);
+    if shutdown > 0 && standard == Standard::Ended {
+        reasons.push(format!("{shutdown} points were dropped at shutdown"));
+    }
+    if standard == Standard::Lossless {
+        reasons.extend(losses(&report.ledger));
+    }
+    if !reasons.is_empty() {
+        report.verdict = Verdict::Fail;
+        report.reasons.extend(reasons);
+    }
+}
+
+/// Everything that a run without loss must not have.
+fn losses(ledger: &Ledger) -> Vec<String> {
+    let sum = |reasons: &BTreeMap<String, u64>| reasons.values().sum::<u64>();
+    let counts = [
+        ("messages lost before receive", ledger.lost_before_receive.unwrap_or(0)),
+        ("messages lost by overload", ledger.lost_overload.unwrap_or(0)),
+        ("frames undecodable", ledger.undecodable),
+        ("frames dropped", sum(&ledger.dropped_frames)),
+        ("bad points", ledger.bad_points),
+        ("points rejected", sum(&ledger.rejected)),
+        ("points dropped", sum(&ledger.dropped)),
+    ];
+    counts
+        .into_iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(what, count)| format!("{count} {what}"))
+        .collect()
+}
+
+fn feed_reports(view: &View, reading: &Reading, elapsed_s: f64) -> BTreeMap<String, FeedReport> {
+    let mut reports: BTreeMap<String, FeedReport> = BTreeMap::new();
+    let names = view.feeds.lock().clone();
+    for (at, feed) in names.iter().enumerate() {
+        let came = reading.feeds_in.get(at).copied().unwrap_or_default();
+        let went = reading.feeds_out.get(at).copied().unwrap_or_default();
+        let report = reports.entry(feed.name.clone()).or_insert_with(|| FeedReport {
+            ledger: Ledger { balanced: true, ..Ledger::default() },
+            ..FeedReport::default()
+        });
+        add(&mut report.ledger, &feed_ledger(&came, &went));
+        report.frames += came.received;
+        report.bytes += came.bytes;
+        report.points += went.counts.points_made;
+        if has_sequences(&went.counts) {
+            *report.gaps.get_or_insert(0) += went.counts.gaps;
+        }
+        let undecodable = undecodable_reasons(&went.counts).into_iter();
+        let undecodable = undecodable.map(|(reason, count)| (format!("undecodable_{reason}"), count));
+        let further = went.counts.further().map(|(name, count)| (name.to_owned(), count));
+        for (name, count) in further.into_iter().chain(undecodable) {
+            *report.counters.entry(name).or_default() += count;
+        }
+    }
+    for report in reports.values_mut() {
+        report.rate_per_s = if elapsed_s > 0.0 { report.frames as f64 / elapsed_s } else { 0.0 };
+    }
+    reports
+}
+
+fn sink_reports(view: &View, reading: &Reading, histograms: Histograms) -> BTreeMap<String, SinkReport> {
+    let mut latencies = vec![WrLatencies::default(); view.sinks.len()];
+    for cell in view.stats.wr.lock().iter() {
+        let Some(all) = latencies.get_mut(cell.sink) else { continue };
+        let shared = cell.latencies.lock();
+        shared.write.clone().merge_into(&mut all.write);
+        shared.publish_to_ack.clone().merge_into(&mut all.publish_to_ack);
+        shared.due_to_ack.clone().merge_into(&mut all.due_to_ack);
+    }
+    let sink = |(at, latencies): (usize, &WrLatencies)| {
+        let given = reading.sinks_in.get(at).copied().unwrap_or_default();
+        let settled = reading.sinks_out.get(at).cloned().unwrap_or_default();
+        let report = SinkReport {
+            ledger: sink_ledger(&given, &settled),
+            points: given.points,
+            bytes: settled.bytes,
+            requests: settled.requests,
+            retries: settled.retries,
+            write_ns: latency(&latencies.write, histograms),
+            publish_to_ack_ns: latency(&latencies.publish_to_ack, histograms),
+            due_to_ack_ns: latency(&latencies.due_to_ack, histograms),
+        };
+        Some((view.sinks.get(at)?.name.clone(), report))
+    };
+    latencies.iter().enumerate().filter_map(sink).collect()
+}
+
+fn latency(from: &Latencies, histograms: Histograms) -> Latency {
+    let histogram = &from.histogram;
+    let mut latency = Latency { count: histogram.len(), negative: from.negative, ..Latency::default() };
+    if !histogram.is_empty() {
+        latency.min = histogram.min();
+        latency.mean = histogram.mean();
+        let quantile = |q| histogram.value_at_quantile(q);
+        (latency.p50, latency.p90, latency.p99) = (quantile(0.5), quantile(0.9), quantile(0.99));
+        (latency.p999, latency.p9999, latency.max) = (quantile(0.999), quantile(0.9999), histogram.max());
+    }
+    if histograms == Histograms::Include {
+        let mut bytes = Vec::new();
+        let written = V2Serializer::new().serialize(histogram, &mut bytes);
+        latency.hdr = written.ok().map(|_| base64::engine::general_purpose::STANDARD.encode(&bytes));
+    }
+    latency
+}
+
+/// What every sink has: everything, once nothing is under way and nothing was dropped.
+fn accepted(view: &View, ledger: &Ledger) -> BTreeMap<String, BTreeMap<String, BTreeMap<String, u64>>> {
+    let mut accepted: BTreeMap<String, BTreeMap<String, BTreeMap<String, u64>>> = BTreeMap::new();
+    if !at_rest(ledger) || !ledger.dropped.is_empty() {
+        return accepted;
+    }
+    let names = view.feeds.lock().clone();
+    for cell in view.stats.enc.lock().iter() {
+        for (feed, points) in &cell.counters.lock().sequences {
+            let Some(name) = names.get(usize::from(*feed)) else { continue };
+            for point in points {
+                let topics = accepted.entry(name.name.clone()).or_default();
+                topics.entry(point.topic.clone()).or_default().insert(point.src.to_string(), point.last);
+            }
+        }
+    }
+    accepted
+}
+
+fn cpu(stats: &Stats) -> CpuSeconds {
+    let seconds = |ns: u64| ns as f64 / 1e9;
+    CpuSeconds {
+        rx: seconds(stats.rx.lock().iter().map(|cell| *cell.cpu_ns.lock()).sum()),
+        enc: seconds(stats.enc.lock().iter().map(|cell| *cell.cpu_ns.lock()).sum()),
+        wr: seconds(stats.wr.lock().iter().map(|cell| *cell.cpu_ns.lock()).sum()),
+    }
+}
+
+/// A report in which nothing has happened.
+#[cfg(test)]
+pub(crate) fn blank(command: &str) -> Report {
+    Report {
+        schema: SCHEMA.into(),
+        command: command.into(),
+        verdict: Verdict::Pass,
+        reasons: vec![],
+        build: Default::default(),
+        host: Default::default(),
+        config_sha256: None,
+        elapsed_s: 1.0,
+        ledger: Ledger::default(),
+        feeds: BTreeMap::new(),
+        latency_ns: BTreeMap::new(),
+        sinks: BTreeMap::new(),
+        load: Load::default(),
+        accepted: BTreeMap::new(),
+        rows: None,
+        cpu_s: CpuSeconds::default(),
+        rss_max_bytes: 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bare(ledger: Ledger) -> Report {
+        let sink = SinkReport { ledger: ledger.clone(), ..SinkReport::default() };
+        Report { ledger, sinks: [("s".to_owned(), sink)].into(), ..blank("test") }
+    }
+
+    #[test]
+    fn a_verdict_names_every_reason_and_each_standard_asks_for_more() {
+        let dropped = [("shutdown".to_owned(), 2u64)];
+        let ledger = Ledger { balanced: true, in_flight: 3, dropped: dropped.into(), ..Ledger::default() };
+        let verdict = |ledger: &Ledger, standard| {
+            let mut report = bare(ledger.clone());
+            judge(&mut report, standard);
+            (report.verdict, report.reasons)
+        };
+        assert_eq!(verdict(&ledger, Standard::Live), (Verdict::Pass, vec![]));
+        let left = "0 frames and 3 points were left in the queues".to_owned();
+        let (fail, reasons) = verdict(&ledger, Standard::Ended);
+        assert_eq!(
+            (fail, reasons),
+            (Verdict::Fail, vec![left.clone(), "2 points were dropped at shutdown".into()])
+        );
+        let (_, reasons) = verdict(&ledger, Standard::Lossless);
+        assert_eq!(reasons, [left, "2 points dropped".into()]);
+        let broken = Ledger::default();
+        assert_eq!(verdict(&broken, Standard::Live).1, ["the ledger of s does not balance"]);
+    }
+}

@@ -1,0 +1,117 @@
+//! The sequence state: where each source stood, in a file of `state_dir`, so that a restart knows what was
+//! missed meanwhile. Written each second and at stop, always whole: a reader finds the old one or the new one.
+
+use std::collections::BTreeMap;
+use std::fs::{File, rename};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use tickline_feeds::sequence::SequencePoint;
+
+use crate::view::View;
+
+/// Name and version of the file's form.
+const SCHEMA: &str = "tickline.sequences/1";
+
+/// The state file of an engine.
+#[derive(Clone, Debug)]
+pub struct StateFile(PathBuf);
+
+/// Where the sources stood, by feed; endpoints by position in the plan.
+pub type Resume = BTreeMap<String, Vec<SequencePoint>>;
+
+impl StateFile {
+    /// The file in a state folder, which is made if it is missing.
+    pub fn in_dir(dir: &Path) -> io::Result<Self> {
+        std::fs::create_dir_all(dir)?;
+        Ok(Self(dir.join("sequences.json")))
+    }
+
+    /// Reads what was last written, for the endpoints of a plan. No file means a first start.
+    pub fn load(&self, endpoints: &[String]) -> io::Result<Resume> {
+        let text = match std::fs::read(&self.0) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Resume::new()),
+            read => read?,
+        };
+        let value: Value = serde_json::from_slice(&text)?;
+        if value.get("schema").and_then(Value::as_str) != Some(SCHEMA) {
+            let found = value.get("schema").cloned().unwrap_or_default();
+            return Err(io::Error::other(format!("schema: must be {SCHEMA:?}, found {found}")));
+        }
+        let rows = value.get("sources").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let mut resume = Resume::new();
+        for (feed, point) in rows.iter().filter_map(|row| parse(row, endpoints)) {
+            resume.entry(feed).or_default().push(point);
+        }
+        Ok(resume)
+    }
+
+    /// Writes where the sources stand now; `durable` also syncs it to disk.
+    pub fn save(&self, view: &View, durable: bool) -> io::Result<()> {
+        let text = serde_json::to_vec_pretty(&json!({ "schema": SCHEMA, "sources": rows(view) }))?;
+        let new = self.0.with_extension("json.new");
+        let mut file = File::create(&new)?;
+        file.write_all(&text)?;
+        if durable {
+            file.sync_all()?;
+        }
+        rename(&new, &self.0)
+    }
+}
+
+fn rows(view: &View) -> Vec<Value> {
+    let (feeds, endpoints) = (view.feeds.lock().clone(), view.endpoints.lock().clone());
+    let mut rows = Vec::new();
+    for cell in view.stats.enc.lock().iter() {
+        for (feed, points) in &cell.counters.lock().sequences {
+            let Some(feed) = feeds.get(usize::from(*feed)).filter(|feed| feed.active) else { continue };
+            for point in points {
+                let endpoint = endpoints.get(usize::from(point.endpoint));
+                let SequencePoint { topic, src, last, .. } = point;
+                rows.push(json!({ "feed": feed.name, "endpoint": endpoint, "topic": topic, "src": src, "last": last }));
+            }
+        }
+    }
+    rows
+}
+
+/// A row, if its endpoint is still in use.
+fn parse(row: &Value, endpoints: &[String]) -> Option<(String, SequencePoint)> {
+    let text = |key: &str| row.get(key)?.as_str();
+    let endpoint = text("endpoint")?;
+    let at = endpoints.iter().position(|known| known == endpoint)?;
+    let point = SequencePoint {
+        endpoint: u16::try_from(at).ok()?,
+        topic: text("topic")?.to_owned(),
+        src: u32::try_from(row.get("src")?.as_u64()?).ok()?,
+        last: row.get("last")?.as_u64()?,
+    };
+    Some((text("feed")?.to_owned(), point))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_read_back_for_its_endpoint_wherever_that_stands_in_the_plan() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateFile::in_dir(dir.path()).unwrap();
+        assert_eq!(state.load(&[]).unwrap(), Resume::new());
+        let row = |endpoint| json!({ "feed": "f", "endpoint": endpoint, "topic": "t", "src": 9, "last": 77 });
+        let text = json!({ "schema": SCHEMA, "sources": [row("tcp://a:1"), row("tcp://gone:1")] });
+        std::fs::write(dir.path().join("sequences.json"), text.to_string()).unwrap();
+        let resume = state.load(&["tcp://b:1".into(), "tcp://a:1".into()]).unwrap();
+        let point = SequencePoint { endpoint: 1, topic: "t".into(), src: 9, last: 77 };
+        assert_eq!(resume, Resume::from([("f".to_owned(), vec![point])]));
+    }
+
+    #[test]
+    fn a_file_of_another_version_is_refused_with_both_names() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("sequences.json"), r#"{"schema":"tickline.sequences/9"}"#).unwrap();
+        let error = StateFile::in_dir(dir.path()).unwrap().load(&[]).unwrap_err().to_string();
+        assert_eq!(error, "schema: must be \"tickline.sequences/1\", found \"tickline.sequences/9\"");
+    }
+}
