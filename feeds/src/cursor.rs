@@ -188,6 +188,25 @@ impl<'a> Cursor<'a> {
         Some(text)
     }
 
+    /// The next value if it is text of up to 16 bytes with 16 bytes from its start left in the payload, as decimals
+    /// are unless they stand last: those 16 bytes and its length. Else the cursor stays where it is.
+    #[inline]
+    pub fn wide_text(&mut self) -> Option<(&'a [u8; 16], usize)> {
+        let (&marker, rest) = self.rest.split_first()?;
+        let bytes = usize::from(marker.wrapping_sub(0xa0));
+        let wide = rest.first_chunk::<16>().filter(|_| bytes <= 16)?;
+        self.rest = rest.get(bytes..)?;
+        Some((wide, bytes))
+    }
+
+    /// The number of entries if the next value is an array of up to 15, as most are.
+    #[inline]
+    pub fn short_array(&mut self) -> Option<u32> {
+        let (&marker @ 0x90..=0x9f, rest) = self.rest.split_first()? else { return None };
+        self.rest = rest;
+        self.entries(usize::from(marker & 0x0f), 1).ok()
+    }
+
     /// A map key. Keys that are no text read as empty, which no decoder knows, so that their value is skipped.
     #[inline]
     pub fn key(&mut self) -> Result<&'a [u8], Undecodable> {

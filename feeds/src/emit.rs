@@ -7,7 +7,8 @@ use crate::clock::WallNanos;
 use crate::counts::Counts;
 use crate::envelope::Envelope;
 use crate::field::{FieldCounts, FieldPlan, Slot};
-use crate::number::{self, NumberText};
+use crate::line::Line;
+use crate::number::{self, Digits, LastNumber};
 use crate::series::{SeriesId, SeriesTable};
 use crate::tie::{MessageId, Rule};
 use crate::time;
@@ -32,6 +33,9 @@ pub mod flag {
 const AHEAD_MAX_NS: i64 = 60 * 1_000_000_000;
 /// How far it may lie behind.
 const BEHIND_MAX_NS: i64 = 48 * 3_600 * 1_000_000_000;
+
+/// Room for the system fields and the time.
+const SYSTEM_BYTES_MAX: usize = 200;
 
 /// What of the configuration every point needs.
 #[derive(Clone, Copy, Debug)]
@@ -83,7 +87,7 @@ impl VenueTime {
 #[derive(Debug)]
 pub struct Emit<'o> {
     /// The caller's buffer.
-    pub lines: &'o mut Vec<u8>,
+    line: Line<'o>,
     /// The decoder's series.
     pub series: &'o mut SeriesTable,
     /// Reserved keys of the message, read as they come.
@@ -95,8 +99,8 @@ pub struct Emit<'o> {
     settings: Settings,
     engine_recv: WallNanos,
     map: u64,
-    recv_text: NumberText,
-    time_text: NumberText,
+    recv_text: LastNumber,
+    time_text: LastNumber,
 }
 
 impl<'o> Emit<'o> {
@@ -109,7 +113,7 @@ impl<'o> Emit<'o> {
         map: u64,
     ) -> Self {
         Self {
-            lines,
+            line: Line::new(lines),
             series,
             envelope: Envelope::default(),
             tally: Counts::default(),
@@ -117,8 +121,8 @@ impl<'o> Emit<'o> {
             settings,
             engine_recv,
             map,
-            recv_text: NumberText::new(),
-            time_text: NumberText::new(),
+            recv_text: LastNumber::new(),
+            time_text: LastNumber::new(),
         }
     }
 
@@ -173,16 +177,15 @@ impl<'o> Emit<'o> {
         self.tally.candidates += 1;
         let Some(series) = series else { return self.bad_point() };
         let position = self.series.ties(series).map_or(0, |ties| ties.next_in_map(self.map));
-        let mark = self.lines.len();
-        self.lines.extend_from_slice(self.series.key(series));
-        let fields_at = self.lines.len();
-        if !plan.append(self.lines, slots, &mut self.fields) {
-            self.lines.truncate(mark);
+        let mark = self.line.position();
+        self.line.put(self.series.key(series));
+        let fields_at = self.line.position();
+        if !plan.put(&mut self.line, slots, &mut self.fields) {
+            self.line.rewind(mark);
             return self.no_fields();
         }
-        if let Some(first_comma) = self.lines.get_mut(fields_at) {
-            *first_comma = b' ';
-        }
+        // The comma of the first field is the space behind the series.
+        self.line.set(fields_at, b' ');
         self.finish(series, at, flags, position);
         self.tally.points_made += 1;
     }
@@ -213,30 +216,39 @@ impl<'o> Emit<'o> {
             flags |= flag::TIME_MOVED;
             self.tally.timestamp_overflow += 1;
         }
+        self.line.reserve(SYSTEM_BYTES_MAX);
         if self.settings.system.recv_ns {
-            self.lines.extend_from_slice(b",recv_ns=");
             let recv_ns = self.recv_ns();
-            self.recv_text.append(self.lines, recv_ns);
-            self.lines.push(b'i');
+            self.line.put_wide(b",recv_ns=       ", 9);
+            self.line.number(self.recv_text.text(recv_ns));
+            self.line.push(b'i');
         }
         if flags != 0 && self.settings.system.flags {
-            self.lines.extend_from_slice(b",flags=");
-            number::append_u64(self.lines, u64::from(flags));
-            self.lines.push(b'i');
+            self.line.put_wide(b",flags=         ", 7);
+            self.integer(&Digits::of_unsigned(u64::from(flags)));
         }
         if self.settings.system.seq && self.envelope.seq != 0 {
-            self.lines.extend_from_slice(b",seq=");
-            number::append_u64(self.lines, self.envelope.seq);
-            self.lines.push(b'i');
+            self.line.put_wide(b",seq=           ", 5);
+            self.integer(&Digits::of_unsigned(self.envelope.seq));
         }
         if let Some(venue) = off {
-            self.lines.extend_from_slice(b",venue_ns=");
-            number::append_i64(self.lines, venue);
-            self.lines.push(b'i');
+            self.line.put_wide(b",venue_ns=      ", 10);
+            self.integer(&Digits::of(venue));
         }
-        self.lines.push(b' ');
-        self.time_text.append(self.lines, base.saturating_add(i64::from(ordinal)));
-        self.lines.push(b'\n');
+        self.line.push(b' ');
+        self.line.number(self.time_text.text(base.saturating_add(i64::from(ordinal))));
+        self.line.push(b'\n');
+    }
+
+    #[cold]
+    fn integer(&mut self, digits: &Digits) {
+        self.line.number(digits);
+        self.line.push(b'i');
+    }
+
+    /// Ends the frame's lines: the caller's buffer holds them and nothing else behind.
+    pub fn end(self) {
+        self.line.end();
     }
 
     /// Time before the ordinal, its precision, and the venue's time if it was too far off to be used.
@@ -280,7 +292,7 @@ impl<'o> Emit<'o> {
 /// Whether a quote is crossed, locked or not positive.
 #[inline]
 pub fn is_crossed(bid: Slot<'_>, ask: Slot<'_>) -> bool {
-    if let (Slot::Decimal(bid), Slot::Decimal(ask)) = (bid, ask)
+    if let (Some(bid), Some(ask)) = (bid.decimal_text(), ask.decimal_text())
         && let (Some((bid, bid_scale)), Some((ask, ask_scale))) = (number::scaled(bid), number::scaled(ask))
         && bid_scale == ask_scale
     {

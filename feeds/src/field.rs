@@ -4,7 +4,8 @@ use tickline_config::model::FieldChoice;
 
 use crate::counts::Undecodable;
 use crate::cursor::{Cursor, Value};
-use crate::number::{self, Decimal};
+use crate::line::{Line, WIDE_BYTES};
+use crate::number::{self, Decimal, Digits};
 use crate::schema::{Field, FieldType, Measurement};
 
 /// One field of the point being made.
@@ -15,6 +16,8 @@ pub enum Slot<'a> {
     Empty,
     /// Decimal text, already checked: copied.
     Decimal(&'a [u8]),
+    /// Short decimal text with what stands behind it in the payload, already checked: copied at fixed width.
+    Wide(&'a [u8; WIDE_BYTES], u8),
     /// A finite float.
     Float(f64),
     /// A whole number in a float field.
@@ -29,11 +32,21 @@ pub enum Slot<'a> {
     Scaled(i64, u32),
 }
 
-impl Slot<'_> {
+impl<'a> Slot<'a> {
+    /// The text of a decimal.
+    #[inline]
+    pub fn decimal_text(&self) -> Option<&'a [u8]> {
+        match *self {
+            Slot::Decimal(text) => Some(text),
+            Slot::Wide(wide, bytes) => wide.get(..usize::from(bytes)),
+            _ => None,
+        }
+    }
+
     /// The number in it, if it is one.
     pub fn as_f64(&self) -> Option<f64> {
         match *self {
-            Slot::Decimal(text) => std::str::from_utf8(text).ok()?.parse().ok(),
+            Slot::Decimal(_) | Slot::Wide(..) => std::str::from_utf8(self.decimal_text()?).ok()?.parse().ok(),
             Slot::Float(number) => Some(number),
             Slot::Whole(number) | Slot::Int(number) => Some(number as f64),
             _ => None,
@@ -125,11 +138,24 @@ impl FieldCounts {
         depth: usize,
     ) -> Result<Slot<'a>, Undecodable> {
         if kind == FieldType::Float
-            && let Some(text) = cursor.short_text()
+            && let Some(slot) = self.wide_decimal(cursor)
         {
-            return Ok(self.decimal(text));
+            return Ok(slot);
         }
         self.read_any(cursor, kind, depth)
+    }
+
+    /// The next value if it is a decimal as nearly all are.
+    #[inline]
+    pub fn wide_decimal<'a>(&self, cursor: &mut Cursor<'a>) -> Option<Slot<'a>> {
+        let start = *cursor;
+        if let Some((wide, bytes)) = cursor.wide_text()
+            && number::is_plain_decimal(wide, bytes)
+        {
+            return Some(Slot::Wide(wide, bytes as u8));
+        }
+        *cursor = start;
+        None
     }
 
     #[inline(never)]
@@ -154,11 +180,52 @@ impl FieldCounts {
     }
 }
 
+/// A field's name as `,name=`, ready to be stored.
+#[derive(Clone, Debug)]
+enum Name {
+    /// Up to 32 bytes.
+    Short { halves: [[u8; WIDE_BYTES]; 2], bytes: usize },
+    /// Longer, from a custom feed.
+    Long(Box<[u8]>),
+}
+
+impl Name {
+    fn new(name: &str) -> Self {
+        let mut text = vec![b','];
+        crate::series::append_name(&mut text, name);
+        text.push(b'=');
+        let bytes = text.len();
+        if bytes > 2 * WIDE_BYTES {
+            return Name::Long(text.into_boxed_slice());
+        }
+        text.resize(2 * WIDE_BYTES, 0);
+        let mut halves = [[0; WIDE_BYTES]; 2];
+        halves.as_flattened_mut().copy_from_slice(&text);
+        Name::Short { halves, bytes }
+    }
+
+    #[inline]
+    fn put(&self, line: &mut Line<'_>) {
+        match self {
+            Name::Short { halves: [first, second], bytes } => {
+                line.put_wide(first, WIDE_BYTES.min(*bytes));
+                if *bytes > WIDE_BYTES {
+                    line.put_wide(second, bytes - WIDE_BYTES);
+                }
+            }
+            Name::Long(text) => line.put(text),
+        }
+    }
+}
+
 /// The fields of one measurement that a feed writes: names made ready once.
 #[derive(Clone, Debug)]
 pub struct FieldPlan {
-    names: Vec<Option<Box<[u8]>>>,
+    names: Vec<Option<Name>>,
 }
+
+/// Room for one name and one number.
+const FIELD_BYTES_MAX: usize = 2 * WIDE_BYTES + number::DECIMAL_BYTES_MAX;
 
 impl FieldPlan {
     /// Every field of `measurement` that `choice` selects.
@@ -168,13 +235,13 @@ impl FieldPlan {
             FieldChoice::All => true,
             FieldChoice::List(names) => names.iter().any(|name| name == field.name),
         };
-        let name = |field: &Field| wanted(field).then(|| ready_name(field.name));
+        let name = |field: &Field| wanted(field).then(|| Name::new(field.name));
         Self { names: measurement.fields.iter().map(name).collect() }
     }
 
     /// Fields with these names, all written.
     pub fn of_names<'a>(names: impl Iterator<Item = &'a str>) -> Self {
-        Self { names: names.map(|name| Some(ready_name(name))).collect() }
+        Self { names: names.map(|name| Some(Name::new(name))).collect() }
     }
 
     /// Whether the field at `slot` is written at all; what is not need not be read.
@@ -183,58 +250,59 @@ impl FieldPlan {
         matches!(self.names.get(slot), Some(Some(_)))
     }
 
-    /// Appends the fields that are there as `,name=value` each. Returns whether there was any.
+    /// Writes the fields that are there as `,name=value` each. Returns whether there was any.
     #[inline]
-    pub fn append(&self, out: &mut Vec<u8>, slots: &[Slot<'_>], counts: &mut FieldCounts) -> bool {
-        let start = out.len();
+    pub fn put(&self, line: &mut Line<'_>, slots: &[Slot<'_>], counts: &mut FieldCounts) -> bool {
+        let start = line.position();
+        line.reserve(self.names.len() * FIELD_BYTES_MAX);
         for (name, slot) in self.names.iter().zip(slots) {
             let Some(name) = name else { continue };
-            if *slot == Slot::Empty {
+            if matches!(slot, Slot::Empty) {
                 continue;
             }
-            out.extend_from_slice(name);
-            append_slot(out, *slot, counts);
+            name.put(line);
+            match *slot {
+                Slot::Wide(wide, bytes) => line.put_wide(wide, usize::from(bytes)),
+                other => put_other(line, other, counts),
+            }
         }
-        out.len() > start
+        line.position() > start
     }
 }
 
-fn ready_name(name: &str) -> Box<[u8]> {
-    let mut ready = vec![b','];
-    crate::series::append_name(&mut ready, name);
-    ready.push(b'=');
-    ready.into_boxed_slice()
-}
-
-#[inline]
-fn append_slot(out: &mut Vec<u8>, slot: Slot<'_>, counts: &mut FieldCounts) {
+fn put_other(line: &mut Line<'_>, slot: Slot<'_>, counts: &mut FieldCounts) {
     match slot {
-        Slot::Decimal(text) => out.extend_from_slice(text),
-        Slot::Float(number) => number::append_f64(out, number),
-        Slot::Whole(number) => number::append_i64(out, number),
-        Slot::Int(number) => {
-            number::append_i64(out, number);
-            out.push(b'i');
-        }
-        Slot::Bool(flag) => out.extend_from_slice(if flag { b"true" } else { b"false" }),
-        Slot::Text(text) => append_text(out, text, counts),
-        Slot::Scaled(units, scale) => number::append_scaled(out, units, scale),
         Slot::Empty => {}
+        Slot::Wide(wide, bytes) => line.put_wide(wide, usize::from(bytes)),
+        Slot::Decimal(text) => line.put(text),
+        Slot::Float(number) => line.put(zmij::Buffer::new().format_finite(number).as_bytes()),
+        Slot::Whole(number) => line.number(&Digits::of(number)),
+        Slot::Int(number) => {
+            line.number(&Digits::of(number));
+            line.push(b'i');
+        }
+        Slot::Bool(flag) => line.put(if flag { b"true" } else { b"false" }),
+        Slot::Text(text) => put_text(line, text, counts),
+        Slot::Scaled(units, scale) => line.number(&Digits::scaled(units, scale)),
     }
 }
 
 /// Quoted text: quote and backslash escaped, control characters become a space.
-fn append_text(out: &mut Vec<u8>, text: &[u8], counts: &mut FieldCounts) {
-    out.push(b'"');
+fn put_text(line: &mut Line<'_>, text: &[u8], counts: &mut FieldCounts) {
+    line.reserve(2 * text.len() + 2);
+    line.push(b'"');
     for &byte in text {
         match byte {
-            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+            b'"' | b'\\' => {
+                line.push(b'\\');
+                line.push(byte);
+            }
             0..=0x1f | 0x7f => {
-                out.push(b' ');
+                line.push(b' ');
                 counts.control_chars += 1;
             }
-            _ => out.push(byte),
+            _ => line.push(byte),
         }
     }
-    out.push(b'"');
+    line.push(b'"');
 }

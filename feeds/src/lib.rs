@@ -14,6 +14,7 @@ pub mod envelope;
 pub mod field;
 pub mod frame;
 pub mod instruments;
+pub mod line;
 pub mod nodrop;
 pub mod number;
 pub mod payload;

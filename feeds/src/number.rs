@@ -6,32 +6,95 @@ pub const DECIMAL_BYTES_MAX: usize = 40;
 /// Significant digits that a float64 always keeps.
 const DIGITS_KEPT: u32 = 15;
 
-/// Appends an integer in decimal.
-#[inline]
-pub fn append_i64(out: &mut Vec<u8>, number: i64) {
-    if number < 0 {
-        out.push(b'-');
-    }
-    append_u64(out, number.unsigned_abs());
+/// A number's text at the front of a fixed array, made on the stack.
+#[derive(Clone, Copy, Debug)]
+pub struct Digits {
+    /// The text, then anything.
+    pub text: [u8; 32],
+    bytes: u8,
 }
 
-/// Appends an unsigned integer in decimal.
+impl Digits {
+    /// An integer.
+    #[inline]
+    pub fn of(number: i64) -> Self {
+        Self::scaled(number, 0)
+    }
+
+    /// An unsigned integer.
+    #[inline]
+    pub fn of_unsigned(number: u64) -> Self {
+        Self::build(false, number, 0)
+    }
+
+    /// `units` × 10^-`scale`, all `scale` digits written out; `scale` is at most [`SCALE_MAX`].
+    #[inline]
+    pub fn scaled(units: i64, scale: u32) -> Self {
+        Self::build(units < 0, units.unsigned_abs(), scale)
+    }
+
+    /// Bytes of the text.
+    #[inline]
+    pub fn bytes(&self) -> usize {
+        usize::from(self.bytes)
+    }
+
+    /// The text.
+    #[inline]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.text.get(..self.bytes()).unwrap_or_default()
+    }
+
+    #[inline]
+    fn build(negative: bool, number: u64, scale: u32) -> Self {
+        const GROUP: u64 = 100_000_000;
+        // Right-aligned in 24 digits; the rest is room for copies of fixed width.
+        let mut padded = [b'0'; 48];
+        let (groups, _) = padded.as_chunks_mut::<8>();
+        if let [high, middle, low, ..] = groups {
+            *low = eight_digits((number % GROUP) as u32);
+            if number >= GROUP {
+                *middle = eight_digits((number / GROUP % GROUP) as u32);
+                *high = eight_digits((number / GROUP / GROUP) as u32);
+            }
+        }
+        let scale = scale.min(SCALE_MAX) as usize;
+        let digits = decimal_digits(number).max(scale + 1);
+        let sign = usize::from(negative);
+        let mut text = [b'-'; 56];
+        copy_24(&mut text, sign, &padded, 24 - digits);
+        let mut bytes = sign + digits;
+        if scale > 0 {
+            copy_24(&mut text, bytes - scale + 1, &padded, 24 - scale);
+            text.get_mut(bytes - scale).into_iter().for_each(|point| *point = b'.');
+            bytes += 1;
+        }
+        let text = text.first_chunk::<32>().copied().unwrap_or([0; 32]);
+        Self { text, bytes: bytes as u8 }
+    }
+}
+
+/// Copies 24 bytes from `from` to `to`, both inside their arrays for numbers of up to 20 digits.
 #[inline]
-pub fn append_u64(out: &mut Vec<u8>, number: u64) {
-    const GROUP: u64 = 100_000_000;
-    if number < GROUP {
-        let text = eight_digits(number as u32);
-        let zeros = text.iter().position(|digit| *digit != b'0').unwrap_or(7);
-        return out.extend_from_slice(text.get(zeros..).unwrap_or_default());
+fn copy_24(text: &mut [u8; 56], to: usize, padded: &[u8; 48], from: usize) {
+    let target = text.get_mut(to..).and_then(|rest| rest.first_chunk_mut::<24>());
+    if let (Some(target), Some(source)) =
+        (target, padded.get(from..).and_then(|rest| rest.first_chunk::<24>()))
+    {
+        *target = *source;
     }
-    let mut text = [0_u8; 24];
-    let [high, middle, low] = [number / GROUP / GROUP, number / GROUP % GROUP, number % GROUP];
-    let (groups, _) = text.as_chunks_mut::<8>();
-    for (group, value) in groups.iter_mut().zip([high, middle, low]) {
-        *group = eight_digits(value as u32);
+}
+
+/// Most places of [`Digits::scaled`].
+pub const SCALE_MAX: u32 = 18;
+
+/// Digits of a number, at least 1.
+#[inline]
+const fn decimal_digits(number: u64) -> usize {
+    match number.checked_ilog10() {
+        Some(log) => log as usize + 1,
+        None => 1,
     }
-    let zeros = text.iter().position(|digit| *digit != b'0').unwrap_or(23);
-    out.extend_from_slice(text.get(zeros..).unwrap_or_default());
 }
 
 /// Eight digits of a number below 10^8, zeros in front.
@@ -52,37 +115,28 @@ const fn pair(number: u32) -> [u8; 2] {
 
 /// The text of one integer, kept for the next line that has the same: the levels of a book share their times.
 #[derive(Clone, Copy, Debug)]
-pub struct NumberText {
+pub struct LastNumber {
     number: i64,
-    text: [u8; 20],
-    bytes: u8,
+    digits: Digits,
 }
 
-impl NumberText {
-    /// No text yet.
-    pub const fn new() -> Self {
-        Self { number: 0, text: [0; 20], bytes: 0 }
+impl LastNumber {
+    /// Knows the text of 0.
+    pub fn new() -> Self {
+        Self { number: 0, digits: Digits { text: [b'0'; 32], bytes: 1 } }
     }
 
-    /// Appends `number` in decimal.
+    /// The text of `number`.
     #[inline]
-    pub fn append(&mut self, out: &mut Vec<u8>, number: i64) {
-        if self.number == number && self.bytes > 0 {
-            out.extend_from_slice(self.text.get(..usize::from(self.bytes)).unwrap_or_default());
-            return;
+    pub fn text(&mut self, number: i64) -> &Digits {
+        if self.number != number {
+            (self.number, self.digits) = (number, Digits::of(number));
         }
-        let start = out.len();
-        append_i64(out, number);
-        if let Some(written) = out.get(start..)
-            && let Some(kept) = self.text.get_mut(..written.len())
-        {
-            kept.copy_from_slice(written);
-            (self.number, self.bytes) = (number, written.len() as u8);
-        }
+        &self.digits
     }
 }
 
-impl Default for NumberText {
+impl Default for LastNumber {
     fn default() -> Self {
         Self::new()
     }
@@ -93,27 +147,6 @@ impl Default for NumberText {
 pub fn append_f64(out: &mut Vec<u8>, number: f64) {
     debug_assert!(number.is_finite());
     out.extend_from_slice(zmij::Buffer::new().format_finite(number).as_bytes());
-}
-
-/// Appends `units` × 10^-`scale`, all `scale` digits written out.
-pub fn append_scaled(out: &mut Vec<u8>, units: i64, scale: u32) {
-    if units < 0 {
-        out.push(b'-');
-    }
-    let divisor = 10_u64.pow(scale.min(18));
-    let magnitude = units.unsigned_abs();
-    append_u64(out, magnitude / divisor);
-    if scale == 0 {
-        return;
-    }
-    out.push(b'.');
-    let mut fraction = magnitude % divisor;
-    let mut place = divisor / 10;
-    while place > 0 {
-        out.push(b'0' + (fraction / place) as u8);
-        fraction %= place;
-        place /= 10;
-    }
 }
 
 /// What a text is that should be a decimal.
@@ -129,38 +162,21 @@ pub enum Decimal {
     Bad,
 }
 
-/// Checks a decimal without parsing it. Text of up to 16 bytes that is digits with at most one point, as nearly
-/// every decimal is, is judged eight bytes at a time.
+/// Whether the first `bytes` of `wide`, at most 16, are up to 15 digits with at most one point between them: what
+/// nearly every decimal is, judged in one go. `false` says nothing: [`check_decimal`] knows the rest.
 #[inline]
-pub fn check_decimal(text: &[u8]) -> Decimal {
-    let (first, last) = match text.len() {
-        8..=16 => match (text.first_chunk::<8>(), text.last_chunk::<8>()) {
-            (Some(first), Some(last)) => (non_digits(*first), non_digits(*last)),
-            _ => return check_slowly(text),
-        },
-        4..=7 => match (text.first_chunk::<4>(), text.last_chunk::<4>()) {
-            (Some([a, b, c, d]), Some([e, f, g, h])) => (
-                non_digits([*a, *b, *c, *d, b'0', b'0', b'0', b'0']),
-                non_digits([b'0', b'0', b'0', b'0', *e, *f, *g, *h]),
-            ),
-            _ => return check_slowly(text),
-        },
-        _ => return check_slowly(text),
-    };
-    if first | last == 0 && text.len() <= DIGITS_KEPT as usize {
-        return Decimal::Good { rounded: false };
+pub fn is_plain_decimal(wide: &[u8; 16], bytes: usize) -> bool {
+    let (halves, _) = wide.as_chunks::<8>();
+    let [low, high] = halves else { return false };
+    // One bit a byte that is no digit; those behind the text are cut off. A shift by all 128 bits is two.
+    let behind = (1_u128 << (8 * bytes.min(15))) << (8 * (bytes.min(16) - bytes.min(15)));
+    let others =
+        (u128::from(non_digits(*low)) | u128::from(non_digits(*high)) << 64) & behind.wrapping_sub(1);
+    if others == 0 {
+        return bytes > 0 && bytes <= DIGITS_KEPT as usize;
     }
-    // A mask with one bit is one byte that is no digit; its position counted from either end must agree.
-    let from_front = first.trailing_zeros() as usize / 8;
-    let from_end = text.len().wrapping_sub(8).wrapping_add(last.trailing_zeros() as usize / 8);
-    let at = if first != 0 { from_front } else { from_end };
-    let one = first & first.wrapping_sub(1) == 0 && last & last.wrapping_sub(1) == 0;
-    let agree = first == 0 || last == 0 || from_front == from_end;
-    // 15 digits and a point are the most that 16 bytes hold.
-    if one && agree && at > 0 && at + 1 < text.len() && text.get(at) == Some(&b'.') {
-        return Decimal::Good { rounded: false };
-    }
-    check_slowly(text)
+    let at = others.trailing_zeros() as usize / 8;
+    others & others.wrapping_sub(1) == 0 && at > 0 && at + 1 < bytes && wide.get(at) == Some(&b'.')
 }
 
 /// A bit for each byte that is no ASCII digit, the first byte lowest.
@@ -171,9 +187,9 @@ const fn non_digits(bytes: [u8; 8]) -> u64 {
     ((offset & (EACH * 0x7f)).wrapping_add(EACH * 0x76) | offset) & (EACH * 0x80)
 }
 
-/// Any length, sign and exponent.
+/// Checks a decimal of any length, sign and exponent without parsing it.
 #[inline(never)]
-fn check_slowly(text: &[u8]) -> Decimal {
+pub fn check_decimal(text: &[u8]) -> Decimal {
     if text.len() > DECIMAL_BYTES_MAX {
         return Decimal::Bad;
     }
@@ -304,15 +320,20 @@ mod tests {
         assert_eq!(scaled(b"-1.0850"), Some((-10850, 4)));
         assert_eq!(scaled(b"7"), Some((7, 0)));
         assert_eq!(scaled(b"1e5"), None);
-        assert_eq!(text(|o| append_scaled(o, -13, 5)), "-0.00013");
-        assert_eq!(text(|o| append_scaled(o, 1_300, 2)), "13.00");
-        assert_eq!(text(|o| append_scaled(o, 13, 0)), "13");
+        assert_eq!(text(|o| o.extend(Digits::scaled(-13, 5).as_bytes())), "-0.00013");
+        assert_eq!(text(|o| o.extend(Digits::scaled(1_300, 2).as_bytes())), "13.00");
+        assert_eq!(text(|o| o.extend(Digits::scaled(13, 0).as_bytes())), "13");
     }
 
     proptest! {
         #[test]
         fn integers_are_written_as_the_standard_library_does(n in any::<i64>()) {
-            prop_assert_eq!(text(|o| append_i64(o, n)), n.to_string());
+            prop_assert_eq!(text(|o| o.extend(Digits::of(n).as_bytes())), n.to_string());
+        }
+
+        #[test]
+        fn unsigned_integers_too(n in any::<u64>()) {
+            prop_assert_eq!(text(|o| o.extend(Digits::of_unsigned(n).as_bytes())), n.to_string());
         }
 
         #[test]
@@ -330,13 +351,22 @@ mod tests {
         }
 
         #[test]
-        fn the_fast_check_agrees_with_the_slow_one(input in "[-+]?[0-9.eE/:]{0,18}") {
-            prop_assert_eq!(check_decimal(input.as_bytes()), check_slowly(input.as_bytes()), "{:?}", input);
+        fn what_the_fast_check_takes_is_good_and_it_takes_every_short_plain_decimal(
+            input in "[-]?[0-9.e/:]{0,16}", tail in any::<[u8; 16]>()
+        ) {
+            let mut wide = tail;
+            wide[..input.len().min(16)].copy_from_slice(&input.as_bytes()[..input.len().min(16)]);
+            let text = &wide[..input.len().min(16)];
+            let good = check_decimal(text) == Decimal::Good { rounded: false };
+            let plain = text.iter().all(|b| b.is_ascii_digit() || *b == b'.') && text.len() < 16;
+            let fast = is_plain_decimal(&wide, text.len());
+            prop_assert!(!fast || good, "{:?}", input);
+            prop_assert!(fast || !(good && plain), "{:?}", input);
         }
 
         #[test]
         fn short_texts_that_are_not_rounded_read_back_exactly(units in 0_i64..1_000_000_000_000_000, scale in 0_u32..12) {
-            let written = text(|o| append_scaled(o, units, scale));
+            let written = text(|o| o.extend(Digits::scaled(units, scale).as_bytes()));
             prop_assert_eq!(scaled(written.as_bytes()), Some((units, scale)));
             prop_assert_eq!(check_decimal(written.as_bytes()), Decimal::Good { rounded: false });
         }

@@ -83,6 +83,9 @@ pub fn read_text<'a>(cursor: &mut Cursor<'a>, depth: usize) -> Result<&'a [u8], 
 /// The entries of the next value if it is an array; anything else is walked over.
 #[inline]
 pub fn read_array(cursor: &mut Cursor<'_>, depth: usize) -> Result<Option<u32>, Undecodable> {
+    if let Some(entries) = cursor.short_array() {
+        return Ok(Some(entries));
+    }
     match cursor.value()? {
         Value::Array(entries) => Ok(Some(entries)),
         Value::Map(entries) => cursor.skip_container(2 * u64::from(entries), depth).map(|()| None),

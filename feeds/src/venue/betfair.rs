@@ -52,7 +52,30 @@ struct Message<'a> {
     segment: &'a [u8],
     time: Option<i64>,
     suspect: bool,
-    markets: Option<Cursor<'a>>,
+    markets: Option<Place<'a>>,
+}
+
+/// Where `mc` stands.
+enum Place<'a> {
+    /// At the cursor: it was the last key.
+    Here,
+    /// At this position; other keys came after it.
+    Before(Cursor<'a>),
+}
+
+impl Message<'_> {
+    /// Whether it changes markets; refused if it is neither that nor known to make no points.
+    fn is_data(&self, emit: &Emit<'_>) -> Result<bool, Undecodable> {
+        if emit.envelope.silence || emit.envelope.event {
+            return Ok(false);
+        }
+        match self.op {
+            b"mcm" => Ok(self.markets.is_some() && self.change_type != b"HEARTBEAT"),
+            b"connection" | b"status" => Ok(false),
+            b"" if self.markets.is_some() => Ok(true),
+            _ => Err(Undecodable::UnknownShape),
+        }
+    }
 }
 
 impl Betfair {
@@ -81,7 +104,7 @@ impl Betfair {
         depth: usize,
     ) -> Result<Shape, Undecodable> {
         let mut message = Message::default();
-        for _ in 0..entries {
+        for left in (0..entries).rev() {
             let key = cursor.key()?;
             match key {
                 b"op" => message.op = read_text(cursor, depth)?,
@@ -89,33 +112,41 @@ impl Betfair {
                 b"ct" => message.change_type = read_text(cursor, depth)?,
                 b"segmentType" => message.segment = read_text(cursor, depth)?,
                 b"status" => message.suspect = read_id(cursor, depth)? == Some(503),
+                // Last, as Betfair sends it, it is read where it stands.
+                b"mc" if left == 0 => message.markets = Some(Place::Here),
                 b"mc" => {
-                    message.markets = Some(*cursor);
+                    message.markets = Some(Place::Before(*cursor));
                     cursor.skip(depth)?;
                 }
                 _ if key.first() == Some(&b'_') => emit.envelope.read(key, cursor)?,
                 _ => cursor.skip(depth)?,
             }
         }
-        if emit.envelope.silence || emit.envelope.event {
-            return Ok(Shape::Control);
+        let is_data = message.is_data(emit)?;
+        match message.markets {
+            Some(Place::Here) if is_data => self.changes(cursor, &message, emit, depth)?,
+            Some(Place::Before(mut at)) if is_data => self.changes(&mut at, &message, emit, depth)?,
+            Some(Place::Here) => cursor.skip(depth)?,
+            _ => {}
         }
-        match message.op {
-            b"mcm" => {}
-            b"connection" | b"status" => return Ok(Shape::Control),
-            b"" if message.markets.is_some() => {}
-            _ => return Err(Undecodable::UnknownShape),
-        }
-        let Some(mut markets) = message.markets.filter(|_| message.change_type != b"HEARTBEAT") else {
-            return Ok(Shape::Control);
-        };
+        Ok(if is_data && !emit.envelope.image { Shape::Data } else { Shape::Control })
+    }
+
+    /// The `mc` array.
+    fn changes(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        message: &Message<'_>,
+        emit: &mut Emit<'_>,
+        depth: usize,
+    ) -> Result<(), Undecodable> {
         if message.change_type == b"SUB_IMAGE" && matches!(message.segment, b"" | b"SEG_START") {
             self.images += 1;
         }
-        for _ in 0..read_array(&mut markets, depth)?.unwrap_or(0) {
-            self.market(&mut markets, &message, emit, depth + 1)?;
+        for _ in 0..read_array(cursor, depth)?.unwrap_or(0) {
+            self.market(cursor, message, emit, depth + 1)?;
         }
-        Ok(if emit.envelope.image { Shape::Control } else { Shape::Data })
+        Ok(())
     }
 
     /// One entry of `mc`.

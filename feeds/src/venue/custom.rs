@@ -8,7 +8,7 @@ use crate::counts::Undecodable;
 use crate::cursor::{Cursor, Value};
 use crate::emit::{Emit, VenueTime};
 use crate::field::{FieldPlan, Slot};
-use crate::number;
+use crate::number::Digits;
 use crate::schema::FieldType;
 use crate::series::{SeriesId, append_name};
 use crate::venue::{Shape, read_time};
@@ -209,7 +209,7 @@ fn tag_value<'a>(
 fn append_tag_text(out: &mut Vec<u8>, value: Slot<'_>) {
     match value {
         Slot::Text(text) => out.extend_from_slice(text),
-        Slot::Int(number) => number::append_i64(out, number),
+        Slot::Int(number) => out.extend_from_slice(Digits::of(number).as_bytes()),
         Slot::Bool(true) => out.extend_from_slice(b"true"),
         Slot::Bool(false) => out.extend_from_slice(b"false"),
         _ => {}

@@ -10,7 +10,7 @@ use crate::cursor::Cursor;
 use crate::emit::{Emit, VenueTime, flag, is_crossed};
 use crate::field::{FieldPlan, Slot};
 use crate::instruments::Instruments;
-use crate::number;
+use crate::number::Digits;
 use crate::schema::{self, FieldType};
 use crate::series::SeriesId;
 use crate::venue::kraken_tick::venue_error;
@@ -43,8 +43,10 @@ enum Held {
 impl Held {
     #[inline]
     fn of(slot: Slot<'_>, end: usize) -> Self {
+        if let Some(text) = slot.decimal_text() {
+            return Held::Text { start: (end - text.len()) as u32, bytes: text.len() as u32 };
+        }
         match slot {
-            Slot::Decimal(text) => Held::Text { start: (end - text.len()) as u32, bytes: text.len() as u32 },
             Slot::Float(number) => Held::Float(number),
             Slot::Whole(number) => Held::Whole(number),
             _ => Held::Empty,
@@ -56,7 +58,11 @@ impl Held {
         match self {
             Held::Empty => Slot::Empty,
             Held::Text { start, bytes } => {
-                payload.get(start as usize..(start + bytes) as usize).map_or(Slot::Empty, Slot::Decimal)
+                let text = payload.get(start as usize..).unwrap_or_default();
+                match text.first_chunk() {
+                    Some(wide) if bytes as usize <= wide.len() => Slot::Wide(wide, bytes as u8),
+                    _ => text.get(..bytes as usize).map_or(Slot::Empty, Slot::Decimal),
+                }
             }
             Held::Float(number) => Slot::Float(number),
             Held::Whole(number) => Slot::Whole(number),
@@ -241,12 +247,11 @@ impl PairSeries {
         if level >= LEVELS_MAX {
             return None;
         }
-        let mut number = Vec::new();
-        number::append_u64(&mut number, level as u64);
+        let number = Digits::of_unsigned(level as u64);
         let tags: [(&str, &[u8]); 5] = [
             ("base", self.base.as_bytes()),
             ("exchange", b"kraken"),
-            ("level", &number),
+            ("level", number.as_bytes()),
             ("pair", self.pair.as_bytes()),
             ("quote", self.quote.as_bytes()),
         ];

@@ -6,12 +6,13 @@ use hashbrown::HashMap;
 /// cannot fill it.
 #[derive(Debug)]
 pub struct Names<T> {
-    known: HashMap<Box<[u8]>, T>,
+    positions: HashMap<Box<[u8]>, usize>,
+    known: Vec<T>,
 }
 
 impl<T> Default for Names<T> {
     fn default() -> Self {
-        Self { known: HashMap::new() }
+        Self { positions: HashMap::new(), known: Vec::new() }
     }
 }
 
@@ -19,10 +20,18 @@ impl<T> Names<T> {
     /// What `name` stands for; `resolve` is asked the first time, and again as long as it answers none.
     #[inline]
     pub fn get(&mut self, name: &[u8], resolve: impl FnOnce(&str) -> Option<T>) -> Option<&mut T> {
-        if !self.known.contains_key(name) {
-            let resolved = std::str::from_utf8(name).ok().filter(|n| !n.is_empty()).and_then(resolve)?;
-            self.known.insert(Box::from(name), resolved);
-        }
-        self.known.get_mut(name)
+        let at = match self.positions.get(name) {
+            Some(at) => *at,
+            None => self.learn(name, resolve)?,
+        };
+        self.known.get_mut(at)
+    }
+
+    #[cold]
+    fn learn(&mut self, name: &[u8], resolve: impl FnOnce(&str) -> Option<T>) -> Option<usize> {
+        let resolved = std::str::from_utf8(name).ok().filter(|n| !n.is_empty()).and_then(resolve)?;
+        self.positions.insert(Box::from(name), self.known.len());
+        self.known.push(resolved);
+        Some(self.known.len() - 1)
     }
 }

@@ -183,7 +183,7 @@ fn is_better(side: Side, price: Slot<'_>, than: Slot<'_>) -> bool {
 /// `ask - bid`, exactly: on scaled integers, from the text or from a float's shortest text.
 fn spread<'a>(bid: Slot<'_>, ask: Slot<'_>) -> Slot<'a> {
     let units = |slot: Slot<'_>| match slot {
-        Slot::Decimal(text) => number::scaled(text),
+        Slot::Decimal(_) | Slot::Wide(..) => number::scaled(slot.decimal_text()?),
         Slot::Whole(number) => Some((number, 0)),
         Slot::Float(number) => {
             let mut text = Vec::new();
@@ -196,6 +196,9 @@ fn spread<'a>(bid: Slot<'_>, ask: Slot<'_>) -> Slot<'a> {
         return Slot::Empty;
     };
     let scale = bid_scale.max(ask_scale);
+    if scale > number::SCALE_MAX {
+        return Slot::Empty;
+    }
     let difference = number::rescale(ask, ask_scale, scale)
         .zip(number::rescale(bid, bid_scale, scale))
         .and_then(|(ask, bid)| ask.checked_sub(bid));

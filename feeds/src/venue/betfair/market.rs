@@ -10,7 +10,7 @@ use super::ladder::{Delta, Kind, Ladders, Level, Side};
 use crate::counts::Undecodable;
 use crate::emit::{Emit, Suppressed, VenueTime};
 use crate::field::Slot;
-use crate::number;
+use crate::number::{self, Digits};
 use crate::schema;
 use crate::series::SeriesId;
 
@@ -263,11 +263,11 @@ impl Market {
         if known.is_some() || self.runners.len() >= RUNNERS_MAX {
             return known;
         }
-        let (mut selection_text, mut handicap_text) = (Vec::new(), Vec::new());
-        number::append_i64(&mut selection_text, selection);
+        let selection_text = Digits::of(selection);
+        let mut handicap_text = Vec::new();
         match handicap {
             Some(Amount::Scaled { units, scale }) if units != 0 => {
-                number::append_scaled(&mut handicap_text, units, u32::from(scale));
+                handicap_text.extend_from_slice(Digits::scaled(units, u32::from(scale)).as_bytes());
             }
             Some(Amount::Float(number)) if number != 0.0 => number::append_f64(&mut handicap_text, number),
             _ => {}
@@ -276,7 +276,7 @@ impl Market {
             ("exchange", b"betfair"),
             ("handicap", &handicap_text),
             ("market_id", market),
-            ("selection_id", &selection_text),
+            ("selection_id", selection_text.as_bytes()),
         ];
         // Without a market id the points would meet those of every other market.
         let usable = !market.is_empty();
