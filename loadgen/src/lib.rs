@@ -10,6 +10,8 @@ pub mod pacing;
 pub mod plan;
 mod prng;
 pub mod publish;
+#[cfg(test)]
+mod reading;
 pub mod record;
 pub mod replay;
 pub mod result;

@@ -83,7 +83,9 @@ impl Running {
         let endpoint = publisher.sender.endpoint().to_owned();
         let progress = Arc::clone(&publisher.progress);
         let name = format!("pub-{feed}");
-        let handle = spawn(name.clone(), Arc::clone(&self.stop), move || publisher.run())
+        let stop = Arc::clone(&self.stop);
+        let body = move || publisher.run().inspect_err(|_| stop.store(true, Ordering::Relaxed));
+        let handle = spawn(name.clone(), Arc::clone(&self.stop), body)
             .inspect_err(|_| self.stop())
             .map_err(|error| LoadError::Internal(format!("{name}: cannot start the thread: {error}")))?;
         self.publishers.push(Thread { feed, endpoint, progress, handle });
@@ -121,10 +123,7 @@ impl Running {
             let panicked = || LoadError::Internal(format!("pub-{}: the thread has panicked", thread.feed));
             match thread.handle.join().map_err(|_| panicked()).and_then(|ended| ended) {
                 Ok(feed) => feeds.push(feed),
-                Err(error) => {
-                    self.stop.store(true, Ordering::Relaxed);
-                    failed.get_or_insert(error);
-                }
+                Err(error) => failed = failed.or(Some(error)),
             }
         }
         if let Some(error) = failed {
@@ -213,3 +212,6 @@ pub fn write_capture(plan: &LoadPlan, messages: &[u64], path: &Path) -> Result<(
     }
     file.flush().map_err(broken)
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,6 +17,8 @@ struct Mcm<'a> {
     #[serde(borrow)]
     op: Cow<'a, str>,
     pt: Option<i64>,
+    #[serde(borrow)]
+    ct: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     mc: Option<Vec<Market<'a>>>,
 }
@@ -70,10 +72,12 @@ impl Markets {
             self.used.clear();
         }
         let markets = mcm.mc.unwrap_or_default();
+        let is_image = mcm.ct.as_deref() == Some("SUB_IMAGE");
         let mut first = false;
         for market in &markets {
             let is_new = self.seen.insert(market.id.clone().into_owned());
-            first |= is_new && market.img != Some(true) && market.market_definition.is_some();
+            let has_image = is_image || market.img == Some(true);
+            first |= is_new && !has_image && market.market_definition.is_some();
         }
         Ok(Some(Message {
             at: mcm.pt.map(|ms| WallNanos(ms.saturating_mul(MILLI_NS))),
@@ -137,6 +141,7 @@ mod tests {
             (r#"{"op":"mcm","pt":2,"mc":[{"id":"1.1","marketDefinition":{}}]}"#, Form::Map),
             (r#"{"op":"mcm","pt":3,"mc":[{"id":"1.2","img":true,"marketDefinition":{}}]}"#, Form::Map),
             (r#"{"op":"mcm","pt":4,"mc":[{"id":"1.3","rc":[]}]}"#, Form::Map),
+            (r#"{"op":"mcm","pt":5,"ct":"SUB_IMAGE","mc":[{"id":"1.4","marketDefinition":{}}]}"#, Form::Map),
             (r#"{"op":"mcm","id":2,"status":503}"#, Form::Map),
         ];
         let mut markets = Markets::default();
