@@ -6,7 +6,7 @@ use libsodium_sys as _; // linked in: libzmq's CURVE calls it
 
 use crate::nodrop::set_xpub_nodrop;
 
-/// Kernel buffer asked for on both sides; 4 MiB gave +50 % messages at the median (docs/ARCHITECTURE.md).
+/// Kernel buffer asked for on both sides; 4 MiB gave +50 % messages at the median over loopback.
 pub const KERNEL_BUFFER_BYTES: i32 = 4 * 1024 * 1024;
 
 /// Idle time after which TCP asks whether the peer still lives, s.

@@ -1,5 +1,7 @@
 //! The open-loop schedule, and who is to blame for a late message. Pure arithmetic: time is an argument.
 
+use tickline_feeds::clock::{MonoNanos, WallNanos};
+
 use crate::plan::Rate;
 
 /// A slot that begins later than this after it was due is late.
@@ -39,6 +41,33 @@ impl Schedule {
     /// Where slot `k` stands in a file that does not depend on the run; flat out counts as 1 message a µs.
     pub fn offset_ns(&self, k: u64) -> u64 {
         self.due_ns(k).unwrap_or(k * 1_000)
+    }
+}
+
+/// Wall time of a monotonic time. The two clocks drift apart while the system disciplines the wall clock, and a
+/// thread may be suspended between reading one and the other; so the smallest difference seen counts, and may
+/// grow by 1 ns a µs.
+#[derive(Clone, Copy, Debug)]
+pub struct WallOffset {
+    offset_ns: i64,
+    seen: MonoNanos,
+}
+
+impl WallOffset {
+    /// `wall` was read after `mono`.
+    pub fn new(mono: MonoNanos, wall: WallNanos) -> Self {
+        Self { offset_ns: wall.0 - mono.0 as i64, seen: mono }
+    }
+
+    /// Another such pair.
+    pub fn observe(&mut self, mono: MonoNanos, wall: WallNanos) {
+        let drift_ns = (mono.since(self.seen) / 1_000) as i64;
+        *self = Self { offset_ns: (self.offset_ns + drift_ns).min(wall.0 - mono.0 as i64), seen: mono };
+    }
+
+    /// The wall time at `mono`.
+    pub fn wall(&self, mono: MonoNanos) -> WallNanos {
+        WallNanos(mono.0 as i64 + self.offset_ns)
     }
 }
 
@@ -96,6 +125,16 @@ mod tests {
     fn flat_out_has_no_schedule() {
         let schedule = Schedule::new(Rate::Max, 1);
         assert_eq!((schedule.due_ns(5), schedule.slots(1), schedule.offset_ns(5)), (None, None, 5_000));
+    }
+
+    #[test]
+    fn a_suspension_between_the_clocks_does_not_move_the_schedule() {
+        let mut offset = WallOffset::new(MonoNanos(1_000), WallNanos(501_000));
+        assert_eq!(offset.wall(MonoNanos(2_000)), WallNanos(502_000));
+        offset.observe(MonoNanos(2_000), WallNanos(8_502_000));
+        assert_eq!(offset.wall(MonoNanos(2_000)), WallNanos(502_001));
+        offset.observe(MonoNanos(3_000), WallNanos(502_990));
+        assert_eq!(offset.wall(MonoNanos(3_000)), WallNanos(502_990));
     }
 
     #[test]

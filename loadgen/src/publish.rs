@@ -11,7 +11,7 @@ use tickline_feeds::clock::{Clock, MonoNanos, WallNanos};
 use tickline_feeds::payload::{Decimals, PayloadWriter, Times, set_times};
 
 use crate::generator::Slot;
-use crate::pacing::Punctuality;
+use crate::pacing::{Punctuality, WallOffset};
 use crate::result::{FeedResult, LoadError};
 use crate::sender::{Attempt, Sender};
 
@@ -83,7 +83,7 @@ pub(crate) struct Publisher<S, C> {
 /// The loop's own state.
 struct Tally {
     start: MonoNanos,
-    start_wall: WallNanos,
+    wall: WallOffset,
     last_sent: MonoNanos,
     busy_ns: u64,
     bytes: u64,
@@ -103,7 +103,7 @@ impl<S: Source, C: Clock> Publisher<S, C> {
         let lateness = Histogram::new(3).map_err(|e| LoadError::Internal(e.to_string()))?;
         let mut tally = Tally {
             start,
-            start_wall: self.clock.wall(),
+            wall: WallOffset::new(start, self.clock.wall()),
             last_sent: start,
             busy_ns: 0,
             bytes: 0,
@@ -216,7 +216,8 @@ impl<S: Source, C: Clock> Publisher<S, C> {
         let written = self.source.write(&slot, out);
         let numbered = matches!(written, Written::Numbered(_));
         if let Written::Numbered(recv) = written {
-            let due = due_ns.map_or(WallNanos(0), |ns| WallNanos(tally.start_wall.0 + ns as i64));
+            tally.wall.observe(begin, slot.venue);
+            let due = due_ns.map_or(WallNanos(0), |ns| tally.wall.wall(MonoNanos(tally.start.0 + ns)));
             set_times(out.bytes_mut(), &Times { sent: self.clock.wall(), recv, due });
         }
         let mut blocked_ns = 0;
