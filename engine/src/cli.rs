@@ -1,6 +1,7 @@
 //! The command line: one file a command. A command returns how it ended; only [`main`] turns that into an exit
 //! code, and only commands that are asked for JSON print it, alone, on standard output.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -110,7 +111,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(cli.log_level);
     match cli.log_format {
-        LogFormat::Text => log.with_target(false).init(),
+        LogFormat::Text => log.with_target(false).with_ansi(std::io::stderr().is_terminal()).init(),
         LogFormat::Json => log.json().init(),
     }
     let ended = match cli.command {

@@ -122,15 +122,16 @@ fn sinks(page: &mut Page, sinks: &BTreeMap<String, SinkReport>) {
             );
         }
     }
-    let times: [(&str, fn(&SinkReport) -> &Latency); 3] = [
-        ("sink_write_seconds", |s| &s.write_ns),
-        ("sink_publish_to_ack_seconds", |s| &s.publish_to_ack_ns),
-        ("sink_due_to_ack_seconds", |s| &s.due_to_ack_ns),
-    ];
-    for (name, time) in times {
-        for (sink, report) in sinks {
-            page.latency(name, "see docs/ARCHITECTURE.md", &[("sink", sink)], time(report));
-        }
+    for (sink, report) in sinks {
+        page.latency("sink_write_seconds", "one request", &[("sink", sink)], &report.write_ns);
+    }
+    for (sink, report) in sinks {
+        let help = "from _ts to the acknowledgement";
+        page.latency("sink_publish_to_ack_seconds", help, &[("sink", sink)], &report.publish_to_ack_ns);
+    }
+    for (sink, report) in sinks {
+        let help = "from _due to the acknowledgement";
+        page.latency("sink_due_to_ack_seconds", help, &[("sink", sink)], &report.due_to_ack_ns);
     }
 }
 

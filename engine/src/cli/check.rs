@@ -1,5 +1,7 @@
 //! `tickline check`
 
+use std::sync::Arc;
+
 use super::launch::{cores, instruments};
 use super::{ConfigArgs, Exit, Failure, check_live};
 use crate::plan::Plan;
@@ -25,7 +27,7 @@ pub(super) fn run(args: &CheckArgs) -> Result<Exit, Failure> {
         .iter()
         .filter_map(|(name, feed)| {
             let spec = DecoderSpec { feed: feed.clone(), legacy_tick: config.compat.legacy_tick };
-            Decoder::new(&spec, instruments.clone()).err().map(|error| format!("feeds.{name}.{error}"))
+            Decoder::new(&spec, Arc::clone(&instruments)).err().map(|error| format!("feeds.{name}.{error}"))
         })
         .collect();
     if !wrong.is_empty() {

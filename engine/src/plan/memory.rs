@@ -9,7 +9,7 @@ use crate::stage::socket::BURST_BYTES;
 use tickline_feeds::frame::PAYLOAD_KEPT_BYTES;
 
 /// Bytes of one series in a decoder's tables: key, last times and slot; counted generously.
-const SERIES_BYTES: u64 = 512;
+const SERIES_BYTES: u64 = 1_024;
 /// Bytes of the histograms of one thread and their published copies.
 const HISTOGRAMS_BYTES: u64 = 2 * 3 * 256 * 1024;
 

@@ -32,6 +32,7 @@ pub enum Order {
 
 /// What every receiver has, blocking or multiplexed.
 #[derive(Debug)]
+#[expect(clippy::vec_box, reason = "a block goes through the queue and comes back as the box it is")]
 pub struct Receiving {
     output: Output,
     blocks: Vec<Box<Block>>,

@@ -1,0 +1,10 @@
+//! What the engine promises, one file a promise. One test binary, so that they share their rig and are linked
+//! once.
+
+mod failure;
+mod frame_drops;
+mod missing_database;
+mod rig;
+mod same_points;
+mod signals;
+mod slow_sink;
