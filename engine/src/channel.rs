@@ -10,11 +10,15 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use tickline_config::model::WhenFull;
 use tickline_feeds::frame::FrameBlock;
 
+use crate::stage::socket::BURST_BYTES;
 use crate::stats::{RxCell, RxCounters};
 use crate::stop::{LOOK_EVERY, Stop};
 
 /// Empty blocks kept for use again.
-pub const BLOCKS_KEPT: usize = 64;
+pub const BLOCKS_KEPT: usize = 32;
+
+/// Bytes of a block that is kept; its memory is at most twice that. One large message must not stay for ever.
+pub const BLOCK_BYTES_KEPT: usize = 2 * BURST_BYTES;
 
 /// Frames of one feed that were dropped before the block that carries the announcement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +115,15 @@ impl Shared {
 /// What a block weighs in the queue: one that only announces drops counts as one frame.
 fn weight(block: &Block) -> (usize, usize) {
     (block.frames.len().max(1), block.frames.bytes())
+}
+
+fn recycle(free: &Sender<Box<Block>>, mut block: Box<Block>) {
+    if block.frames.bytes() <= BLOCK_BYTES_KEPT {
+        block.frames.clear();
+        block.drops.clear();
+        // A full pool means enough blocks: this one is freed.
+        drop(free.try_send(block));
+    }
 }
 
 /// A queue of frames, from which each receiver takes a sender; dropping it closes the queue once the senders
@@ -229,11 +242,8 @@ impl FrameSender {
         }
     }
 
-    fn recycle(&self, mut block: Box<Block>) {
-        block.frames.clear();
-        block.drops.clear();
-        // A full pool means enough blocks: this one is freed.
-        drop(self.queue.free.0.try_send(block));
+    fn recycle(&self, block: Box<Block>) {
+        recycle(&self.queue.free.0, block);
     }
 
     fn wait_for_space(&self, (frames, bytes): (usize, usize), stop: &Stop) -> bool {
@@ -327,10 +337,8 @@ impl FrameReceiver {
     }
 
     /// Gives a block back for use again.
-    pub fn give_back(&self, mut block: Box<Block>) {
-        block.frames.clear();
-        block.drops.clear();
-        drop(self.free.try_send(block));
+    pub fn give_back(&self, block: Box<Block>) {
+        recycle(&self.free, block);
     }
 
     /// Drops after the last block, at the end.

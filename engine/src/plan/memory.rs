@@ -3,7 +3,7 @@
 use tickline_config::model::{Config, SinkKind};
 
 use super::Plan;
-use crate::channel::BLOCKS_KEPT;
+use crate::channel::{BLOCK_BYTES_KEPT, BLOCKS_KEPT};
 use crate::quarantine::SUSPECTS_MAX;
 use crate::stage::socket::BURST_BYTES;
 use tickline_feeds::frame::PAYLOAD_KEPT_BYTES;
@@ -37,7 +37,7 @@ pub(super) fn rows(config: &Config, plan: &Plan) -> Vec<MemoryRow> {
     let mut rows = vec![
         row("frames that wait for encoders", "queue_bytes_max", queues * engine.queue_bytes_max as u64),
         row("bursts being received", "message_bytes_max", receivers * queues.max(1) * burst),
-        row("empty blocks kept", "64 a queue", queues * BLOCKS_KEPT as u64 * burst),
+        row("empty blocks kept", "32 a queue", queues * (BLOCKS_KEPT * 2 * BLOCK_BYTES_KEPT) as u64),
         row("open and empty batches", "batch_bytes_max", encoders * 2 * batch),
         row("series tables", "series_max", series * SERIES_BYTES),
         row("undecodable frames on their way", "64 frames", (SUSPECTS_MAX * PAYLOAD_KEPT_BYTES) as u64),
