@@ -83,12 +83,12 @@ impl Sequences {
     pub fn message(&mut self, endpoint: u16, topic: &[u8], src: u32, seq: u64, counts: &mut Counts) -> bool {
         counts.sequenced += 1;
         let known = self.by_source.get(&SourceRef { endpoint, src, topic }).copied();
-        if let Some(tracker) = known.and_then(|at| self.trackers.get_mut(at)) {
-            if seq == tracker.last + 1 {
-                tracker.last = seq;
-                counts.published += 1;
-                return false;
-            }
+        if let Some(tracker) = known.and_then(|at| self.trackers.get_mut(at))
+            && seq == tracker.last + 1
+        {
+            tracker.last = seq;
+            counts.published += 1;
+            return false;
         }
         self.irregular(known, (endpoint, topic, src), seq, counts)
     }

@@ -179,6 +179,7 @@ fn element_key<'a>(
         b"ord_type" => (ORD_TYPE, FieldType::String),
         _ => return cursor.skip(depth),
     };
-    trade.slots[slot] = emit.fields.read(cursor, kind, depth)?;
+    let value = emit.fields.read(cursor, kind, depth)?;
+    trade.slots.get_mut(slot).into_iter().for_each(|to| *to = value);
     Ok(())
 }

@@ -98,7 +98,8 @@ impl Oanda {
             };
             quoted |= slot <= ASK;
             if self.plan.wants(slot) || slot <= ASK {
-                slots[slot] = emit.fields.read(cursor, field, depth)?;
+                let value = emit.fields.read(cursor, field, depth)?;
+                slots.get_mut(slot).into_iter().for_each(|to| *to = value);
             } else {
                 cursor.skip(depth)?;
             }
