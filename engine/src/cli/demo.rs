@@ -97,8 +97,9 @@ pub(super) fn run(args: &DemoArgs) -> Result<Exit, Failure> {
     (report.verdict, report.reasons) = generated.verdict();
     report.load = generated.load();
     compare(&mut report, &generated);
+    let written = report.ledger.written;
     let exit = conclude(report, ended, Standard::Lossless, &args.report)?;
-    if !args.report.json && ended == Ended::Drained {
+    if !args.report.json && ended == Ended::Drained && written > 0 {
         say_where(args);
     }
     Ok(exit)
@@ -246,9 +247,10 @@ fn say_where(args: &DemoArgs) {
             line_file(&args.dir).display()
         ),
         DemoSink::Influx => {
-            println!("\nthe points are in the database; look at them with");
+            let database = args.influx.as_deref().and_then(|url| url.rsplit('/').next()).unwrap_or_default();
+            println!("\nthe points are in the database {database}; look at them with");
             println!(
-                "  influx -database <name> -execute 'SELECT count(recv_ns) FROM kraken_tick GROUP BY pair'"
+                "  influx -database '{database}' -execute 'SELECT count(recv_ns) FROM kraken_tick GROUP BY pair'"
             );
         }
         DemoSink::Null => println!("\nthe points were counted and forgotten"),

@@ -1,8 +1,12 @@
 //! What the engine promises, one file a promise. One test binary, so that they share their rig and are linked
 //! once.
 
+mod command_line;
+mod database;
 mod failure;
 mod frame_drops;
+#[path = "../../../sinks/tests/influxd/mod.rs"]
+mod influxd;
 mod missing_database;
 mod rig;
 mod same_points;
