@@ -1,7 +1,7 @@
-//! The message shapes that every figure names: seeded, endless, with times that advance, so that no tie, no
-//! cache of the last value and no branch predictor sees the same message twice in a row. PERFORMANCE's own shapes
-//! carry no reserved keys and write no system fields; the others carry all reserved keys. It promises the same
-//! bytes for the same seed, and refuses to measure anything.
+//! The message shapes that every figure names: seeded, and with numbers and times that advance, so that no tie
+//! and no cache of the last value sees the same message twice. PERFORMANCE's own shapes carry no reserved keys
+//! and write no system fields; the others carry all reserved keys. It promises the same bytes for the same seed,
+//! and refuses to measure anything.
 
 use std::sync::Arc;
 
@@ -17,6 +17,9 @@ mod kraken;
 mod market;
 mod oanda;
 mod recording;
+mod run;
+
+pub use run::Run;
 
 /// Venue time of the first message: 2026-01-01T00:00:00Z, ns.
 pub const START_NS: i64 = 1_767_225_600_000_000_000;
@@ -24,15 +27,12 @@ pub const START_NS: i64 = 1_767_225_600_000_000_000;
 /// Venue time from one message to the next, ns: more than Betfair's precision, so that no tie hides in a figure.
 const STEP_NS: i64 = 1_001_237;
 
-/// How a venue's object is filled and wrapped.
+/// Which venue's object is filled, and how it is wrapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Content {
-    RestPair,
-    Ticker,
-    Depth,
-    FlatPrice,
-    Price,
-    Markets,
+    Kraken(kraken::Form),
+    Oanda(oanda::Form),
+    Betfair,
     Recorded,
 }
 
@@ -53,21 +53,23 @@ pub struct Shape {
 impl Shape {
     /// All shapes: PERFORMANCE's three, then those with the reserved keys.
     pub fn all() -> Vec<Shape> {
-        let shape =
-            |name, decoder, fields, reserved, content| Shape { name, decoder, fields, reserved, content };
-        let listed = |names: &[&str]| FieldChoice::List(names.iter().map(|n| (*n).to_owned()).collect());
-        let stream = if recording::path().is_some() { Content::Recorded } else { Content::Markets };
-        use Content::{Depth, FlatPrice, Markets, Price, RestPair, Ticker};
+        use Content::{Betfair, Kraken, Oanda, Recorded};
         use DecoderKind::{BetfairStream, KrakenDepth, KrakenTick, OandaTick};
         use FieldChoice::{All, Core};
+        use kraken::Form::{Depth, RestPair, Ticker};
+        use oanda::Form::{Flat, Price};
+        let shape =
+            |name, decoder, fields, reserved, content| Shape { name, decoder, fields, reserved, content };
+        let three = FieldChoice::List(["bid", "ask", "volume"].map(str::to_owned).to_vec());
+        let stream = if recording::path().is_some() { Recorded } else { Betfair };
         vec![
-            shape("perf_kraken", KrakenTick, All, false, RestPair),
-            shape("perf_oanda", OandaTick, listed(&["bid", "ask", "volume"]), false, FlatPrice),
-            shape("perf_betfair", BetfairStream, Core, false, Markets),
-            shape("kraken_tick", KrakenTick, Core, true, Ticker),
-            shape("kraken_rest", KrakenTick, All, true, RestPair),
-            shape("kraken_depth", KrakenDepth, Core, true, Depth),
-            shape("oanda_tick", OandaTick, Core, true, Price),
+            shape("perf_kraken", KrakenTick, All, false, Kraken(RestPair)),
+            shape("perf_oanda", OandaTick, three, false, Oanda(Flat)),
+            shape("perf_betfair", BetfairStream, Core, false, Betfair),
+            shape("kraken_tick", KrakenTick, Core, true, Kraken(Ticker)),
+            shape("kraken_rest", KrakenTick, All, true, Kraken(RestPair)),
+            shape("kraken_depth", KrakenDepth, Core, true, Kraken(Depth)),
+            shape("oanda_tick", OandaTick, Core, true, Oanda(Price)),
             shape("betfair_stream", BetfairStream, Core, true, stream),
         ]
     }
@@ -82,19 +84,39 @@ impl Shape {
         if self.content == Content::Recorded { recording::FILE } else { "generated" }
     }
 
-    /// Messages of this shape from the beginning.
-    pub fn messages(&self, seed: u64) -> Messages {
-        let market = market::Market::new(seed);
-        let maker = match self.content {
-            Content::RestPair => Maker::Kraken(kraken::Maker::new(kraken::Form::RestPair)),
-            Content::Ticker => Maker::Kraken(kraken::Maker::new(kraken::Form::Ticker)),
-            Content::Depth => Maker::Kraken(kraken::Maker::new(kraken::Form::Depth)),
-            Content::FlatPrice => Maker::Oanda(oanda::Form::Flat),
-            Content::Price => Maker::Oanda(oanda::Form::Price),
-            Content::Markets => Maker::Betfair(Box::default()),
-            Content::Recorded => Maker::Recorded(recording::Lines::read()),
+    /// A run of messages with `contents` different contents.
+    pub fn run(&self, seed: u64, contents: usize) -> Run {
+        let mut market = market::Market::new(seed);
+        let mut opening = Vec::new();
+        let mut messages = Vec::with_capacity(contents);
+        let mut make = |write: &mut dyn FnMut(&mut market::Market, &mut market::Payload)| {
+            let mut out = market::Payload::new(self.reserved);
+            write(&mut market, &mut out);
+            out.finish()
         };
-        Messages { maker, market, reserved: self.reserved, made: 0 }
+        match self.content {
+            Content::Kraken(form) => {
+                messages.extend((0..contents).map(|_| make(&mut |market, out| form.write(market, out))));
+            }
+            Content::Oanda(form) => {
+                messages.extend((0..contents).map(|_| make(&mut |market, out| form.write(market, out))));
+            }
+            Content::Betfair => {
+                let mut maker = betfair::Maker::default();
+                opening.extend(
+                    (0..market::SYMBOLS).map(|at| make(&mut |market, out| maker.image(at, market, out))),
+                );
+                messages.extend((0..contents).map(|_| make(&mut |market, out| maker.update(market, out))));
+            }
+            Content::Recorded => {
+                let lines = recording::read();
+                let mut made =
+                    lines.iter().take(contents + 1).map(|line| make(&mut |_, out| line.write(out)));
+                opening.extend(made.next());
+                messages.extend(made);
+            }
+        }
+        Run::new(opening, messages)
     }
 
     /// A decoder as a feed of this shape has it.
@@ -117,46 +139,9 @@ impl Shape {
     }
 
     /// The frame of the `at`-th message of a run.
-    pub fn frame<'a>(&self, payload: &'a [u8], at: usize) -> Frame<'a> {
+    pub fn frame<'a>(&self, payload: &'a [u8], at: u64) -> Frame<'a> {
         let recv = WallNanos(START_NS + at as i64 * STEP_NS + 100_000);
         Frame { feed: 0, endpoint: 0, recv, topic: self.name.as_bytes(), payload, oversized: false }
-    }
-}
-
-#[derive(Debug)]
-enum Maker {
-    Kraken(kraken::Maker),
-    Oanda(oanda::Form),
-    Betfair(Box<betfair::Maker>),
-    Recorded(recording::Lines),
-}
-
-/// An endless run of messages of one shape.
-#[derive(Debug)]
-pub struct Messages {
-    maker: Maker,
-    market: market::Market,
-    reserved: bool,
-    made: u64,
-}
-
-impl Messages {
-    /// The next `count` messages; the first of a run are those that a decoder needs to know a market.
-    pub fn take(&mut self, count: usize) -> Vec<Vec<u8>> {
-        (0..count).map(|_| self.next()).collect()
-    }
-
-    fn next(&mut self) -> Vec<u8> {
-        let time = START_NS + self.made as i64 * STEP_NS;
-        self.made += 1;
-        let mut out = market::Payload::new(self.reserved.then_some(self.made), time);
-        match &mut self.maker {
-            Maker::Kraken(maker) => maker.write(&mut self.market, time, &mut out),
-            Maker::Oanda(form) => form.write(&mut self.market, time, &mut out),
-            Maker::Betfair(maker) => maker.write(&mut self.market, time, &mut out),
-            Maker::Recorded(lines) => lines.write(&mut out),
-        }
-        out.finish()
     }
 }
 

@@ -50,7 +50,7 @@ fn main() -> Result<()> {
     let shape =
         Shape::named(name).with_context(|| format!("shape: must be one of the list, found {name:?}"))?;
     ensure!(arguments.messages <= arguments.made, "messages: must be at most --made");
-    let messages = shape.messages(arguments.seed).take(WARM + arguments.made);
+    let messages = shape.run(arguments.seed, WARM + arguments.made).take(WARM + arguments.made);
     let (warm, counted) = messages.split_at(WARM);
     let counted = &counted[..arguments.messages];
     match arguments.work {
@@ -58,12 +58,12 @@ fn main() -> Result<()> {
         Work::Decode => {
             let mut decoder = shape.decoder();
             let mut lines = Vec::with_capacity(1 << 20);
-            for (at, message) in warm.iter().enumerate() {
+            for (at, message) in (0..).zip(warm) {
                 decoder.decode(&shape.frame(message, at), &mut lines);
                 lines.clear();
             }
-            for (at, message) in counted.iter().enumerate() {
-                black_box(decoder.decode(&shape.frame(black_box(message), WARM + at), &mut lines));
+            for (at, message) in (WARM as u64..).zip(counted) {
+                black_box(decoder.decode(&shape.frame(black_box(message), at), &mut lines));
                 lines.clear();
             }
             ensure!(decoder.counts().undecodable_total() == 0, "some message could not be decoded");

@@ -6,26 +6,32 @@ use super::market::{Market, Payload, SYMBOLS};
 const RUNNERS: i64 = 3;
 const LEVELS: i64 = 10;
 
-/// Writes images until every market has one, then updates.
+/// Writes messages of [`SYMBOLS`] markets.
 #[derive(Debug, Default)]
 pub(super) struct Maker {
-    images: usize,
     /// Volume of each runner, in units of 0.01, above a million.
     volumes: [[i64; RUNNERS as usize]; SYMBOLS],
 }
 
 impl Maker {
-    pub(super) fn write(&mut self, market: &mut Market, time: i64, out: &mut Payload) {
-        let image = self.images < SYMBOLS;
-        let symbol = if image { self.images } else { market.step().0 };
-        self.images += usize::from(image);
+    /// The image of market `symbol`.
+    pub(super) fn image(&mut self, symbol: usize, market: &mut Market, out: &mut Payload) {
+        self.write(symbol, true, market, out);
+    }
+
+    /// An update of some market.
+    pub(super) fn update(&mut self, market: &mut Market, out: &mut Payload) {
+        let (symbol, _) = market.step();
+        self.write(symbol, false, market, out);
+    }
+
+    fn write(&mut self, symbol: usize, image: bool, market: &mut Market, out: &mut Payload) {
         out.begin(if image { 6 } else { 5 });
         out.text("op", "mcm");
         out.writer.text("id");
         out.writer.int(2);
         out.text("clk", "AOq7wRQA5papFACf7r4U");
-        out.writer.text("pt");
-        out.writer.int(time / 1_000_000);
+        out.millis("pt");
         if image {
             out.text("ct", "SUB_IMAGE");
         }

@@ -1,8 +1,6 @@
 //! Kraken's messages: a pair of REST Ticker with all its fields, the WebSocket v2 ticker, and the book of ten
 //! levels a side as our publisher sends it. Sizes and digits are those that Kraken documents for each pair.
 
-use tickline_feeds::clock::WallNanos;
-
 use super::market::{Market, Payload, SYMBOLS};
 
 /// REST name, WebSocket v2 name, digits of a price, first price in units of the last digit.
@@ -35,22 +33,12 @@ pub(super) enum Form {
     Depth,
 }
 
-/// Writes one form.
-#[derive(Debug)]
-pub(super) struct Maker {
-    form: Form,
-}
-
-impl Maker {
-    pub(super) fn new(form: Form) -> Self {
-        Self { form }
-    }
-
-    pub(super) fn write(&mut self, market: &mut Market, time: i64, out: &mut Payload) {
-        match self.form {
+impl Form {
+    pub(super) fn write(self, market: &mut Market, out: &mut Payload) {
+        match self {
             Form::RestPair => rest_pair(market, out),
-            Form::Ticker => ticker(market, time, out),
-            Form::Depth => depth(market, time, out),
+            Form::Ticker => ticker(market, out),
+            Form::Depth => depth(market, out),
         }
     }
 }
@@ -97,7 +85,7 @@ fn rest_pair(market: &mut Market, out: &mut Payload) {
 }
 
 /// `{"channel":"ticker","type":"update","data":[{…}]}`
-fn ticker(market: &mut Market, time: i64, out: &mut Payload) {
+fn ticker(market: &mut Market, out: &mut Payload) {
     let (symbol, step) = market.step();
     let (_, name, digits, first) = PAIRS[symbol];
     let price = first + step;
@@ -119,18 +107,16 @@ fn ticker(market: &mut Market, time: i64, out: &mut Payload) {
     out.decimal("high", price + 700, digits);
     out.decimal("change", step, digits);
     out.decimal("change_pct", market.between(-500, 500), 2);
-    out.writer.text("timestamp");
-    out.writer.rfc3339(WallNanos(time), 6);
+    out.time("timestamp", 6);
 }
 
 /// `{symbol, timestamp, checksum, bids, asks}`, ten levels a side.
-fn depth(market: &mut Market, time: i64, out: &mut Payload) {
+fn depth(market: &mut Market, out: &mut Payload) {
     let (symbol, step) = market.step();
     let (_, name, digits, first) = PAIRS[symbol];
     out.begin(5);
     out.text("symbol", name);
-    out.writer.text("timestamp");
-    out.writer.rfc3339(WallNanos(time), 6);
+    out.time("timestamp", 6);
     out.writer.text("checksum");
     out.writer.int(market.between(1, i64::from(u32::MAX)));
     for (key, away) in [("bids", -1), ("asks", 1)] {

@@ -2,7 +2,10 @@
 //! reserved keys or without.
 
 use tickline_feeds::clock::WallNanos;
-use tickline_feeds::payload::{Decimals, PayloadWriter, Reserved, Times};
+use tickline_feeds::payload::{Decimals, PayloadWriter, Reserved};
+
+use super::START_NS;
+use super::run::{Message, Stamp};
 
 /// Symbols of a shape.
 pub(super) const SYMBOLS: usize = 16;
@@ -43,31 +46,27 @@ impl Market {
     }
 }
 
-/// One payload being written.
+/// One payload being written; its number and times are filled in later.
 #[derive(Debug)]
 pub(super) struct Payload {
     pub(super) writer: PayloadWriter,
-    seq: Option<u64>,
-    time: i64,
+    stamp: Stamp,
+    reserved: bool,
 }
 
 impl Payload {
-    /// With the reserved keys if the message has a number.
-    pub(super) fn new(seq: Option<u64>, time: i64) -> Self {
-        Self { writer: PayloadWriter::new(Decimals::Text), seq, time }
+    /// With the reserved keys or without.
+    pub(super) fn new(reserved: bool) -> Self {
+        Self { writer: PayloadWriter::new(Decimals::Text), stamp: Stamp::None, reserved }
     }
 
     /// Starts the outer map of `keys` keys of the venue.
     pub(super) fn begin(&mut self, keys: u16) {
-        self.begin_at(keys, self.time, 0);
-    }
-
-    /// Starts the outer map of a message whose venue time is `time`, after `tie` points at that time.
-    pub(super) fn begin_at(&mut self, keys: u16, time: i64, tie: u32) {
-        let Some(seq) = self.seq else { return self.writer.map(u32::from(keys)) };
-        let after = |ns: i64| WallNanos(time + ns);
-        let times = Times { sent: after(60_000), recv: after(40_000), due: after(55_000) };
-        self.writer.begin(&Reserved { src: 7, seq, times, tie }, keys);
+        if self.reserved {
+            self.writer.begin(&Reserved { src: 7, ..Reserved::default() }, keys);
+        } else {
+            self.writer.map(u32::from(keys));
+        }
     }
 
     /// A key and a decimal of `digits` digits behind the point.
@@ -82,7 +81,29 @@ impl Payload {
         self.writer.text(value);
     }
 
-    pub(super) fn finish(mut self) -> Vec<u8> {
-        std::mem::take(self.writer.bytes_mut())
+    /// A key and the venue's time as text.
+    pub(super) fn time(&mut self, key: &str, digits: u8) {
+        self.writer.text(key);
+        self.writer.rfc3339(WallNanos(START_NS), digits);
+        let digits = usize::from(digits);
+        let bytes = "2026-01-01T00:00:00.Z".len() + digits;
+        self.stamp = Stamp::Text { at: self.writer.bytes().len() - bytes, digits };
+    }
+
+    /// A key and the venue's time in ms.
+    pub(super) fn millis(&mut self, key: &str) {
+        self.writer.text(key);
+        self.writer.int(START_NS / 1_000_000);
+        self.millis_at(self.writer.bytes().len() - 8);
+    }
+
+    /// The venue's time in ms stands in the eight bytes at `at`.
+    pub(super) fn millis_at(&mut self, at: usize) {
+        self.stamp = Stamp::Millis { at };
+    }
+
+    pub(super) fn finish(mut self) -> Message {
+        let payload = std::mem::take(self.writer.bytes_mut());
+        Message { payload, stamp: self.stamp, reserved: self.reserved }
     }
 }

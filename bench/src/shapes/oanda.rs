@@ -1,7 +1,5 @@
 //! OANDA's messages: v20 PRICE with one bucket a side, and a flat map of one price.
 
-use tickline_feeds::clock::WallNanos;
-
 use super::market::{Market, Payload, SYMBOLS};
 
 /// Name, digits of a price, first price in units of the last digit.
@@ -32,31 +30,24 @@ pub(super) enum Form {
 }
 
 impl Form {
-    pub(super) fn write(self, market: &mut Market, time: i64, out: &mut Payload) {
+    pub(super) fn write(self, market: &mut Market, out: &mut Payload) {
         let (symbol, step) = market.step();
         let (name, digits, first) = INSTRUMENTS[symbol];
         let (bid, ask) = (first + step - 7, first + step + 8);
         match self {
-            Form::Flat => flat(market, (name, digits), (bid, ask), time, out),
-            Form::Price => price(market, (name, digits), (bid, ask), time, out),
+            Form::Flat => flat(market, (name, digits), (bid, ask), out),
+            Form::Price => price(market, (name, digits), (bid, ask), out),
         }
     }
 }
 
 /// One map without a container inside: bid, ask and volume make the line.
-fn flat(
-    market: &mut Market,
-    (name, digits): (&str, u8),
-    (bid, ask): (i64, i64),
-    time: i64,
-    out: &mut Payload,
-) {
+fn flat(market: &mut Market, (name, digits): (&str, u8), (bid, ask): (i64, i64), out: &mut Payload) {
     out.begin(8);
     out.text("type", "PRICE");
     out.text("exchange", "oanda");
     out.text("instrument", name);
-    out.writer.text("time");
-    out.writer.rfc3339(WallNanos(time), 9);
+    out.time("time", 9);
     out.decimal("bid", bid, digits);
     out.decimal("ask", ask, digits);
     out.writer.text("volume");
@@ -65,17 +56,10 @@ fn flat(
 }
 
 /// PRICE as the v20 stream sends it.
-fn price(
-    market: &mut Market,
-    (name, digits): (&str, u8),
-    (bid, ask): (i64, i64),
-    time: i64,
-    out: &mut Payload,
-) {
+fn price(market: &mut Market, (name, digits): (&str, u8), (bid, ask): (i64, i64), out: &mut Payload) {
     out.begin(9);
     out.text("type", "PRICE");
-    out.writer.text("time");
-    out.writer.rfc3339(WallNanos(time), 9);
+    out.time("time", 9);
     for (key, at) in [("bids", bid), ("asks", ask)] {
         out.writer.text(key);
         out.writer.array(1);

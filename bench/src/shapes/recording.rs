@@ -21,44 +21,30 @@ pub(super) fn path() -> Option<PathBuf> {
     path.is_file().then_some(path)
 }
 
-/// One message: msgpack behind its map header, and what the reserved keys need.
+/// One message: msgpack behind its map header, and where the venue's time stands in it.
 #[derive(Debug)]
-struct Line {
+pub(super) struct Line {
     keys: u16,
     rest: Vec<u8>,
-    time: i64,
-    changes: u32,
+    time_at: usize,
 }
 
-/// The messages, again and again.
-#[derive(Debug)]
-pub(super) struct Lines {
-    lines: Vec<Line>,
-    at: usize,
-    last_time: i64,
-    tie: u32,
+impl Line {
+    pub(super) fn write(&self, out: &mut Payload) {
+        out.begin(self.keys);
+        out.millis_at(out.writer.bytes().len() + self.time_at);
+        out.writer.raw(&self.rest);
+    }
 }
 
-impl Lines {
-    /// Reads the whole recording.
-    pub(super) fn read() -> Self {
-        let packed = path().and_then(|path| std::fs::read(path).ok()).expect("the recording is there");
-        let mut text = String::new();
-        GzDecoder::new(packed.as_slice()).read_to_string(&mut text).expect("the recording is gzip and UTF-8");
-        let image = text.lines().position(|json| json.contains("\"img\":true")).expect("there is an image");
-        let deltas = text.lines().skip(image + 1).filter(|json| !json.contains("\"marketDefinition\""));
-        let lines: Vec<Line> = text.lines().skip(image).take(1).chain(deltas).filter_map(line).collect();
-        Self { lines, at: 0, last_time: 0, tie: 0 }
-    }
-
-    pub(super) fn write(&mut self, out: &mut Payload) {
-        let line = &self.lines[self.at % self.lines.len()];
-        self.at += 1;
-        self.tie = if line.time == self.last_time { self.tie + line.changes } else { 0 };
-        self.last_time = line.time;
-        out.begin_at(line.keys, line.time, self.tie);
-        out.writer.raw(&line.rest);
-    }
+/// Reads the whole recording: the image, then the deltas.
+pub(super) fn read() -> Vec<Line> {
+    let packed = path().and_then(|path| std::fs::read(path).ok()).expect("the recording is there");
+    let mut text = String::new();
+    GzDecoder::new(packed.as_slice()).read_to_string(&mut text).expect("the recording is gzip and UTF-8");
+    let image = text.lines().position(|json| json.contains("\"img\":true")).expect("there is an image");
+    let deltas = text.lines().skip(image + 1).filter(|json| !json.contains("\"marketDefinition\""));
+    text.lines().skip(image).take(1).chain(deltas).filter_map(line).collect()
 }
 
 fn line(json: &str) -> Option<Line> {
@@ -66,15 +52,14 @@ fn line(json: &str) -> Option<Line> {
     transcode(json, BETFAIR_INTEGERS, &mut writer).ok()?;
     let mut cursor = Cursor::new(writer.bytes());
     let Value::Map(keys) = cursor.value().ok()? else { return None };
-    let rest = writer.bytes().get(writer.bytes().len() - cursor.left()..)?.to_vec();
-    let mut time = None;
+    let rest = writer.bytes().get(writer.bytes().len() - cursor.left()..)?;
     for _ in 0..keys {
-        match cursor.key().ok()? {
-            b"pt" => time = Some(cursor.value().ok()?),
-            _ => cursor.skip(1).ok()?,
+        if cursor.key().ok()? == b"pt" {
+            let Value::Int(_) = cursor.value().ok()? else { return None };
+            let time_at = (rest.len() - cursor.left()).checked_sub(8)?;
+            return Some(Line { keys: u16::try_from(keys).ok()?, rest: rest.to_vec(), time_at });
         }
+        cursor.skip(1).ok()?;
     }
-    let Some(Value::Int(millis)) = time else { return None };
-    let changes = json.matches("\"id\":").count() as u32;
-    Some(Line { keys: u16::try_from(keys).ok()?, rest, time: millis * 1_000_000, changes })
+    None
 }
