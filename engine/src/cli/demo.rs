@@ -35,10 +35,10 @@ pub(super) struct DemoArgs {
     /// Messages of each feed: 2000/s, or max for flat out.
     #[arg(long, default_value = "2000/s")]
     rate: Rate,
-    /// Where the points go.
-    #[arg(long, value_enum, default_value = "parquet")]
-    sink: DemoSink,
-    /// InfluxDB 1 database for --sink influx: http://[USER:PASSWORD@]HOST:PORT/DATABASE.
+    /// Where the points go: parquet unless --influx names a database.
+    #[arg(long, value_enum)]
+    sink: Option<DemoSink>,
+    /// InfluxDB 1 database: http://[USER:PASSWORD@]HOST:PORT/DATABASE.
     #[arg(long, value_name = "URL", required_if_eq("sink", "influx"))]
     influx: Option<String>,
     /// Folder for files.
@@ -66,7 +66,17 @@ enum DemoSink {
     Null,
 }
 
+impl DemoArgs {
+    fn sink(&self) -> DemoSink {
+        let named = if self.influx.is_some() { DemoSink::Influx } else { DemoSink::Parquet };
+        self.sink.unwrap_or(named)
+    }
+}
+
 pub(super) fn run(args: &DemoArgs) -> Result<Exit, Failure> {
+    if args.influx.is_some() && args.sink() != DemoSink::Influx {
+        return Err(Failure::usage("--influx: must go with --sink influx or no --sink"));
+    }
     let generator = start(load_plan(args)?, OsClock::start()).map_err(Failure::failed)?;
     let loaded = match load(args, &generator) {
         Ok(loaded) => loaded,
@@ -126,7 +136,7 @@ fn load(args: &DemoArgs, generator: &Running) -> Result<tickline_config::Loaded,
     let mut sets: Vec<String> = generator.endpoints().map(endpoint).collect();
     sets.push("http.listen=\"127.0.0.1:0\"".to_owned());
     let path = |path: &Path| quoted(&path.display().to_string());
-    match args.sink {
+    match args.sink() {
         DemoSink::Parquet => {
             sets.push("sinks.parquet.kind=\"parquet\"".to_owned());
             sets.push(format!("sinks.parquet.dir={}", path(&args.dir)));
@@ -142,7 +152,7 @@ fn load(args: &DemoArgs, generator: &Running) -> Result<tickline_config::Loaded,
     }
     sets.extend(args.sets.iter().cloned());
     let loaded = match &args.influx {
-        Some(url) if args.sink == DemoSink::Influx => {
+        Some(url) if args.sink() == DemoSink::Influx => {
             let feeds = FEEDS.map(str::to_owned);
             Config::quick_run(&feeds, url, &sets, &environment)
         }
@@ -234,7 +244,7 @@ fn rate_text(rate: Rate) -> String {
 
 fn say_where(args: &DemoArgs) {
     let dir = args.dir.display();
-    match args.sink {
+    match args.sink() {
         DemoSink::Parquet => {
             println!("\nthe points are in {dir}/<measurement>/date=<day>/; look at them with");
             println!(
