@@ -156,7 +156,8 @@ impl Counts {
         let seen = self.decoded + self.control + self.undecodable_total();
         let classed =
             self.points_made + self.unchanged + self.awaiting_image + self.filtered + self.bad_points;
-        let accounted = self.sequenced + self.lost_overload + self.lost_before_receive;
-        self.frames == seen && self.candidates == classed && self.published + self.duplicate == accounted
+        let lost = self.lost_overload.wrapping_add(self.lost_before_receive);
+        let published = self.sequenced.wrapping_sub(self.duplicate).wrapping_add(lost);
+        self.frames == seen && self.candidates == classed && self.published == published
     }
 }

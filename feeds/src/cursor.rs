@@ -220,7 +220,8 @@ impl<'a> Cursor<'a> {
     fn long_key(&mut self) -> Result<&'a [u8], Undecodable> {
         match self.value()? {
             Value::Text(text) => Ok(text),
-            Value::Array(_) | Value::Map(_) => fault(Undecodable::Malformed),
+            Value::Array(entries) => self.skip_container(u64::from(entries), 1).map(|()| &[][..]),
+            Value::Map(entries) => self.skip_container(2 * u64::from(entries), 1).map(|()| &[][..]),
             _ => Ok(&[]),
         }
     }

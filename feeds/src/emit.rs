@@ -99,6 +99,8 @@ pub struct Emit<'o> {
     settings: Settings,
     engine_recv: WallNanos,
     map: u64,
+    /// `map` before the frame's first.
+    map_before: u64,
     recv_text: LastNumber,
     time_text: LastNumber,
 }
@@ -121,6 +123,7 @@ impl<'o> Emit<'o> {
             settings,
             engine_recv,
             map,
+            map_before: map,
             recv_text: LastNumber::new(),
             time_text: LastNumber::new(),
         }
@@ -279,7 +282,12 @@ impl<'o> Emit<'o> {
             (None, None, true) => Rule::Given(position),
             (None, None, false) => Rule::Local,
         };
-        let message = MessageId { src: self.envelope.src, seq: self.envelope.seq, map: self.map };
+        let message = MessageId {
+            src: self.envelope.src,
+            seq: self.envelope.seq,
+            map: self.map,
+            part: self.map - self.map_before,
+        };
         let Some(ties) = self.series.ties(series) else { return 0 };
         let given = ties.ordinal(time, rule, message);
         self.tally.timestamp_collisions += u64::from(given.collision);

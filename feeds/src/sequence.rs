@@ -87,7 +87,7 @@ impl Sequences {
             && seq == tracker.last + 1
         {
             tracker.last = seq;
-            counts.published += 1;
+            counts.published = counts.published.wrapping_add(1);
             return false;
         }
         self.irregular(known, (endpoint, topic, src), seq, counts)
@@ -129,7 +129,7 @@ impl Sequences {
         if let Some(tracker) = self.trackers.get_mut(at) {
             tracker.last = seq;
         }
-        counts.published += 1;
+        counts.published = counts.published.wrapping_add(1);
         false
     }
 
@@ -151,6 +151,7 @@ impl Sequences {
     /// Everything after the tracker's last number up to `last` is missing.
     fn extend(&mut self, at: usize, last: u64, counts: &mut Counts) {
         let Some(tracker) = self.trackers.get_mut(at) else { return };
+        // Numbers out of the blue may add up to more than u64 holds; the equation then holds modulo 2^64.
         if last <= tracker.last {
             return;
         }
@@ -158,9 +159,9 @@ impl Sequences {
         let ours = missing.min(self.announced);
         self.announced -= ours;
         counts.gaps += 1;
-        counts.published += missing;
+        counts.published = counts.published.wrapping_add(missing);
         counts.lost_overload += ours;
-        counts.lost_before_receive += missing - ours;
+        counts.lost_before_receive = counts.lost_before_receive.wrapping_add(missing - ours);
         let middle = tracker.last + ours;
         for (from, to, overload) in [(tracker.last + 1, middle, true), (middle + 1, last, false)] {
             if from <= to && tracker.holes.len() < HOLES_KEPT {
@@ -185,7 +186,7 @@ impl Sequences {
         });
         match found {
             Some(true) => counts.lost_overload -= 1,
-            Some(false) => counts.lost_before_receive -= 1,
+            Some(false) => counts.lost_before_receive = counts.lost_before_receive.wrapping_sub(1),
             None => counts.duplicate += 1,
         }
         found.is_some()

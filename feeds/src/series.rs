@@ -41,7 +41,7 @@ impl SeriesTable {
                 return None;
             }
             key.push(b',');
-            key.extend_from_slice(name.as_bytes());
+            append_name(&mut key, name);
             key.push(b'=');
             append_tag_value(&mut key, value);
         }

@@ -26,11 +26,13 @@ pub struct MessageId {
     pub seq: u64,
     /// Counts the maps that this decoder has read, from 1: a map of a bundle has one of its own.
     pub map: u64,
+    /// Which map of its message it is.
+    pub part: u64,
 }
 
 impl MessageId {
     fn repeats(self, other: MessageId) -> bool {
-        self.seq != 0 && self.seq == other.seq && self.src == other.src
+        self.seq != 0 && self.seq == other.seq && self.src == other.src && self.part == other.part
     }
 }
 
@@ -51,6 +53,13 @@ struct Use {
     message: MessageId,
     first: u32,
     count: u32,
+}
+
+impl Use {
+    /// The ordinal behind its last; `_tie` may stand at the end of u32.
+    fn end(&self) -> u32 {
+        self.first.saturating_add(self.count)
+    }
 }
 
 /// One time of a series and who used it.
@@ -83,10 +92,10 @@ impl Moment {
         if let Some(used) = known {
             let ordinal = match rule {
                 Rule::Given(ordinal) => ordinal,
-                Rule::Local => used.first + used.count,
+                Rule::Local => used.end(),
             };
             used.count += 1;
-            self.next = self.next.max(ordinal + 1);
+            self.next = self.next.max(ordinal.saturating_add(1));
             return (ordinal, false);
         }
         let before = self.uses.iter().find(|used| used.message.repeats(message)).copied();
@@ -95,7 +104,7 @@ impl Moment {
             (Rule::Local, Some(used)) => used.first,
             (Rule::Local, None) => self.next,
         };
-        let taken = |used: &Use| (used.first..used.first + used.count).contains(&ordinal);
+        let taken = |used: &Use| (used.first..used.end()).contains(&ordinal);
         let collision = ordinal < self.next && before.is_none() && self.uses.iter().any(taken);
         self.remember(message, ordinal);
         (ordinal, collision)
@@ -105,7 +114,7 @@ impl Moment {
         if self.uses.len() < MESSAGES_KEPT {
             self.uses.push(Use { message, first: ordinal, count: 1 });
         }
-        self.next = self.next.max(ordinal + 1);
+        self.next = self.next.max(ordinal.saturating_add(1));
     }
 }
 
@@ -154,7 +163,7 @@ pub struct TieState {
 
 impl Default for TieState {
     fn default() -> Self {
-        let message = MessageId { src: 0, seq: 0, map: 0 };
+        let message = MessageId { src: 0, seq: 0, map: 0, part: 0 };
         Self {
             last_time: i64::MIN,
             last: Use { message, first: 0, count: 0 },
@@ -206,7 +215,7 @@ impl TieState {
         let moments = self.moments.get_or_insert_with(|| {
             let mut ring = Vec::with_capacity(TIMES_KEPT);
             let mut moment = Moment::new(last_time);
-            moment.next = last.first + last.count;
+            moment.next = last.end();
             moment.uses.push(last);
             ring.push(moment);
             Box::new(Moments { ring, newest: 0, next: 1 })
@@ -223,7 +232,7 @@ mod tests {
     use super::*;
 
     fn message(seq: u64, map: u64) -> MessageId {
-        MessageId { src: 7, seq, map }
+        MessageId { src: 7, seq, map, part: 0 }
     }
 
     #[test]
@@ -246,6 +255,24 @@ mod tests {
             .into();
         assert_eq!(first, [0, 1, 2]);
         assert_eq!(again, first);
+    }
+
+    #[test]
+    fn maps_of_one_bundle_do_not_repeat_each_other() {
+        let mut state = TieState::default();
+        let part = |map, part| MessageId { part, ..message(1, map) };
+        let first = [part(1, 0), part(2, 1)].map(|m| state.ordinal(5, Rule::Local, m).ordinal);
+        let again = [part(3, 0), part(4, 1)].map(|m| state.ordinal(5, Rule::Local, m).ordinal);
+        assert_eq!((first, again), ([0, 1], [0, 1]));
+    }
+
+    #[test]
+    fn ordinals_at_the_end_of_their_range_stay_there() {
+        let mut state = TieState::default();
+        for seq in 1..4 {
+            assert_eq!(state.ordinal(5, Rule::Given(u32::MAX), message(seq, seq)).ordinal, u32::MAX);
+        }
+        assert_eq!(state.ordinal(5, Rule::Local, message(9, 9)).ordinal, u32::MAX);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Venue times: RFC 3339 text, or a number in a known unit, as nanoseconds since 1970.
 
+use crate::number::{self, Decimal};
+
 /// Days from 1970-01-01 to a civil date (H. Hinnant, <https://howardhinnant.github.io/date_algorithms.html>).
 const fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
@@ -105,7 +107,10 @@ pub fn from_units(number: i64, unit_ns: i64) -> Option<i64> {
 /// A number given as text, such as Unix seconds with up to nine decimals, exactly.
 #[cold]
 pub fn from_decimal(text: &[u8], unit_ns: i64) -> Option<i64> {
-    let (units, scale) = crate::number::scaled(text).filter(|_| !text.is_empty())?;
+    if number::check_decimal(text) == Decimal::Bad {
+        return None;
+    }
+    let (units, scale) = number::scaled(text)?;
     let nanos = i128::from(units) * i128::from(unit_ns) / 10_i128.checked_pow(scale)?;
     i64::try_from(nanos).ok()
 }
@@ -117,10 +122,10 @@ pub fn from_float(number: f64, unit_ns: i64) -> Option<i64> {
     (-9.2e18..=9.2e18).contains(&nanos).then_some(nanos as i64)
 }
 
-/// Cuts `nanos` down to whole units of `unit_ns`.
+/// Cuts `nanos` down to whole units of `unit_ns`, as far as i64 reaches.
 #[inline]
 pub const fn truncate(nanos: i64, unit_ns: i64) -> i64 {
-    nanos - nanos.rem_euclid(unit_ns)
+    nanos.saturating_sub(nanos.rem_euclid(unit_ns))
 }
 
 #[cfg(test)]
@@ -158,8 +163,10 @@ mod tests {
         assert_eq!(from_float(f64::NAN, 1), None);
         assert_eq!(from_float(1.5, 1_000_000_000), Some(1_500_000_000));
         assert_eq!(truncate(-1, 1_000), -1_000);
+        assert_eq!(truncate(i64::MIN, 1_000), i64::MIN);
         assert_eq!(from_decimal(b"1477557523.094548890", 1_000_000_000), Some(1_477_557_523_094_548_890));
-        assert_eq!(from_decimal(b"", 1), None);
-        assert_eq!(from_decimal(b"soon", 1), None);
+        for text in ["", "soon", "-", ".", "5.", ".5"] {
+            assert_eq!(from_decimal(text.as_bytes(), 1), None, "{text:?}");
+        }
     }
 }
