@@ -35,14 +35,22 @@ impl Envelope {
     #[inline]
     pub fn read(&mut self, key: &[u8], cursor: &mut Cursor<'_>) -> Result<(), Undecodable> {
         let number = match cursor.value()? {
-            Value::Int(number) => Some(number),
-            Value::Bool(true) => Some(1),
+            Value::Int(number) => number,
+            Value::Bool(true) => {
+                self.set(key);
+                return Ok(());
+            }
             Value::Array(entries) => return cursor.skip_container(u64::from(entries), 1),
             Value::Map(entries) => return cursor.skip_container(2 * u64::from(entries), 1),
-            Value::Text(_) if key == b"_event" => Some(1),
-            _ => None,
+            Value::Text(_) if key == b"_event" => {
+                self.event = true;
+                return Ok(());
+            }
+            _ => return Ok(()),
         };
-        let Some(number) = number.filter(|n| *n >= 0) else { return Ok(()) };
+        if number < 0 {
+            return Ok(());
+        }
         match key {
             b"_v" => self.versioned = true,
             b"_src" => self.src = u32::try_from(number).unwrap_or_default(),
@@ -51,13 +59,24 @@ impl Envelope {
             b"_recv" => self.received = number,
             b"_due" => self.due = number,
             b"_tie" => self.tie = u32::try_from(number).ok(),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, key: &[u8]) {
+        match key {
             b"_hb" | b"_end" => self.silence = true,
-            b"_event" => self.event = true,
             b"_image" => self.image = true,
             b"_first" => self.first = true,
             _ => {}
         }
-        Ok(())
+    }
+
+    /// Whether the message makes no point, whatever else it holds.
+    #[inline]
+    pub fn is_control(&self) -> bool {
+        self.silence || self.event
     }
 
     /// Reads the reserved keys at the front of a payload that is cut or broken, as far as they go.

@@ -22,32 +22,36 @@ pub enum Shape {
     Control,
 }
 
-/// A container inside a payload map, to be read once everything that must be known first has been read.
-///
-/// Reserved keys come first from our publishers, but key order is free. A nested container is read on the spot
-/// if the reserved keys have been seen or no key follows; else it is walked over and read at the map's end.
+/// Where the container with the points stands in a payload map. It is read when every other key of the map is
+/// known, since key order is free.
 #[derive(Clone, Copy, Debug)]
 pub enum Nested<'a> {
-    /// Read now.
-    Now,
-    /// Walked over; it starts here.
-    Later(Cursor<'a>),
+    /// Last, as the venues send it: the map's cursor is at it.
+    Last,
+    /// Further keys follow, so it was walked over; it starts here.
+    Before(Cursor<'a>),
 }
 
-/// Decides about a nested container at `cursor`; `keys_left` keys follow it in the map.
-#[inline]
-pub fn nested<'a>(
-    cursor: &mut Cursor<'a>,
-    ready: bool,
-    keys_left: u32,
-    depth: usize,
-) -> Result<Nested<'a>, Undecodable> {
-    if ready || keys_left == 0 {
-        return Ok(Nested::Now);
+impl<'a> Nested<'a> {
+    /// The container at `cursor`, in front of `keys_left` keys of its map.
+    #[inline]
+    pub fn at(cursor: &mut Cursor<'a>, keys_left: u32, depth: usize) -> Result<Self, Undecodable> {
+        if keys_left == 0 {
+            return Ok(Nested::Last);
+        }
+        let start = *cursor;
+        cursor.skip(depth)?;
+        Ok(Nested::Before(start))
     }
-    let start = *cursor;
-    cursor.skip(depth)?;
-    Ok(Nested::Later(start))
+
+    /// The cursor that reads it; `cursor` is the map's.
+    #[inline]
+    pub fn cursor<'c>(&'c mut self, cursor: &'c mut Cursor<'a>) -> &'c mut Cursor<'a> {
+        match self {
+            Nested::Last => cursor,
+            Nested::Before(start) => start,
+        }
+    }
 }
 
 /// A time as RFC 3339 text or a number of `unit_ns`; `None` where there is none that fits.

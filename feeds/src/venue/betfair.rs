@@ -10,13 +10,15 @@ use crate::cursor::{Cursor, Value};
 use crate::emit::{Emit, VenueTime, flag};
 use crate::field::FieldPlan;
 use crate::schema;
-use crate::venue::{Shape, read_array, read_map, read_text, read_time};
+use crate::series::TAG_VALUE_BYTES_MAX;
+use crate::venue::{Nested, Shape, read_array, read_map, read_text, read_time};
 
 mod amount;
 mod change;
 mod definition;
 mod ladder;
 mod market;
+mod runner;
 
 use change::{Changes, read_amount, read_id};
 use definition::Definition;
@@ -52,21 +54,13 @@ struct Message<'a> {
     segment: &'a [u8],
     time: Option<i64>,
     suspect: bool,
-    markets: Option<Place<'a>>,
-}
-
-/// Where `mc` stands.
-enum Place<'a> {
-    /// At the cursor: it was the last key.
-    Here,
-    /// At this position; other keys came after it.
-    Before(Cursor<'a>),
+    markets: Option<Nested<'a>>,
 }
 
 impl Message<'_> {
     /// Whether it changes markets; refused if it is neither that nor known to make no points.
     fn is_data(&self, emit: &Emit<'_>) -> Result<bool, Undecodable> {
-        if emit.envelope.silence || emit.envelope.event {
+        if emit.envelope.is_control() {
             return Ok(false);
         }
         match self.op {
@@ -112,22 +106,19 @@ impl Betfair {
                 b"ct" => message.change_type = read_text(cursor, depth)?,
                 b"segmentType" => message.segment = read_text(cursor, depth)?,
                 b"status" => message.suspect = read_id(cursor, depth)? == Some(503),
-                // Last, as Betfair sends it, it is read where it stands.
-                b"mc" if left == 0 => message.markets = Some(Place::Here),
-                b"mc" => {
-                    message.markets = Some(Place::Before(*cursor));
-                    cursor.skip(depth)?;
-                }
+                b"mc" => message.markets = Some(Nested::at(cursor, left, depth)?),
                 _ if key.first() == Some(&b'_') => emit.envelope.read(key, cursor)?,
                 _ => cursor.skip(depth)?,
             }
         }
         let is_data = message.is_data(emit)?;
-        match message.markets {
-            Some(Place::Here) if is_data => self.changes(cursor, &message, emit, depth)?,
-            Some(Place::Before(mut at)) if is_data => self.changes(&mut at, &message, emit, depth)?,
-            Some(Place::Here) => cursor.skip(depth)?,
-            _ => {}
+        if let Some(mut at) = message.markets {
+            let at = at.cursor(cursor);
+            if is_data {
+                self.changes(at, &message, emit, depth)?;
+            } else {
+                at.skip(depth)?;
+            }
         }
         Ok(if is_data && !emit.envelope.image { Shape::Data } else { Shape::Control })
     }
@@ -176,6 +167,8 @@ impl Betfair {
         let of_image = message.change_type == b"SUB_IMAGE";
         let image = image || of_image || emit.envelope.first;
         let bit = |set: bool, flag: u8| if set { flag } else { 0 };
+        // An id that no tag can hold is not kept either; its runners are bad points.
+        let id = if id.len() > TAG_VALUE_BYTES_MAX { &[] } else { id };
         let update = Update {
             image,
             // Segments of one image, and a market that comes twice in it, go on filling it.

@@ -107,8 +107,8 @@ impl CustomFeed {
     ) -> Result<Shape, Undecodable> {
         let mut values =
             Values { time: None, tags: [Slot::Empty; VALUES_MAX], fields: [Slot::Empty; VALUES_MAX] };
-        read(&self.root, self.unit_ns, cursor, entries, emit, &mut values, depth)?;
-        if emit.envelope.silence || emit.envelope.event {
+        read(&self.root, self.unit_ns, cursor, entries, emit, &mut values, (depth, depth))?;
+        if emit.envelope.is_control() {
             return Ok(Shape::Control);
         }
         let series = self.series(&values.tags, emit);
@@ -144,7 +144,8 @@ impl CustomFeed {
     }
 }
 
-/// Walks one map beside the tree of wanted keys. The tree is as deep as the longest configured path.
+/// Walks one map beside the tree of wanted keys. The tree is as deep as the longest configured path. Reserved
+/// keys stand in the payload map alone, at `map_depth`.
 fn read<'a>(
     node: &Node,
     unit_ns: i64,
@@ -152,12 +153,12 @@ fn read<'a>(
     entries: u32,
     emit: &mut Emit<'_>,
     values: &mut Values<'a>,
-    depth: usize,
+    (depth, map_depth): (usize, usize),
 ) -> Result<(), Undecodable> {
     for _ in 0..entries {
         let key = cursor.key()?;
         let Some((_, wanted)) = node.keys.iter().find(|(name, _)| **name == *key) else {
-            if depth == 1 && key.first() == Some(&b'_') {
+            if depth == map_depth && key.first() == Some(&b'_') {
                 emit.envelope.read(key, cursor)?;
             } else {
                 cursor.skip(depth)?;
@@ -169,7 +170,7 @@ fn read<'a>(
             && !wanted.keys.is_empty()
             && depth < crate::cursor::DEPTH_MAX
         {
-            read(wanted, unit_ns, cursor, inner, emit, values, depth + 1)?;
+            read(wanted, unit_ns, cursor, inner, emit, values, (depth + 1, map_depth))?;
             continue;
         }
         *cursor = start;

@@ -15,7 +15,7 @@ use crate::schema::{self, FieldType};
 use crate::series::SeriesId;
 use crate::venue::kraken_tick::venue_error;
 use crate::venue::names::Names;
-use crate::venue::{Nested, Shape, nested, read_array, read_map, read_text, read_time};
+use crate::venue::{Nested, Shape, read_array, read_map, read_text, read_time};
 
 /// Kraken's times are µs.
 const UNIT_NS: i64 = 1_000;
@@ -86,13 +86,15 @@ pub struct KrakenDepth {
     pairs: Names<PairSeries>,
     /// Levels of the book being read: bid price, bid size, ask price, ask size.
     levels: Vec<[Held; 4]>,
+    /// Levels beyond [`LEVELS_MAX`].
+    beyond: usize,
 }
 
 impl KrakenDepth {
     /// Writes the fields of `choice`; the checksum comes with `all`, or by name.
     pub fn new(choice: &FieldChoice, instruments: Arc<Instruments>) -> Self {
         let plan = FieldPlan::new(&schema::KRAKEN_DEPTH, choice);
-        Self { instruments, plan, pairs: Names::default(), levels: Vec::with_capacity(64) }
+        Self { instruments, plan, pairs: Names::default(), levels: Vec::with_capacity(64), beyond: 0 }
     }
 
     /// One payload map of `entries` keys inside `payload`.
@@ -105,9 +107,9 @@ impl KrakenDepth {
         emit: &mut Emit<'_>,
         depth: usize,
     ) -> Result<Shape, Undecodable> {
-        self.levels.clear();
+        self.begin();
         let (mut symbol, mut time, mut checksum): (&[u8], _, _) = (&[], None, Slot::Empty);
-        let (mut book, mut data, mut later) = (false, false, None);
+        let (mut book, mut data, mut nested) = (false, false, None);
         for left in (0..entries).rev() {
             let key = cursor.key()?;
             match key {
@@ -123,22 +125,24 @@ impl KrakenDepth {
                     book = true;
                 }
                 b"error" => venue_error(cursor, depth)?,
-                b"result" => match nested(cursor, emit.envelope.versioned, left, depth)? {
-                    Nested::Now => data |= self.result(payload, cursor, emit, depth)?,
-                    Nested::Later(at) => later = Some(at),
-                },
+                b"result" => nested = Some(Nested::at(cursor, left, depth)?),
                 _ if key.first() == Some(&b'_') => emit.envelope.read(key, cursor)?,
                 _ => cursor.skip(depth)?,
             }
         }
-        if let Some(mut at) = later {
-            data |= self.result(payload, &mut at, emit, depth)?;
-        }
-        if emit.envelope.silence || emit.envelope.event {
-            return Ok(Shape::Control);
-        }
-        if book {
+        let control = emit.envelope.is_control();
+        if book && !control {
             self.emit(payload, symbol, time, checksum, emit);
+        }
+        if let Some(mut at) = nested {
+            let at = at.cursor(cursor);
+            data = match control {
+                true => at.skip(depth).map(|()| false)?,
+                false => self.result(payload, at, emit, depth)?,
+            };
+        }
+        if control {
+            return Ok(Shape::Control);
         }
         if book || data { Ok(Shape::Data) } else { Err(Undecodable::UnknownShape) }
     }
@@ -155,7 +159,7 @@ impl KrakenDepth {
         for _ in 0..pairs {
             let name = cursor.key()?;
             let Some(keys) = read_map(cursor, depth + 1)? else { return Err(Undecodable::UnknownShape) };
-            self.levels.clear();
+            self.begin();
             for _ in 0..keys {
                 match cursor.key()? {
                     b"bids" => self.side(payload, cursor, BID_PRICE, emit, depth + 2)?,
@@ -166,6 +170,11 @@ impl KrakenDepth {
             self.emit(payload, name, None, Slot::Empty, emit);
         }
         Ok(true)
+    }
+
+    fn begin(&mut self) {
+        self.levels.clear();
+        self.beyond = 0;
     }
 
     /// One side, best first: `[[price, size, …] …]`.
@@ -181,6 +190,11 @@ impl KrakenDepth {
         let Some(levels) = read_array(cursor, depth)? else { return Ok(()) };
         for level in 0..levels as usize {
             let Some(items) = read_array(cursor, depth + 1)? else { return Err(Undecodable::UnknownShape) };
+            if level >= LEVELS_MAX {
+                self.beyond = self.beyond.max(level + 1 - LEVELS_MAX);
+                cursor.skip_container(u64::from(items), depth + 1)?;
+                continue;
+            }
             if self.levels.len() <= level {
                 self.levels.push([Held::Empty; 4]);
             }
@@ -207,17 +221,15 @@ impl KrakenDepth {
         checksum: Slot<'_>,
         emit: &mut Emit<'_>,
     ) {
-        let Self { instruments, plan, pairs, levels } = self;
+        let Self { instruments, plan, pairs, levels, beyond } = self;
         let mut pair = pairs.get(name, |name| {
             let (pair, known) = instruments.kraken(name);
             emit.tally.unknown_instrument += u64::from(!known);
             let text = |part: std::borrow::Cow<'_, str>| Box::from(&*part);
-            Some(PairSeries {
-                pair: text(pair.pair),
-                base: text(pair.base),
-                quote: text(pair.quote),
-                levels: Vec::new(),
-            })
+            let (base, quote) = (text(pair.base), text(pair.quote));
+            let mut pair = PairSeries { pair: text(pair.pair), base, quote, levels: Vec::new() };
+            // A name without a series is not kept.
+            pair.level(0, emit).map(|_| pair)
         });
         let at = VenueTime::new(time, UNIT_NS);
         for (level, held) in levels.iter().enumerate() {
@@ -230,6 +242,7 @@ impl KrakenDepth {
             let series = pair.as_deref_mut().and_then(|pair| pair.level(level, emit));
             emit.point(series, plan, &slots, at, flags);
         }
+        (0..*beyond).for_each(|_| emit.bad_candidate());
     }
 }
 
@@ -244,9 +257,6 @@ impl PairSeries {
 
     #[cold]
     fn new_level(&mut self, level: usize, emit: &mut Emit<'_>) -> Option<SeriesId> {
-        if level >= LEVELS_MAX {
-            return None;
-        }
         let number = Digits::of_unsigned(level as u64);
         let tags: [(&str, &[u8]); 5] = [
             ("base", self.base.as_bytes()),

@@ -13,7 +13,7 @@ use crate::instruments::Instruments;
 use crate::schema::{self, FieldType};
 use crate::series::SeriesId;
 use crate::venue::names::Names;
-use crate::venue::{Nested, Shape, nested, read_array, read_map, read_text, read_time};
+use crate::venue::{Nested, Shape, read_array, read_map, read_text, read_time};
 
 /// Kraken's times are µs.
 const UNIT_NS: i64 = 1_000;
@@ -138,7 +138,7 @@ impl KrakenTick {
     ) -> Result<Shape, Undecodable> {
         let mut ticker = Ticker::new();
         let mut channel: &[u8] = &[];
-        let mut later: Option<(bool, Cursor<'a>)> = None;
+        let mut nested: Option<(bool, Nested<'a>)> = None;
         let (mut data, mut control, mut flags) = (false, false, 0);
         for left in (0..entries).rev() {
             let key = cursor.key()?;
@@ -150,32 +150,21 @@ impl KrakenTick {
                 }
                 b"type" => flags = snapshot_flag(read_text(cursor, depth)?),
                 b"error" => venue_error(cursor, depth)?,
-                b"data" | b"result" => {
-                    let ready = emit.envelope.versioned && (key == b"result" || !channel.is_empty());
-                    match nested(cursor, ready, left, depth)? {
-                        Nested::Now if key == b"data" => {
-                            data |= self.data(cursor, channel, emit, flags, depth)?
-                        }
-                        Nested::Now => data |= self.result(cursor, emit, depth)?,
-                        Nested::Later(at) => later = Some((key == b"data", at)),
-                    }
-                }
+                b"data" | b"result" => nested = Some((key == b"data", Nested::at(cursor, left, depth)?)),
                 _ if key.first() == Some(&b'_') => emit.envelope.read(key, cursor)?,
                 _ => self.element_key(key, cursor, &mut ticker, emit, depth)?,
             }
         }
-        if let Some((is_data, mut at)) = later {
-            data |= if is_data {
-                self.data(&mut at, channel, emit, flags, depth)?
-            } else {
-                self.result(&mut at, emit, depth)?
+        control |= emit.envelope.is_control() || matches!(channel, b"heartbeat" | b"status");
+        if let Some((is_data, mut at)) = nested {
+            let at = at.cursor(cursor);
+            data = match (control, is_data) {
+                (true, _) => at.skip(depth).map(|()| false)?,
+                (false, true) => self.data(at, channel, emit, flags, depth)?,
+                (false, false) => self.result(at, emit, depth)?,
             };
         }
-        if emit.envelope.silence
-            || emit.envelope.event
-            || control
-            || matches!(channel, b"heartbeat" | b"status")
-        {
+        if control {
             return Ok(Shape::Control);
         }
         if !ticker.name.is_empty() || ticker.slots.iter().any(|slot| *slot != Slot::Empty) {
@@ -256,7 +245,8 @@ impl KrakenTick {
         emit: &mut Emit<'_>,
         depth: usize,
     ) -> Result<(), Undecodable> {
-        if !self.plan.wants(slot) && self.legacy_plan.is_none() {
+        // Both prices decide about a flag, even where they are not written.
+        if !self.plan.wants(slot) && self.legacy_plan.is_none() && !matches!(slot, BID | ASK) {
             return cursor.skip(depth);
         }
         let value = emit.fields.read(cursor, kind, depth)?;

@@ -14,7 +14,7 @@ use crate::schema::{self, FieldType};
 use crate::series::SeriesId;
 use crate::venue::kraken_tick::snapshot_flag;
 use crate::venue::names::Names;
-use crate::venue::{Nested, Shape, nested, read_array, read_map, read_text, read_time};
+use crate::venue::{Nested, Shape, read_array, read_map, read_text, read_time};
 
 /// Kraken's times are µs, which leaves as many slots as `trade_id mod 1000` has values.
 const UNIT_NS: i64 = 1_000;
@@ -57,7 +57,7 @@ impl KrakenTrades {
     ) -> Result<Shape, Undecodable> {
         let mut trade = Trade::default();
         let mut channel: &[u8] = &[];
-        let (mut data, mut later, mut control, mut flags) = (false, None, false, 0);
+        let (mut data, mut nested, mut control, mut flags) = (false, None, false, 0);
         for left in (0..entries).rev() {
             let key = cursor.key()?;
             match key {
@@ -67,27 +67,23 @@ impl KrakenTrades {
                     control = true;
                     cursor.skip(depth)?;
                 }
-                b"data" => {
-                    match nested(cursor, emit.envelope.versioned && !channel.is_empty(), left, depth)? {
-                        Nested::Now => data |= self.data(cursor, channel, emit, flags, depth)?,
-                        Nested::Later(at) => later = Some(at),
-                    }
-                }
+                b"data" => nested = Some(Nested::at(cursor, left, depth)?),
                 _ if key.first() == Some(&b'_') => emit.envelope.read(key, cursor)?,
                 _ => element_key(key, cursor, &mut trade, emit, depth)?,
             }
         }
-        if let Some(mut at) = later {
-            data |= self.data(&mut at, channel, emit, flags, depth)?;
+        control |= emit.envelope.is_control() || matches!(channel, b"heartbeat" | b"status");
+        if let Some(mut at) = nested {
+            let at = at.cursor(cursor);
+            data = match control {
+                true => at.skip(depth).map(|()| false)?,
+                false => self.data(at, channel, emit, flags, depth)?,
+            };
         }
-        if emit.envelope.silence
-            || emit.envelope.event
-            || control
-            || matches!(channel, b"heartbeat" | b"status")
-        {
+        if control {
             return Ok(Shape::Control);
         }
-        if !trade.symbol.is_empty() {
+        if !trade.symbol.is_empty() || trade.slots.iter().any(|slot| *slot != Slot::Empty) {
             self.emit(&trade, emit, flags);
             data = true;
         }

@@ -104,7 +104,7 @@ impl Oanda {
                 cursor.skip(depth)?;
             }
         }
-        if emit.envelope.silence || emit.envelope.event || kind == b"HEARTBEAT" {
+        if emit.envelope.is_control() || kind == b"HEARTBEAT" {
             return Ok(Shape::Control);
         }
         if !matches!(kind, b"PRICE" | b"") || (instrument.is_empty() && !quoted) {
@@ -164,7 +164,7 @@ fn best<'a>(
                 _ => cursor.skip(depth + 2)?,
             }
         }
-        if best.0 == Slot::Empty || is_better(side, price, best.0) {
+        if price != Slot::Empty && (best.0 == Slot::Empty || is_better(side, price, best.0)) {
             best = (price, liquidity);
         }
     }
@@ -193,6 +193,8 @@ fn spread<'a>(bid: Slot<'_>, ask: Slot<'_>) -> Slot<'a> {
         }
         _ => None,
     };
+    // Eighteen places are the most that an i64 writes out.
+    let units = |slot| units(slot).filter(|(_, scale)| *scale <= 18);
     let (Some((bid, bid_scale)), Some((ask, ask_scale))) = (units(bid), units(ask)) else {
         return Slot::Empty;
     };

@@ -29,7 +29,7 @@ impl Amount {
     pub(super) fn read(value: Value<'_>, fields: &mut FieldCounts) -> Option<Self> {
         match value {
             Value::Text(text) => match number::scaled(text) {
-                Some((units, scale)) if scale <= 18 && !text.is_empty() => {
+                Some((units, scale)) if scale <= 18 && is_written_out(text) => {
                     Some(Amount::Scaled { units, scale: scale as u8 })
                 }
                 _ => Self::unusual(fields.decimal(text)),
@@ -79,6 +79,15 @@ impl Amount {
             Amount::Float(number) => Slot::Float(number),
         }
     }
+}
+
+/// Whether a text of digits and at most one point has digits on both sides of it, as the wire asks.
+#[inline]
+fn is_written_out(text: &[u8]) -> bool {
+    let body = text.strip_prefix(b"-").unwrap_or(text);
+    text.len() <= number::DECIMAL_BYTES_MAX
+        && body.first().is_some_and(u8::is_ascii_digit)
+        && body.last().is_some_and(u8::is_ascii_digit)
 }
 
 /// The slot of an amount that may not be known.

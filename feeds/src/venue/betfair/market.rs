@@ -3,13 +3,13 @@
 use hashbrown::{DefaultHashBuilder, HashMap};
 
 use super::Plans;
-use super::amount::{Amount, slot_of};
+use super::amount::Amount;
 use super::change::{Change, Changes};
 use super::definition::{Definition, RunnerDefinition, with_total};
-use super::ladder::{Delta, Kind, Ladders, Level, Side};
+use super::ladder::{Delta, Kind, Ladders};
+use super::runner::{Moved, Runner};
 use crate::counts::Undecodable;
 use crate::emit::{Emit, Suppressed, VenueTime};
-use crate::field::Slot;
 use crate::number::{self, Digits};
 use crate::schema;
 use crate::series::SeriesId;
@@ -67,24 +67,6 @@ struct Market {
     last_change: u64,
 }
 
-#[derive(Debug)]
-struct Runner {
-    selection: i64,
-    handicap: i64,
-    ladders: Ladders,
-    /// By side: what was last seen best; `Some(None)` is a side known to be empty.
-    best: [Option<Option<Level>>; 2],
-    last_price: Option<Amount>,
-    matched: Option<Amount>,
-    sp_near: Option<Amount>,
-    sp_far: Option<Amount>,
-    definition: Option<u64>,
-    stream: Option<SeriesId>,
-    runner: Option<SeriesId>,
-    /// Last market change in which it made a point.
-    written: u64,
-}
-
 impl Markets {
     /// Applies one change of market `id` and writes its points.
     pub(super) fn apply(
@@ -114,6 +96,7 @@ impl Markets {
             all |= market.take_state(definition);
             market.define(id, definition, &update, rules, emit)?;
         }
+        market.choose_ladder(&changes.deltas);
         for (at, change) in changes.runners.iter().enumerate() {
             let known = market.runner(id, change.selection, change.handicap, emit);
             let Some(runner) = known else {
@@ -183,6 +166,7 @@ impl Market {
                 }
             })?;
         }
+        self.choose_ladder(&changes.deltas);
         for (at, change) in changes.runners.iter().enumerate() {
             if let Some(runner) = self.runner(id, change.selection, change.handicap, emit) {
                 self.change(runner, change, changes.deltas_of(at));
@@ -210,7 +194,9 @@ impl Market {
         rules: Rules<'_>,
         emit: &mut Emit<'_>,
     ) -> Result<(), Undecodable> {
-        if self.series.is_none() {
+        let changed = self.definition != Some(definition.hash);
+        if changed {
+            // A market may move to another event.
             let tags: [(&str, &[u8]); 5] = [
                 ("event_id", definition.event_id),
                 ("event_type", definition.event_type),
@@ -220,12 +206,12 @@ impl Market {
             ];
             self.series = emit.series.intern(schema::BETFAIR_MARKET.name, &tags);
         }
-        if self.definition == Some(definition.hash) {
-            emit.suppress(self.series, Suppressed::Unchanged);
-        } else {
+        if changed {
             let slots = with_total(definition.slots, self.total);
             emit.point(self.series, &rules.plans.market, &slots, update.at, update.flags);
             self.definition = Some(definition.hash);
+        } else {
+            emit.suppress(self.series, Suppressed::Unchanged);
         }
         definition.each_runner(rules.hasher, emit, rules.depth, |runner, emit| {
             self.define_runner(id, &runner, update, rules, emit);
@@ -298,11 +284,22 @@ impl Market {
         Some(self.runners.len() - 1)
     }
 
-    /// Applies one `rc` entry and says what of the runner moved.
-    fn change(&mut self, at: usize, change: &Change, deltas: &[Delta]) -> Moved {
+    /// One kind of ladder a market: the best that any of its runners has sent.
+    #[inline]
+    fn choose_ladder(&mut self, deltas: &[Delta]) {
+        let before = self.kind;
         for delta in deltas.iter().filter(|delta| !(self.level_ladders_only && delta.kind == Kind::Full)) {
             self.kind = self.kind.max(Some(delta.kind));
         }
+        if self.kind != before && self.seeded {
+            for runner in &mut self.runners {
+                runner.settle(self.kind, &[]);
+            }
+        }
+    }
+
+    /// Applies one `rc` entry and says what of the runner moved.
+    fn change(&mut self, at: usize, change: &Change, deltas: &[Delta]) -> Moved {
         let Some(runner) = self.runners.get_mut(at) else { return Moved::default() };
         let figures = runner.take_figures(change);
         let mut prices = false;
@@ -339,69 +336,5 @@ impl Market {
             let slots = runner.slots(&self.status, self.in_play);
             emit.point(runner.stream, &rules.plans.stream, &slots, update.at, update.flags);
         }
-    }
-}
-
-/// What one `rc` entry moved.
-#[derive(Clone, Copy, Debug, Default)]
-struct Moved {
-    figures: bool,
-    prices: bool,
-    deltas: bool,
-}
-
-impl Runner {
-    fn take_figures(&mut self, change: &Change) -> bool {
-        let mut moved = false;
-        for (known, new) in [
-            (&mut self.last_price, change.last_price),
-            (&mut self.matched, change.matched),
-            (&mut self.sp_near, change.sp_near),
-            (&mut self.sp_far, change.sp_far),
-        ] {
-            if new.is_some() && *known != new {
-                *known = new;
-                moved = true;
-            }
-        }
-        moved
-    }
-
-    /// Takes the best levels over from the ladders. A side counts as known once it was mentioned.
-    fn settle(&mut self, kind: Option<Kind>, deltas: &[Delta]) -> bool {
-        let Some(kind) = kind else { return false };
-        let mut moved = false;
-        for side in [Side::Back, Side::Lay] {
-            let best = self.ladders.best(kind, side);
-            let Some(known) = self.best.get_mut(side as usize) else { continue };
-            let mentioned =
-                known.is_some() || best.is_some() || deltas.iter().any(|delta| delta.side == side);
-            if mentioned && *known != Some(best) {
-                *known = Some(best);
-                moved = true;
-            }
-        }
-        moved
-    }
-
-    fn slots<'a>(&self, status: &'a [u8], in_play: Option<bool>) -> [Slot<'a>; 10] {
-        let side = |side: Side| match self.best.get(side as usize).copied().flatten() {
-            Some(Some(level)) => (level.price.slot(), level.size.slot()),
-            Some(None) => (Slot::Empty, Slot::Whole(0)),
-            None => (Slot::Empty, Slot::Empty),
-        };
-        let ((back, back_size), (lay, lay_size)) = (side(Side::Back), side(Side::Lay));
-        [
-            back,
-            back_size,
-            lay,
-            lay_size,
-            slot_of(self.last_price),
-            slot_of(self.matched),
-            in_play.map_or(Slot::Empty, Slot::Bool),
-            if status.is_empty() { Slot::Empty } else { Slot::Text(status) },
-            slot_of(self.sp_near),
-            slot_of(self.sp_far),
-        ]
     }
 }

@@ -1,0 +1,89 @@
+//! One runner: its ladders, the best levels last told of it, and its figures.
+
+use super::amount::{Amount, slot_of};
+use super::change::Change;
+use super::ladder::{Delta, Kind, Ladders, Level, Side};
+use crate::field::Slot;
+use crate::series::SeriesId;
+
+#[derive(Debug)]
+pub(super) struct Runner {
+    pub(super) selection: i64,
+    pub(super) handicap: i64,
+    pub(super) ladders: Ladders,
+    /// By side: what was last seen best; `Some(None)` is a side known to be empty.
+    pub(super) best: [Option<Option<Level>>; 2],
+    pub(super) last_price: Option<Amount>,
+    pub(super) matched: Option<Amount>,
+    pub(super) sp_near: Option<Amount>,
+    pub(super) sp_far: Option<Amount>,
+    pub(super) definition: Option<u64>,
+    pub(super) stream: Option<SeriesId>,
+    pub(super) runner: Option<SeriesId>,
+    /// Last market change in which it made a point.
+    pub(super) written: u64,
+}
+
+/// What one `rc` entry moved.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Moved {
+    pub(super) figures: bool,
+    pub(super) prices: bool,
+    pub(super) deltas: bool,
+}
+
+impl Runner {
+    pub(super) fn take_figures(&mut self, change: &Change) -> bool {
+        let mut moved = false;
+        for (known, new) in [
+            (&mut self.last_price, change.last_price),
+            (&mut self.matched, change.matched),
+            (&mut self.sp_near, change.sp_near),
+            (&mut self.sp_far, change.sp_far),
+        ] {
+            if new.is_some() && *known != new {
+                *known = new;
+                moved = true;
+            }
+        }
+        moved
+    }
+
+    /// Takes the best levels over from the ladders. A side counts as known once it was mentioned.
+    pub(super) fn settle(&mut self, kind: Option<Kind>, deltas: &[Delta]) -> bool {
+        let Some(kind) = kind else { return false };
+        let mut moved = false;
+        for side in [Side::Back, Side::Lay] {
+            let best = self.ladders.best(kind, side);
+            let Some(known) = self.best.get_mut(side as usize) else { continue };
+            let mentioned =
+                known.is_some() || best.is_some() || deltas.iter().any(|delta| delta.side == side);
+            if mentioned && *known != Some(best) {
+                *known = Some(best);
+                moved = true;
+            }
+        }
+        moved
+    }
+
+    pub(super) fn slots<'a>(&self, status: &'a [u8], in_play: Option<bool>) -> [Slot<'a>; 10] {
+        let side = |side: Side| match self.best.get(side as usize).copied().flatten() {
+            Some(Some(level)) => (level.price.slot(), level.size.slot()),
+            Some(None) => (Slot::Empty, Slot::Whole(0)),
+            None => (Slot::Empty, Slot::Empty),
+        };
+        let ((back, back_size), (lay, lay_size)) = (side(Side::Back), side(Side::Lay));
+        [
+            back,
+            back_size,
+            lay,
+            lay_size,
+            slot_of(self.last_price),
+            slot_of(self.matched),
+            in_play.map_or(Slot::Empty, Slot::Bool),
+            if status.is_empty() { Slot::Empty } else { Slot::Text(status) },
+            slot_of(self.sp_near),
+            slot_of(self.sp_far),
+        ]
+    }
+}
