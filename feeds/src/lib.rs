@@ -13,6 +13,7 @@ pub mod emit;
 pub mod envelope;
 pub mod field;
 pub mod frame;
+pub mod framing;
 pub mod instruments;
 pub mod line;
 pub mod nodrop;
