@@ -1,0 +1,21 @@
+//! Every line that a decoder writes is read back by the `influxdb-line-protocol` parser, which knows nothing of
+//! us, and compared with what the payload means: golden files of another implementation, generated payloads,
+//! hostile ones, recordings, and times that collide.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "functions beside the tests fail them; nothing here runs on data from outside"
+)]
+
+mod betfair_ladders;
+mod expected;
+mod generated;
+mod golden;
+mod hostile;
+mod reading;
+mod recordings;
+mod rig;
+mod ties;
+mod tree;
