@@ -36,10 +36,12 @@ pub fn report(view: &View, histograms: Histograms) -> Report {
         let shared = cell.latencies.lock();
         shared.publish_to_receive.clone().merge_into(&mut encoded.publish_to_receive);
         shared.receive_to_encode.clone().merge_into(&mut encoded.receive_to_encode);
+        shared.publish_to_encode.clone().merge_into(&mut encoded.publish_to_encode);
     }
     let latency_ns = [
         ("publish_to_receive".to_owned(), latency(&encoded.publish_to_receive, histograms)),
         ("receive_to_encode".to_owned(), latency(&encoded.receive_to_encode, histograms)),
+        ("publish_to_encode".to_owned(), latency(&encoded.publish_to_encode, histograms)),
     ];
     Report {
         schema: SCHEMA.to_owned(),

@@ -183,6 +183,8 @@ pub struct EncLatencies {
     pub publish_to_receive: Latencies,
     /// From there to the end of the block in which it was encoded.
     pub receive_to_encode: Latencies,
+    /// From `_ts` to the end of that block.
+    pub publish_to_encode: Latencies,
 }
 
 /// Latencies of a writer.

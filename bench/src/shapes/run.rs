@@ -53,9 +53,15 @@ impl Run {
         self.opening.len()
     }
 
-    /// The next message.
+    /// The next message, sent just after its venue time.
     #[expect(clippy::should_implement_trait, reason = "it lends, which an iterator cannot")]
-    pub fn next(&mut self) -> &mut [u8] {
+    pub fn next(&mut self) -> &[u8] {
+        let time = START_NS + self.made as i64 * STEP_NS;
+        self.next_at(WallNanos(time + 60_000), WallNanos(time + 55_000))
+    }
+
+    /// The next message, sent and due at these times.
+    pub fn next_at(&mut self, sent: WallNanos, due: WallNanos) -> &[u8] {
         let at = self.made as usize;
         let time = START_NS + self.made as i64 * STEP_NS;
         self.made += 1;
@@ -66,8 +72,9 @@ impl Run {
                 &mut self.messages[later % contents]
             }
         };
-        self.clock.renew(message, self.made, time);
-        &mut message.payload
+        let times = Times { sent, recv: WallNanos(time + 40_000), due };
+        self.clock.renew(message, self.made, time, &times);
+        &message.payload
     }
 
     /// The next `count` messages, to be kept.
@@ -93,13 +100,11 @@ struct Stamper {
 }
 
 impl Stamper {
-    fn renew(&mut self, message: &mut Message, seq: u64, time: i64) {
+    fn renew(&mut self, message: &mut Message, seq: u64, time: i64, times: &Times) {
         let payload = &mut message.payload;
         if message.reserved {
             payload[SEQ_AT..SEQ_AT + 8].copy_from_slice(&seq.to_be_bytes());
-            let after = |ns: i64| WallNanos(time + ns);
-            let times = Times { sent: after(60_000), recv: after(40_000), due: after(55_000) };
-            payload::set_times(&mut payload[..RESERVED_BYTES], &times);
+            payload::set_times(&mut payload[..RESERVED_BYTES], times);
         }
         match message.stamp {
             Stamp::None => {}

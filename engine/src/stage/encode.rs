@@ -73,6 +73,8 @@ pub struct Encoder {
     batchers: Vec<Batcher>,
     counters: EncCounters,
     latencies: EncLatencies,
+    /// `_ts` of the messages of the block being encoded.
+    sent: Vec<i64>,
     now: MonoNanos,
     merge: MergeTimer,
     sequences_at: MonoNanos,
@@ -92,6 +94,7 @@ impl Encoder {
             batchers: Vec::new(),
             counters,
             latencies: EncLatencies::default(),
+            sent: Vec::new(),
             now,
             merge: MergeTimer::default(),
             sequences_at: now,
@@ -147,6 +150,9 @@ impl Encoder {
         if let Some((received, frames)) = recv.filter(|_| self.spec.live) {
             let WallNanos(done) = self.clock.wall();
             self.latencies.receive_to_encode.record(received.0, done, frames);
+            for sent in self.sent.drain(..) {
+                self.latencies.publish_to_encode.record(sent, done, 1);
+            }
         }
     }
 
@@ -165,6 +171,7 @@ impl Encoder {
         slot.touched = true;
         if decoded.sent != 0 && self.spec.live {
             self.latencies.publish_to_receive.record(decoded.sent, frame.recv.0, 1);
+            self.sent.push(decoded.sent);
         }
         match decoded.class {
             FrameClass::Points if decoded.points > 0 => {
@@ -280,6 +287,7 @@ impl Encoder {
         let mut shared = self.spec.cell.latencies.lock();
         self.latencies.publish_to_receive.merge_into(&mut shared.publish_to_receive);
         self.latencies.receive_to_encode.merge_into(&mut shared.receive_to_encode);
+        self.latencies.publish_to_encode.merge_into(&mut shared.publish_to_encode);
         drop(shared);
         if self.spec.own_thread {
             *self.spec.cell.cpu_ns.lock() = thread_cpu_ns();

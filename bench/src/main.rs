@@ -1,0 +1,53 @@
+//! `tickline-bench`: end-to-end runs against their floors. A sender process, the engine or the floor in this
+//! process, a sink that forgets or InfluxDB; pairs of runs take turns, and medians are told.
+//! Exit codes: 0 ok, 1 run-time failure, 2 usage, 3 invalid, 4 ledger, 78 configuration.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod e2e;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Measures tickline end to end, each time beside its floor.
+#[derive(Debug, Parser)]
+#[command(name = "tickline-bench", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Sender process, engine, sink: messages a second or latency, beside the floor.
+    E2e(e2e::pairs::Arguments),
+    /// The receive stage alone beside the raw receiver.
+    Receive(e2e::receive::Arguments),
+    /// Resident memory of `tickline run` with four feeds and many series.
+    Rss(e2e::rss::Arguments),
+    /// Sends: started by the others.
+    #[command(hide = true)]
+    Send(e2e::sender::Arguments),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
+        .with_target(false)
+        .init();
+    let ended = match cli.command {
+        Command::E2e(arguments) => e2e::pairs::run(&arguments),
+        Command::Receive(arguments) => e2e::receive::run(&arguments),
+        Command::Rss(arguments) => e2e::rss::run(&arguments),
+        Command::Send(arguments) => e2e::sender::run(&arguments),
+    };
+    let code = ended.unwrap_or_else(|error| {
+        eprintln!("tickline-bench: {error:#}");
+        e2e::Code::of(&error)
+    });
+    ExitCode::from(code as u8)
+}
