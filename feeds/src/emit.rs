@@ -300,6 +300,19 @@ impl<'o> Emit<'o> {
 /// Whether a quote is crossed, locked or not positive.
 #[inline]
 pub fn is_crossed(bid: Slot<'_>, ask: Slot<'_>) -> bool {
+    if let (Slot::Wide(bid, bid_bytes), Slot::Wide(ask, ask_bytes)) = (bid, ask)
+        && bid_bytes == ask_bytes
+        && let Some(below) = number::is_below(bid, ask, usize::from(bid_bytes))
+    {
+        // What is above a positive bid is positive.
+        let positive = bid.iter().take(usize::from(bid_bytes)).any(|byte| matches!(byte, b'1'..=b'9'));
+        return !(below && positive);
+    }
+    is_crossed_as_units(bid, ask)
+}
+
+#[inline(never)]
+fn is_crossed_as_units(bid: Slot<'_>, ask: Slot<'_>) -> bool {
     if let (Some(bid), Some(ask)) = (bid.decimal_text(), ask.decimal_text())
         && let (Some((bid, bid_scale)), Some((ask, ask_scale))) = (number::scaled(bid), number::scaled(ask))
         && bid_scale == ask_scale

@@ -1,0 +1,128 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn text(write: impl FnOnce(&mut Vec<u8>)) -> String {
+    let mut out = Vec::new();
+    write(&mut out);
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn decimals_are_judged_by_the_wire_grammar() {
+    let good = Decimal::Good { rounded: false };
+    for (input, verdict) in [
+        ("0", good),
+        ("-0.00000001", good),
+        ("63401.30000", good),
+        ("1e-08", good),
+        ("1.5E+10", good),
+        ("123456789012345", good),
+        ("0.000000000000000000123", good),
+        ("100000000000000000000", good),
+        ("1234567890123456", Decimal::Good { rounded: true }),
+        ("0.1234567890123456e5", Decimal::Good { rounded: true }),
+        ("1e400", Decimal::Bad),
+        ("1e0000", Decimal::Bad),
+        ("", Decimal::Bad),
+        ("-", Decimal::Bad),
+        (".5", Decimal::Bad),
+        ("5.", Decimal::Bad),
+        ("+1", Decimal::Bad),
+        ("1,0", Decimal::Bad),
+        ("NaN", Decimal::Bad),
+        ("Infinity", Decimal::Bad),
+        ("0x10", Decimal::Bad),
+        ("1 ", Decimal::Bad),
+        ("1\n", Decimal::Bad),
+        ("11111111111111111111111111111111111111111", Decimal::Bad),
+    ] {
+        assert_eq!(check_decimal(input.as_bytes()), verdict, "{input:?}");
+    }
+}
+
+#[test]
+fn scaled_numbers_keep_their_places() {
+    assert_eq!(scaled(b"-1.0850"), Some((-10850, 4)));
+    assert_eq!(scaled(b"7"), Some((7, 0)));
+    assert_eq!(scaled(b"1e5"), None);
+    assert_eq!(text(|o| o.extend(Digits::scaled(-13, 5).as_bytes())), "-0.00013");
+    assert_eq!(text(|o| o.extend(Digits::scaled(1_300, 2).as_bytes())), "13.00");
+    assert_eq!(text(|o| o.extend(Digits::scaled(13, 0).as_bytes())), "13");
+}
+
+proptest! {
+    #[test]
+    fn integers_are_written_as_the_standard_library_does(n in any::<i64>()) {
+        prop_assert_eq!(text(|o| o.extend(Digits::of(n).as_bytes())), n.to_string());
+    }
+
+    #[test]
+    fn short_integers_too(n in 0_u64..200_000_000) {
+        prop_assert_eq!(text(|o| o.extend(Digits::of_unsigned(n).as_bytes())), n.to_string());
+    }
+
+    #[test]
+    fn the_last_number_is_written_whatever_came_before_it(
+        numbers in prop::collection::vec(
+            prop_oneof![any::<i64>(), -3_000_000_000_i64..3_000_000_000, 1_785_641_762_000_000_000_i64..1_785_641_765_000_000_000], 1..20)
+    ) {
+        let mut last = LastNumber::new();
+        for n in numbers {
+            prop_assert_eq!(text(|o| o.extend(last.text(n).as_bytes())), n.to_string());
+        }
+    }
+
+    #[test]
+    fn plain_decimals_compare_as_their_numbers(one in "[0-9]{1,3}[.][0-9]{1,3}", other in "[0-9]{1,3}[.][0-9]{1,3}") {
+        let wide = |input: &str| {
+            let mut wide = [b'7'; 16];
+            wide[..input.len()].copy_from_slice(input.as_bytes());
+            wide
+        };
+        let same_place = one.len() == other.len() && one.find('.') == other.find('.');
+        let below = if one.len() == other.len() { is_below(&wide(&one), &wide(&other), one.len()) } else { None };
+        let expected = one.parse::<f64>().unwrap() < other.parse::<f64>().unwrap();
+        prop_assert_eq!(below, same_place.then_some(expected));
+    }
+
+    #[test]
+    fn unsigned_integers_too(n in any::<u64>()) {
+        prop_assert_eq!(text(|o| o.extend(Digits::of_unsigned(n).as_bytes())), n.to_string());
+    }
+
+    #[test]
+    fn finite_floats_read_back_as_the_same_bits(n in any::<f64>().prop_filter("finite", |n| n.is_finite())) {
+        let written = text(|o| append_f64(o, n));
+        prop_assert_eq!(written.parse::<f64>().unwrap().to_bits(), n.to_bits());
+    }
+
+    #[test]
+    fn what_is_good_is_a_finite_float_to_the_standard_library(input in "-?[0-9]{0,20}(\\.[0-9]{0,20})?([eE][+-]?[0-9]{0,3})?") {
+        let parsed = input.parse::<f64>().ok().filter(|n| n.is_finite());
+        if let Decimal::Good { .. } = check_decimal(input.as_bytes()) {
+            prop_assert!(parsed.is_some());
+        }
+    }
+
+    #[test]
+    fn what_the_fast_check_takes_is_good_and_it_takes_every_short_plain_decimal(
+        input in "[-]?[0-9.e/:]{0,16}", tail in any::<[u8; 16]>()
+    ) {
+        let mut wide = tail;
+        wide[..input.len().min(16)].copy_from_slice(&input.as_bytes()[..input.len().min(16)]);
+        let text = &wide[..input.len().min(16)];
+        let good = check_decimal(text) == Decimal::Good { rounded: false };
+        let plain = text.iter().all(|b| b.is_ascii_digit() || *b == b'.') && text.len() < 16;
+        let fast = is_plain_decimal(&wide, text.len());
+        prop_assert!(!fast || good, "{:?}", input);
+        prop_assert!(fast || !(good && plain), "{:?}", input);
+    }
+
+    #[test]
+    fn short_texts_that_are_not_rounded_read_back_exactly(units in 0_i64..1_000_000_000_000_000, scale in 0_u32..12) {
+        let written = text(|o| o.extend(Digits::scaled(units, scale).as_bytes()));
+        prop_assert_eq!(scaled(written.as_bytes()), Some((units, scale)));
+        prop_assert_eq!(check_decimal(written.as_bytes()), Decimal::Good { rounded: false });
+    }
+}
