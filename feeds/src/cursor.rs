@@ -229,6 +229,9 @@ impl<'a> Cursor<'a> {
     /// Walks over one value that stands inside `depth` open containers.
     #[inline]
     pub fn skip(&mut self, depth: usize) -> Result<(), Undecodable> {
+        if self.short_text().is_some() {
+            return Ok(());
+        }
         match self.value()? {
             Value::Array(entries) => self.skip_container(u64::from(entries), depth),
             Value::Map(entries) => self.skip_container(2 * u64::from(entries), depth),

@@ -83,11 +83,36 @@ impl VenueTime {
     }
 }
 
-/// Where the lines of one frame go.
+/// Where a decoder's lines are made, and what is kept from one to the next.
+#[derive(Debug, Default)]
+pub struct Desk {
+    line: Line,
+    recv_text: LastNumber,
+    time_text: LastNumber,
+}
+
+impl Desk {
+    /// The lines of the last frame.
+    #[inline]
+    pub fn lines(&self) -> &[u8] {
+        self.line.text()
+    }
+}
+
+/// System fields, time and end of the last line, if they are nothing out of the ordinary.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tail {
+    recv_ns: i64,
+    time: i64,
+    from: usize,
+    /// 0 if there is none.
+    to: usize,
+}
+
+/// Makes the points of one frame.
 #[derive(Debug)]
 pub struct Emit<'o> {
-    /// The caller's buffer.
-    line: Line<'o>,
+    desk: &'o mut Desk,
     /// The decoder's series.
     pub series: &'o mut SeriesTable,
     /// Reserved keys of the message, read as they come.
@@ -101,21 +126,22 @@ pub struct Emit<'o> {
     map: u64,
     /// `map` before the frame's first.
     map_before: u64,
-    recv_text: LastNumber,
-    time_text: LastNumber,
+    tail: Tail,
 }
 
 impl<'o> Emit<'o> {
     /// For one frame, received at `engine_recv`; `map` counts the decoder's maps.
+    #[inline]
     pub fn new(
-        lines: &'o mut Vec<u8>,
+        desk: &'o mut Desk,
         series: &'o mut SeriesTable,
         settings: Settings,
         engine_recv: WallNanos,
         map: u64,
     ) -> Self {
+        desk.line.clear();
         Self {
-            line: Line::new(lines),
+            desk,
             series,
             envelope: Envelope::default(),
             tally: Counts::default(),
@@ -124,8 +150,7 @@ impl<'o> Emit<'o> {
             engine_recv,
             map,
             map_before: map,
-            recv_text: LastNumber::new(),
-            time_text: LastNumber::new(),
+            tail: Tail::default(),
         }
     }
 
@@ -180,15 +205,16 @@ impl<'o> Emit<'o> {
         self.tally.candidates += 1;
         let Some(series) = series else { return self.bad_point() };
         let position = self.series.ties(series).map_or(0, |ties| ties.next_in_map(self.map));
-        let mark = self.line.position();
-        self.line.put(self.series.key(series));
-        let fields_at = self.line.position();
-        if !plan.put(&mut self.line, slots, &mut self.fields) {
-            self.line.rewind(mark);
+        let line = &mut self.desk.line;
+        let mark = line.position();
+        line.put(self.series.key(series));
+        let fields_at = line.position();
+        if !plan.put(line, slots, &mut self.fields) {
+            line.rewind(mark);
             return self.no_fields();
         }
         // The comma of the first field is the space behind the series.
-        self.line.set(fields_at, b' ');
+        line.set(fields_at, b' ');
         self.finish(series, at, flags, position);
         self.tally.points_made += 1;
     }
@@ -219,39 +245,49 @@ impl<'o> Emit<'o> {
             flags |= flag::TIME_MOVED;
             self.tally.timestamp_overflow += 1;
         }
-        self.line.reserve(SYSTEM_BYTES_MAX);
-        if self.settings.system.recv_ns {
-            let recv_ns = self.recv_ns();
-            self.line.put_wide(b",recv_ns=       ", 9);
-            self.line.number(self.recv_text.text(recv_ns));
-            self.line.push(b'i');
+        let time = base.saturating_add(i64::from(ordinal));
+        let recv_ns = if self.settings.system.recv_ns { self.recv_ns() } else { 0 };
+        let line = &mut self.desk.line;
+        line.reserve(SYSTEM_BYTES_MAX);
+        let plain = off.is_none() && flags == 0 && !self.settings.system.seq;
+        let tail = self.tail;
+        if plain && tail.to > 0 && tail.time == time && tail.recv_ns == recv_ns {
+            return line.again(tail.from, tail.to);
         }
+        let from = line.position();
+        if self.settings.system.recv_ns {
+            line.put_wide(b",recv_ns=       ", 9);
+            line.number(self.desk.recv_text.text(recv_ns));
+            line.push(b'i');
+        }
+        if !plain {
+            self.rare_fields(flags, off);
+        }
+        let line = &mut self.desk.line;
+        line.push(b' ');
+        line.number(self.desk.time_text.text(time));
+        line.push(b'\n');
+        self.tail = Tail { recv_ns, time, from, to: if plain { line.position() } else { 0 } };
+    }
+
+    #[inline(never)]
+    fn rare_fields(&mut self, flags: u8, off: Option<i64>) {
+        let line = &mut self.desk.line;
         if flags != 0 && self.settings.system.flags {
-            self.line.put_wide(b",flags=         ", 7);
-            self.integer(&Digits::of_unsigned(u64::from(flags)));
+            line.put_wide(b",flags=         ", 7);
+            line.number(&Digits::of_unsigned(u64::from(flags)));
+            line.push(b'i');
         }
         if self.settings.system.seq && self.envelope.seq != 0 {
-            self.line.put_wide(b",seq=           ", 5);
-            self.integer(&Digits::of_unsigned(self.envelope.seq));
+            line.put_wide(b",seq=           ", 5);
+            line.number(&Digits::of_unsigned(self.envelope.seq));
+            line.push(b'i');
         }
         if let Some(venue) = off {
-            self.line.put_wide(b",venue_ns=      ", 10);
-            self.integer(&Digits::of(venue));
+            line.put_wide(b",venue_ns=      ", 10);
+            line.number(&Digits::of(venue));
+            line.push(b'i');
         }
-        self.line.push(b' ');
-        self.line.number(self.time_text.text(base.saturating_add(i64::from(ordinal))));
-        self.line.push(b'\n');
-    }
-
-    #[cold]
-    fn integer(&mut self, digits: &Digits) {
-        self.line.number(digits);
-        self.line.push(b'i');
-    }
-
-    /// Ends the frame's lines: the caller's buffer holds them and nothing else behind.
-    pub fn end(self) {
-        self.line.end();
     }
 
     /// Time before the ordinal, its precision, and the venue's time if it was too far off to be used.

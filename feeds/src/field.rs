@@ -4,7 +4,7 @@ use tickline_config::model::FieldChoice;
 
 use crate::counts::Undecodable;
 use crate::cursor::{Cursor, Value};
-use crate::line::{Line, WIDE_BYTES};
+use crate::line::{Line, NAME_BYTES, WIDE_BYTES};
 use crate::number::{self, Decimal, Digits};
 use crate::schema::{Field, FieldType, Measurement};
 
@@ -183,8 +183,8 @@ impl FieldCounts {
 /// A field's name as `,name=`, ready to be stored.
 #[derive(Clone, Debug)]
 enum Name {
-    /// Up to 32 bytes.
-    Short { halves: [[u8; WIDE_BYTES]; 2], bytes: usize },
+    /// Up to [`NAME_BYTES`].
+    Short([u8; NAME_BYTES], u8),
     /// Longer, from a custom feed.
     Long(Box<[u8]>),
 }
@@ -194,26 +194,20 @@ impl Name {
         let mut text = vec![b','];
         crate::series::append_name(&mut text, name);
         text.push(b'=');
-        let bytes = text.len();
-        if bytes > 2 * WIDE_BYTES {
-            return Name::Long(text.into_boxed_slice());
+        let mut wide = [0; NAME_BYTES];
+        match wide.get_mut(..text.len()) {
+            Some(front) => {
+                front.copy_from_slice(&text);
+                Name::Short(wide, text.len() as u8)
+            }
+            None => Name::Long(text.into_boxed_slice()),
         }
-        text.resize(2 * WIDE_BYTES, 0);
-        let mut halves = [[0; WIDE_BYTES]; 2];
-        halves.as_flattened_mut().copy_from_slice(&text);
-        Name::Short { halves, bytes }
     }
 
-    #[inline]
-    fn put(&self, line: &mut Line<'_>) {
+    fn text(&self) -> &[u8] {
         match self {
-            Name::Short { halves: [first, second], bytes } => {
-                line.put_wide(first, WIDE_BYTES.min(*bytes));
-                if *bytes > WIDE_BYTES {
-                    line.put_wide(second, bytes - WIDE_BYTES);
-                }
-            }
-            Name::Long(text) => line.put(text),
+            Name::Short(wide, bytes) => wide.get(..usize::from(*bytes)).unwrap_or_default(),
+            Name::Long(text) => text,
         }
     }
 }
@@ -225,7 +219,7 @@ pub struct FieldPlan {
 }
 
 /// Room for one name and one number.
-const FIELD_BYTES_MAX: usize = 2 * WIDE_BYTES + number::DECIMAL_BYTES_MAX;
+const FIELD_BYTES_MAX: usize = NAME_BYTES + number::DECIMAL_BYTES_MAX;
 
 impl FieldPlan {
     /// Every field of `measurement` that `choice` selects.
@@ -252,25 +246,26 @@ impl FieldPlan {
 
     /// Writes the fields that are there as `,name=value` each. Returns whether there was any.
     #[inline]
-    pub fn put(&self, line: &mut Line<'_>, slots: &[Slot<'_>], counts: &mut FieldCounts) -> bool {
+    pub fn put(&self, line: &mut Line, slots: &[Slot<'_>], counts: &mut FieldCounts) -> bool {
         let start = line.position();
         line.reserve(self.names.len() * FIELD_BYTES_MAX);
         for (name, slot) in self.names.iter().zip(slots) {
-            let Some(name) = name else { continue };
-            if matches!(slot, Slot::Empty) {
-                continue;
-            }
-            name.put(line);
-            match *slot {
-                Slot::Wide(wide, bytes) => line.put_wide(wide, usize::from(bytes)),
-                other => put_other(line, other, counts),
+            match (name, slot) {
+                (_, Slot::Empty) | (None, _) => {}
+                (Some(Name::Short(name, name_bytes)), Slot::Wide(value, bytes)) => {
+                    line.field(name, usize::from(*name_bytes), value, usize::from(*bytes));
+                }
+                (Some(name), slot) => {
+                    line.put(name.text());
+                    put_value(line, *slot, counts);
+                }
             }
         }
         line.position() > start
     }
 }
 
-fn put_other(line: &mut Line<'_>, slot: Slot<'_>, counts: &mut FieldCounts) {
+fn put_value(line: &mut Line, slot: Slot<'_>, counts: &mut FieldCounts) {
     match slot {
         Slot::Empty => {}
         Slot::Wide(wide, bytes) => line.put_wide(wide, usize::from(bytes)),
@@ -288,7 +283,7 @@ fn put_other(line: &mut Line<'_>, slot: Slot<'_>, counts: &mut FieldCounts) {
 }
 
 /// Quoted text: quote and backslash escaped, control characters become a space.
-fn put_text(line: &mut Line<'_>, text: &[u8], counts: &mut FieldCounts) {
+fn put_text(line: &mut Line, text: &[u8], counts: &mut FieldCounts) {
     line.reserve(2 * text.len() + 2);
     line.push(b'"');
     for &byte in text {

@@ -1,30 +1,43 @@
-//! The line writer: the caller's buffer, made long enough once a point, so that names and values of fixed width are
-//! stored with whole registers instead of being appended with a call each. What stands behind the position is
-//! overwritten or cut off; a line is finished only by [`Line::end`].
+//! The line writer: a buffer of its own that only grows, so that names and values of fixed width are stored with
+//! whole registers instead of being appended with a call each. What stands behind the position is left over from
+//! earlier lines and is overwritten; [`Line::text`] is what was written.
 
 use crate::number::Digits;
 
-/// Text in a fixed array, padded: names of fields, and decimals still inside their payload.
+/// A value in a fixed array, padded: decimals still inside their payload.
 pub const WIDE_BYTES: usize = 16;
 
-/// Room that [`Line::reserve`] makes beyond what was asked for, so that a wide store finds room for its padding.
-const SLACK_BYTES: usize = 32;
+/// A field's name as `,name=` in a fixed array, padded.
+pub const NAME_BYTES: usize = 32;
 
-/// A position in the caller's buffer.
-#[derive(Debug)]
-pub struct Line<'o> {
-    buffer: &'o mut Vec<u8>,
+/// The end of a line in a fixed array.
+const TAIL_BYTES: usize = 64;
+
+/// Room that [`Line::reserve`] makes beyond what was asked for, so that a wide store finds room for its padding.
+const SLACK_BYTES: usize = TAIL_BYTES;
+
+/// Lines being written.
+#[derive(Debug, Default)]
+pub struct Line {
+    /// As long as the longest text so far.
+    buffer: Vec<u8>,
     at: usize,
 }
 
-impl<'o> Line<'o> {
-    /// Writes behind what `buffer` holds.
-    pub fn new(buffer: &'o mut Vec<u8>) -> Self {
-        let at = buffer.len();
-        Self { buffer, at }
+impl Line {
+    /// Starts again at the front.
+    #[inline]
+    pub fn clear(&mut self) {
+        self.at = 0;
     }
 
-    /// Bytes written so far, what was there before included.
+    /// What was written.
+    #[inline]
+    pub fn text(&self) -> &[u8] {
+        self.buffer.get(..self.at).unwrap_or_default()
+    }
+
+    /// Bytes written so far.
     #[inline]
     pub fn position(&self) -> usize {
         self.at
@@ -45,10 +58,10 @@ impl<'o> Line<'o> {
         }
     }
 
-    /// Zeroes a stretch at a time: the buffer keeps its length until [`Line::end`].
+    #[cold]
     #[inline(never)]
     fn grow(&mut self, needed: usize) {
-        self.buffer.resize(needed + 1_024, 0);
+        self.buffer.resize(needed.next_power_of_two(), 0);
     }
 
     /// Writes any text.
@@ -70,6 +83,43 @@ impl<'o> Line<'o> {
                 self.at += bytes;
             }
             None => self.put_slowly(wide.get(..bytes)),
+        }
+    }
+
+    /// Writes a field: the first `name_bytes` of `name`, then the first `bytes` of `value`.
+    #[inline]
+    pub fn field(
+        &mut self,
+        name: &[u8; NAME_BYTES],
+        name_bytes: usize,
+        value: &[u8; WIDE_BYTES],
+        bytes: usize,
+    ) {
+        const BOTH: usize = NAME_BYTES + WIDE_BYTES;
+        let room = self.buffer.get_mut(self.at..).and_then(|rest| rest.first_chunk_mut::<BOTH>());
+        if let Some(room) = room
+            && let Some(to) = room.first_chunk_mut::<NAME_BYTES>()
+        {
+            *to = *name;
+            if let Some(to) = room.get_mut(name_bytes..).and_then(|rest| rest.first_chunk_mut::<WIDE_BYTES>())
+            {
+                *to = *value;
+                self.at += name_bytes + bytes;
+                return;
+            }
+        }
+        self.put_slowly(name.get(..name_bytes));
+        self.put_slowly(value.get(..bytes));
+    }
+
+    /// Writes what stands between `from` and `to` once more, at most 64 bytes.
+    #[inline]
+    pub fn again(&mut self, from: usize, to: usize) {
+        let text = self.buffer.get(from..).and_then(|rest| rest.first_chunk::<TAIL_BYTES>()).copied();
+        let room = self.buffer.get_mut(self.at..).and_then(|rest| rest.first_chunk_mut::<TAIL_BYTES>());
+        if let (Some(text), Some(room)) = (text, room) {
+            *room = text;
+            self.at += to - from;
         }
     }
 
@@ -111,12 +161,6 @@ impl<'o> Line<'o> {
             *to = byte;
         }
     }
-
-    /// Cuts the buffer behind what was written.
-    #[inline]
-    pub fn end(self) {
-        self.buffer.truncate(self.at);
-    }
 }
 
 #[cfg(test)]
@@ -127,26 +171,40 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_put_stands_behind_what_was_there_with_or_without_reserved_room(
-            before in prop::collection::vec(any::<u8>(), 0..40),
-            parts in prop::collection::vec((0_u8..4, prop::collection::vec(any::<u8>(), 0..2_000), any::<i64>()), 0..20),
+        fn what_is_put_stands_behind_what_was_put_before_with_or_without_reserved_room(
+            parts in prop::collection::vec((0_u8..5, prop::collection::vec(any::<u8>(), 0..2_000), any::<i64>()), 0..20),
         ) {
-            let mut expected = before.clone();
-            let mut buffer = before;
-            let mut line = Line::new(&mut buffer);
-            for (how, text, number) in &parts {
-                let short = &text[..text.len().min(WIDE_BYTES)];
-                let mut wide = [0; WIDE_BYTES];
-                wide[..short.len()].copy_from_slice(short);
-                match how {
-                    0 => { line.put(text); expected.extend(text); }
-                    1 => { line.put_wide(&wide, short.len()); expected.extend(short); }
-                    2 => { line.number(&Digits::of(*number)); expected.extend(number.to_string().bytes()); }
-                    _ => { line.push(b'x'); expected.push(b'x'); }
+            let mut line = Line::default();
+            for _ in 0..2 {
+                line.clear();
+                let mut expected = Vec::new();
+                for (how, text, number) in &parts {
+                    let short = &text[..text.len().min(WIDE_BYTES)];
+                    let mut wide = [0; WIDE_BYTES];
+                    wide[..short.len()].copy_from_slice(short);
+                    match how {
+                        0 => { line.put(text); expected.extend(text); }
+                        1 => { line.put_wide(&wide, short.len()); expected.extend(short); }
+                        2 => { line.number(&Digits::of(*number)); expected.extend(number.to_string().bytes()); }
+                        3 => {
+                            line.field(&[b'n'; NAME_BYTES], 7, &wide, short.len());
+                            expected.extend(b"nnnnnnn");
+                            expected.extend(short);
+                        }
+                        _ => { line.push(b'x'); expected.push(b'x'); }
+                    }
                 }
+                prop_assert_eq!(line.text(), expected);
             }
-            line.end();
-            prop_assert_eq!(buffer, expected);
         }
+    }
+
+    #[test]
+    fn a_piece_is_written_again_where_there_is_room() {
+        let mut line = Line::default();
+        line.put(b"one two");
+        line.reserve(64);
+        line.again(3, 7);
+        assert_eq!(line.text(), b"one two two");
     }
 }

@@ -237,15 +237,15 @@ const fn eight_non_digits(bytes: [u8; 8]) -> u32 {
     ((others >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u32
 }
 
-/// Whether the plain decimal `one` is below `other`, both of `bytes` bytes; `None` unless their points stand at the
-/// same place.
+/// Whether `one` is below `other`, both of `bytes` bytes; `None` unless they are plain decimals whose points stand at
+/// the same place.
 #[inline]
 pub fn is_below(one: &[u8; 16], other: &[u8; 16], bytes: usize) -> Option<bool> {
-    if non_digits(one, bytes) != non_digits(other, bytes) || bytes == 0 || bytes > 16 {
-        return None;
-    }
-    let behind = 8 * (16 - bytes);
-    Some(u128::from_be_bytes(*one) >> behind < u128::from_be_bytes(*other) >> behind)
+    let alike = is_plain_decimal(one, bytes)
+        && is_plain_decimal(other, bytes)
+        && non_digits(one, bytes) == non_digits(other, bytes);
+    let behind = 8 * 16_usize.saturating_sub(bytes);
+    alike.then(|| u128::from_be_bytes(*one) >> behind < u128::from_be_bytes(*other) >> behind)
 }
 
 /// Checks a decimal of any length, sign and exponent without parsing it.

@@ -74,13 +74,14 @@ proptest! {
     }
 
     #[test]
-    fn plain_decimals_compare_as_their_numbers(one in "[0-9]{1,3}[.][0-9]{1,3}", other in "[0-9]{1,3}[.][0-9]{1,3}") {
+    fn plain_decimals_compare_as_their_numbers(one in "-?[0-9]{1,2}[.e][0-9]{1,3}", other in "-?[0-9]{1,2}[.e][0-9]{1,3}") {
         let wide = |input: &str| {
             let mut wide = [b'7'; 16];
             wide[..input.len()].copy_from_slice(input.as_bytes());
             wide
         };
-        let same_place = one.len() == other.len() && one.find('.') == other.find('.');
+        let point = |input: &str| input.find('.').filter(|_| !input.starts_with('-'));
+        let same_place = one.len() == other.len() && point(&one).is_some() && point(&one) == point(&other);
         let below = if one.len() == other.len() { is_below(&wide(&one), &wide(&other), one.len()) } else { None };
         let expected = one.parse::<f64>().unwrap() < other.parse::<f64>().unwrap();
         prop_assert_eq!(below, same_place.then_some(expected));

@@ -8,7 +8,7 @@ use tickline_config::model::FieldChoice;
 use crate::counts::Undecodable;
 use crate::cursor::Cursor;
 use crate::emit::{Emit, VenueTime, flag, is_crossed};
-use crate::field::{FieldPlan, Slot};
+use crate::field::{FieldCounts, FieldPlan, Slot};
 use crate::instruments::Instruments;
 use crate::number::Digits;
 use crate::schema::{self, FieldType};
@@ -23,9 +23,8 @@ const UNIT_NS: i64 = 1_000;
 /// Kraken's deepest book; deeper levels are bad points.
 const LEVELS_MAX: usize = 1_000;
 
-const BID_PRICE: usize = 0;
-const ASK_PRICE: usize = 2;
-const CHECKSUM: usize = 4;
+const BIDS: usize = 0;
+const ASKS: usize = 1;
 
 /// A price or size of a level that waits for the other side: text by its place in the payload.
 #[derive(Clone, Copy, Debug, Default)]
@@ -41,16 +40,24 @@ enum Held {
 }
 
 impl Held {
+    /// The next value of `payload` as a price or size.
     #[inline]
-    fn of(slot: Slot<'_>, end: usize) -> Self {
+    fn read<'a>(
+        payload: &'a [u8],
+        cursor: &mut Cursor<'a>,
+        fields: &mut FieldCounts,
+        depth: usize,
+    ) -> Result<Self, Undecodable> {
+        let slot = fields.read(cursor, FieldType::Float, depth)?;
         if let Some(text) = slot.decimal_text() {
-            return Held::Text { start: (end - text.len()) as u32, bytes: text.len() as u32 };
+            let start = payload.len() - cursor.left() - text.len();
+            return Ok(Held::Text { start: start as u32, bytes: text.len() as u32 });
         }
-        match slot {
+        Ok(match slot {
             Slot::Float(number) => Held::Float(number),
             Slot::Whole(number) => Held::Whole(number),
             _ => Held::Empty,
-        }
+        })
     }
 
     #[inline]
@@ -84,8 +91,8 @@ pub struct KrakenDepth {
     instruments: Arc<Instruments>,
     plan: FieldPlan,
     pairs: Names<PairSeries>,
-    /// Levels of the book being read: bid price, bid size, ask price, ask size.
-    levels: Vec<[Held; 4]>,
+    /// Levels of the book being read: bid, then ask, each price and size.
+    levels: Vec<[[Held; 2]; 2]>,
     /// Levels beyond [`LEVELS_MAX`].
     beyond: usize,
 }
@@ -117,11 +124,11 @@ impl KrakenDepth {
                 b"timestamp" => time = read_time(cursor, 1, depth)?,
                 b"checksum" => checksum = emit.fields.read(cursor, FieldType::Integer, depth)?,
                 b"bids" => {
-                    self.side(payload, cursor, BID_PRICE, emit, depth)?;
+                    self.side(payload, cursor, BIDS, emit, depth)?;
                     book = true;
                 }
                 b"asks" => {
-                    self.side(payload, cursor, ASK_PRICE, emit, depth)?;
+                    self.side(payload, cursor, ASKS, emit, depth)?;
                     book = true;
                 }
                 b"error" => venue_error(cursor, depth)?,
@@ -162,8 +169,8 @@ impl KrakenDepth {
             self.begin();
             for _ in 0..keys {
                 match cursor.key()? {
-                    b"bids" => self.side(payload, cursor, BID_PRICE, emit, depth + 2)?,
-                    b"asks" => self.side(payload, cursor, ASK_PRICE, emit, depth + 2)?,
+                    b"bids" => self.side(payload, cursor, BIDS, emit, depth + 2)?,
+                    b"asks" => self.side(payload, cursor, ASKS, emit, depth + 2)?,
                     _ => cursor.skip(depth + 2)?,
                 }
             }
@@ -183,7 +190,7 @@ impl KrakenDepth {
         &mut self,
         payload: &'a [u8],
         cursor: &mut Cursor<'a>,
-        price_slot: usize,
+        side: usize,
         emit: &mut Emit<'_>,
         depth: usize,
     ) -> Result<(), Undecodable> {
@@ -195,19 +202,18 @@ impl KrakenDepth {
                 cursor.skip_container(u64::from(items), depth + 1)?;
                 continue;
             }
-            if self.levels.len() <= level {
-                self.levels.push([Held::Empty; 4]);
+            let mut held = [Held::Empty; 2];
+            for to in held.iter_mut().take(items as usize) {
+                *to = Held::read(payload, cursor, &mut emit.fields, depth + 2)?;
             }
-            for item in 0..items as usize {
-                if item > 1 {
-                    cursor.skip(depth + 2)?;
-                    continue;
-                }
-                let slot = emit.fields.read(cursor, FieldType::Float, depth + 2)?;
-                let held = Held::of(slot, payload.len() - cursor.left());
-                if let Some(to) = self.levels.get_mut(level).and_then(|l| l.get_mut(price_slot + item)) {
-                    *to = held;
-                }
+            for _ in 2..items {
+                cursor.skip(depth + 2)?;
+            }
+            if self.levels.len() <= level {
+                self.levels.push([[Held::Empty; 2]; 2]);
+            }
+            if let Some(to) = self.levels.get_mut(level).and_then(|sides| sides.get_mut(side)) {
+                *to = held;
             }
         }
         Ok(())
@@ -233,10 +239,9 @@ impl KrakenDepth {
         });
         let at = VenueTime::new(time, UNIT_NS);
         for (level, held) in levels.iter().enumerate() {
-            let [bid, bid_size, ask, ask_size] = held.map(|h| h.slot(payload));
+            let [[bid, bid_size], [ask, ask_size]] = held.map(|side| side.map(|held| held.slot(payload)));
             let checksum = if level == 0 { checksum } else { Slot::Empty };
-            let mut slots = [bid, bid_size, ask, ask_size, Slot::Empty];
-            slots[CHECKSUM] = checksum;
+            let slots = [bid, bid_size, ask, ask_size, checksum];
             // Only the best level can be crossed in a sorted book.
             let flags = if level == 0 && is_crossed(bid, ask) { flag::CROSSED } else { 0 };
             let series = pair.as_deref_mut().and_then(|pair| pair.level(level, emit));

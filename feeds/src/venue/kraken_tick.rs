@@ -99,6 +99,8 @@ pub struct KrakenTick {
     instruments: Arc<Instruments>,
     plan: FieldPlan,
     legacy_plan: Option<FieldPlan>,
+    /// A bit for each slot that one of the plans writes; what is not need not be read.
+    reads: u32,
     pairs: Names<PairSeries>,
 }
 
@@ -119,12 +121,11 @@ impl KrakenTick {
     /// Writes the fields of `choice`; with `legacy` also measurement `tick`.
     pub fn new(choice: &FieldChoice, legacy: bool, instruments: Arc<Instruments>) -> Self {
         let legacy_plan = legacy.then(|| FieldPlan::new(&schema::LEGACY_TICK, &FieldChoice::All));
-        Self {
-            instruments,
-            plan: FieldPlan::new(&schema::KRAKEN_TICK, choice),
-            legacy_plan,
-            pairs: Names::default(),
-        }
+        let plan = FieldPlan::new(&schema::KRAKEN_TICK, choice);
+        // Both prices decide about a flag, even where they are not written.
+        let wanted = |slot: &usize| legacy || plan.wants(*slot) || matches!(*slot, BID | ASK);
+        let reads = (0..SLOTS).filter(wanted).fold(0, |bits, slot| bits | 1 << slot);
+        Self { instruments, plan, legacy_plan, reads, pairs: Names::default() }
     }
 
     /// One payload map of `entries` keys.
@@ -245,8 +246,7 @@ impl KrakenTick {
         emit: &mut Emit<'_>,
         depth: usize,
     ) -> Result<(), Undecodable> {
-        // Both prices decide about a flag, even where they are not written.
-        if !self.plan.wants(slot) && self.legacy_plan.is_none() && !matches!(slot, BID | ASK) {
+        if self.reads >> slot & 1 == 0 {
             return cursor.skip(depth);
         }
         let value = emit.fields.read(cursor, kind, depth)?;
@@ -298,10 +298,16 @@ impl KrakenTick {
     ) -> Result<(), Undecodable> {
         let kind = if letter == b't' { FieldType::Integer } else { FieldType::Float };
         let start = *cursor;
-        let Value::Array(items) = cursor.value()? else {
-            *cursor = start;
-            let slot = if letter == b'o' { OPEN } else { SLOTS };
-            return self.read_slot(slot, kind, cursor, &mut ticker.slots, emit, depth);
+        let items = match cursor.short_array() {
+            Some(items) => items,
+            None => match cursor.value()? {
+                Value::Array(items) => items,
+                _ => {
+                    *cursor = start;
+                    let slot = if letter == b'o' { OPEN } else { SLOTS };
+                    return self.read_slot(slot, kind, cursor, &mut ticker.slots, emit, depth);
+                }
+            },
         };
         let slots = rest_slots(letter, items);
         for slot in slots.into_iter().take(items as usize) {
@@ -320,7 +326,7 @@ impl KrakenTick {
             flags |= flag::CROSSED;
         }
         let at = VenueTime::new(ticker.time, UNIT_NS);
-        let Self { instruments, plan, legacy_plan, pairs } = self;
+        let Self { instruments, plan, legacy_plan, pairs, .. } = self;
         let series = pairs.get(ticker.name, |name| resolve(name, instruments, legacy_plan.is_some(), emit));
         let (tick, legacy) = series.map_or((None, None), |pair| (pair.tick, pair.legacy));
         emit.point(tick, plan, &ticker.slots, at, flags);
