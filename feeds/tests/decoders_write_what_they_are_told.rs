@@ -1,7 +1,5 @@
 //! Each payload shape of WIRE.md, built here as a JSON-like tree and written with `rmp`, and the line it makes.
 
-#![expect(clippy::unwrap_used, reason = "functions beside the tests fail them")]
-
 use std::sync::Arc;
 
 use serde_json::{Value, json};

@@ -254,8 +254,8 @@ fn book() -> impl Strategy<Value = Message> {
 }
 
 fn price() -> impl Strategy<Value = Message> {
-    // Decimals of up to nine places, so that the difference is exact in i128.
-    let decimal = || (0_i64..10_000_000_000, 0_u32..10);
+    // Decimals of up to nine places, so that units of a billionth fit an i64.
+    let decimal = || (0_i64..1_000_000_000, 0_u32..10);
     let buckets = || prop::collection::vec((decimal(), integer()), 0..4);
     (head(), symbol(), time(), buckets(), buckets(), any::<bool>()).prop_flat_map(
         |(head, name, time, bids, asks, tradeable)| {

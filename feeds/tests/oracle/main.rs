@@ -2,13 +2,6 @@
 //! us, and compared with what the payload means: golden files of another implementation, generated payloads,
 //! hostile ones, recordings, and times that collide.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "functions beside the tests fail them; nothing here runs on data from outside"
-)]
-
 mod betfair_ladders;
 mod expected;
 mod generated;

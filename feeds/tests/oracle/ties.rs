@@ -51,13 +51,11 @@ fn kraken(ticks: Vec<Value>) -> Value {
     json!({"channel": "ticker", "type": "update", "data": ticks})
 }
 
+/// How a venue writes the n-th tick, and a message of some.
+type Shape = (fn(u32) -> Value, fn(Vec<Value>) -> Value);
+
 /// `count` ticks as payloads.
-fn payloads(
-    count: u32,
-    packing: Packing,
-    publisher: Publisher,
-    (tick, message): (fn(u32) -> Value, fn(Vec<Value>) -> Value),
-) -> Vec<Vec<u8>> {
+fn payloads(count: u32, packing: Packing, publisher: Publisher, (tick, message): Shape) -> Vec<Vec<u8>> {
     let signed = |mut map: Value, seq: u32, tie: u32| {
         if publisher != Publisher::Bare {
             map["_src"] = json!(5);
