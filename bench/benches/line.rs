@@ -69,6 +69,7 @@ fn line(criterion: &mut Criterion) {
                 emit.begin_map();
                 emit.point(series, &plan, black_box(&slots), VenueTime::new(Some(time), UNIT_NS), 0);
                 map = emit.map();
+                emit.end();
                 black_box(&out);
             });
         });

@@ -1,5 +1,5 @@
 //! A line writer of one's own, as someone would write it who cares: the series key is kept a symbol, decimals are
-//! checked and copied, integers written with `itoa`'s equal in feeds.
+//! checked and copied, integers written with `itoa`.
 
 use std::collections::HashMap;
 
@@ -52,13 +52,13 @@ impl LineWriter {
                     out.extend_from_slice(text.as_bytes());
                 }
                 Field::Int(number) => {
-                    number::append_i64(out, *number);
+                    out.extend_from_slice(itoa::Buffer::new().format(*number).as_bytes());
                     out.push(b'i');
                 }
             }
         }
         out.push(b' ');
-        number::append_i64(out, time);
+        out.extend_from_slice(itoa::Buffer::new().format(time).as_bytes());
         out.push(b'\n');
         Ok(())
     }

@@ -1,5 +1,5 @@
-//! The same work as tickline's decoder on the readers of the crate `rmp`: keys in any order, unknown ones walked
-//! over, decimals as text, checked and copied, integers as integers, the series key kept a symbol.
+//! A lean decoder on the readers of the crate `rmp`: keys in any order, unknown ones walked over, decimals only as
+//! text, checked and copied, integers only as integers, the series key kept a symbol.
 
 use anyhow::{Context, Result, anyhow, bail};
 use rmp::Marker;
@@ -67,7 +67,7 @@ impl Reader {
 
 impl Contender for Reader {
     fn name(&self) -> &'static str {
-        "rmp readers, decimals checked and copied"
+        "rmp readers, lean + own writer"
     }
 
     fn decode(&mut self, payload: &[u8], recv: i64, out: &mut Vec<u8>) -> Result<()> {
