@@ -1,0 +1,18 @@
+//! Proofs from ZeroMQ to what is stored: the program runs as its user starts it, against a real influxd, real
+//! files and a publisher in another language. One file a promise, one test binary, so that they are linked once.
+
+mod bad_input_stops_nothing;
+mod foreign_publisher;
+#[path = "../../../sinks/tests/influxd/mod.rs"]
+mod influxd;
+mod influxdb_holds_what_was_sent;
+mod missing_database_loses_nothing;
+mod old_recordings_need_a_policy;
+mod parquet_reads_elsewhere;
+mod points;
+mod program;
+mod publisher;
+mod readme_commands_run;
+mod recordings_arrive_complete;
+mod sent;
+mod ties_stay_apart;
