@@ -9,6 +9,9 @@ use crate::counts::Counts;
 /// Holes remembered a tracker, so that a late number fills its own.
 const HOLES_KEPT: usize = 256;
 
+/// Sources followed; messages of further ones count as unsequenced. Only a flood of made-up `_src` gets there.
+const SOURCES_MAX: usize = 10_000;
+
 /// Where one source stood when it was last seen; a row of the state file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SequencePoint {
@@ -81,8 +84,12 @@ impl Sequences {
     /// A numbered message. Returns whether its number was seen before.
     #[inline]
     pub fn message(&mut self, endpoint: u16, topic: &[u8], src: u32, seq: u64, counts: &mut Counts) -> bool {
-        counts.sequenced += 1;
         let known = self.by_source.get(&SourceRef { endpoint, src, topic }).copied();
+        if known.is_none() && self.trackers.len() >= SOURCES_MAX {
+            counts.unsequenced += 1;
+            return false;
+        }
+        counts.sequenced += 1;
         if let Some(tracker) = known.and_then(|at| self.trackers.get_mut(at))
             && seq == tracker.last + 1
         {
@@ -97,6 +104,7 @@ impl Sequences {
     pub fn span(&mut self, endpoint: u16, topic: &[u8], src: u32, last: u64, counts: &mut Counts) {
         let at = match self.by_source.get(&SourceRef { endpoint, src, topic }).copied() {
             Some(at) => at,
+            None if self.trackers.len() >= SOURCES_MAX => return,
             None => {
                 let before = if self.began_at_one(endpoint, topic, counts) { 0 } else { last };
                 self.join(endpoint, topic, src, before)
@@ -264,6 +272,18 @@ mod tests {
             sequences.message(0, b"t", 2, 5, &mut counts);
             assert_eq!(counts.lost_before_receive, lost, "fan_in {fan_in}");
         }
+    }
+
+    #[test]
+    fn a_flood_of_sources_is_counted_and_not_kept() {
+        let mut sequences = Sequences::new(false);
+        let mut counts = Counts::default();
+        for src in 0..SOURCES_MAX as u32 + 5 {
+            sequences.message(0, b"t", src, 1, &mut counts);
+            sequences.span(0, b"t", src, 2, &mut counts);
+        }
+        assert_eq!((sequences.points().len(), counts.unsequenced), (SOURCES_MAX, 5));
+        assert!(counts.balanced());
     }
 
     #[test]

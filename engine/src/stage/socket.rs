@@ -5,6 +5,7 @@
 use tickline_config::model::Engine;
 use tickline_feeds::clock::WallNanos;
 use tickline_feeds::frame::{Frame, PAYLOAD_KEPT_BYTES};
+use tickline_feeds::framing::split_single;
 use tickline_feeds::socket::subscriber;
 
 use crate::channel::Block;
@@ -203,12 +204,6 @@ pub fn find<'a>(routes: &'a [TopicRoute], topic: &[u8]) -> Option<&'a TopicRoute
     routes.iter().find(exact).or_else(|| routes.iter().find(|route| route.topic.is_none()))
 }
 
-/// `topic SP payload`
-fn split_single(message: &[u8]) -> Option<(&[u8], &[u8])> {
-    let space = message.iter().position(|&byte| byte == b' ')?;
-    Some((message.get(..space)?, message.get(space + 1..)?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -224,11 +219,5 @@ mod tests {
         assert_eq!(find(&routes, b"oanda").map(|r| r.feed), Some(1));
         assert_eq!(find(&routes, b"oanda_orders").map(|r| r.feed), Some(2));
         assert_eq!(find(&routes[..1], b"oanda_tick"), None);
-    }
-
-    #[test]
-    fn a_single_part_is_split_at_its_first_space() {
-        assert_eq!(split_single(b"t a b"), Some((&b"t"[..], &b"a b"[..])));
-        assert_eq!(split_single(b"t"), None);
     }
 }
