@@ -8,7 +8,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tickline_bench::shapes::START_NS;
 use tickline_config::model::{FieldChoice, SystemFields, Tiebreak};
 use tickline_feeds::clock::WallNanos;
-use tickline_feeds::emit::{Emit, Settings, VenueTime};
+use tickline_feeds::emit::{Emit, Scratch, Settings, VenueTime};
 use tickline_feeds::field::{FieldPlan, Slot};
 use tickline_feeds::schema;
 use tickline_feeds::series::SeriesTable;
@@ -61,19 +61,18 @@ fn line(criterion: &mut Criterion) {
         let mut table = SeriesTable::new(10);
         let series = table.intern(schema::KRAKEN_TICK.name, &tags);
         let (mut time, mut map) = (START_NS, 0);
+        let mut scratch = Scratch::default();
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
                 time += UNIT_NS;
-                out.clear();
-                let mut emit = Emit::new(&mut out, &mut table, settings, WallNanos(time), map);
+                let mut emit = Emit::new(&mut scratch, &mut table, settings, WallNanos(time), map);
                 emit.begin_map();
                 emit.point(series, &plan, black_box(&slots), VenueTime::new(Some(time), UNIT_NS), 0);
                 map = emit.map();
-                emit.end();
-                black_box(&out);
+                black_box(scratch.lines());
             });
         });
-        let finished = out.clone();
+        let finished = scratch.lines().to_vec();
         group.bench_function(format!("floor_copy_of_{name}"), |bencher| {
             bencher.iter(|| {
                 out.clear();

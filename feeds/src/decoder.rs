@@ -7,7 +7,7 @@ use tickline_config::model::{DecoderKind, Feed, FieldChoice};
 
 use crate::counts::{Counts, Undecodable};
 use crate::cursor::{Cursor, Value};
-use crate::emit::{Desk, Emit, Settings};
+use crate::emit::{Emit, Scratch, Settings};
 use crate::envelope::Envelope;
 use crate::frame::Frame;
 use crate::instruments::Instruments;
@@ -89,7 +89,7 @@ pub struct Decoder {
     series: SeriesTable,
     sequences: Sequences,
     counts: Counts,
-    desk: Desk,
+    scratch: Scratch,
     /// Payload maps read so far.
     maps: u64,
 }
@@ -144,14 +144,14 @@ impl Decoder {
             series: SeriesTable::new(feed.series_max),
             sequences: Sequences::new(feed.fan_in),
             counts: Counts::default(),
-            desk: Desk::default(),
+            scratch: Scratch::default(),
             maps: 0,
         })
     }
 
     /// Decodes one frame and appends its lines. If the frame is undecodable, `lines` is as it was.
     pub fn decode(&mut self, frame: &Frame<'_>, lines: &mut Vec<u8>) -> Decoded {
-        let mut emit = Emit::new(&mut self.desk, &mut self.series, self.settings, frame.recv, self.maps);
+        let mut emit = Emit::new(&mut self.scratch, &mut self.series, self.settings, frame.recv, self.maps);
         let result = if frame.oversized {
             emit.envelope.read_front(frame.payload);
             Err(Undecodable::Oversized)
@@ -164,7 +164,7 @@ impl Decoder {
         let class = match result {
             Ok(shape) => {
                 let points = tally.points_made as u32;
-                lines.extend_from_slice(self.desk.lines());
+                lines.extend_from_slice(self.scratch.lines());
                 self.counts.add(&tally, &fields);
                 let class = if shape == Shape::Data { FrameClass::Points } else { FrameClass::Control };
                 self.counts.decoded += u64::from(class == FrameClass::Points);

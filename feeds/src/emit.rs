@@ -85,13 +85,13 @@ impl VenueTime {
 
 /// Where a decoder's lines are made, and what is kept from one to the next.
 #[derive(Debug, Default)]
-pub struct Desk {
+pub struct Scratch {
     line: Line,
     recv_text: LastNumber,
     time_text: LastNumber,
 }
 
-impl Desk {
+impl Scratch {
     /// The lines of the last frame.
     #[inline]
     pub fn lines(&self) -> &[u8] {
@@ -112,7 +112,7 @@ struct Tail {
 /// Makes the points of one frame.
 #[derive(Debug)]
 pub struct Emit<'o> {
-    desk: &'o mut Desk,
+    scratch: &'o mut Scratch,
     /// The decoder's series.
     pub series: &'o mut SeriesTable,
     /// Reserved keys of the message, read as they come.
@@ -133,15 +133,15 @@ impl<'o> Emit<'o> {
     /// For one frame, received at `engine_recv`; `map` counts the decoder's maps.
     #[inline]
     pub fn new(
-        desk: &'o mut Desk,
+        scratch: &'o mut Scratch,
         series: &'o mut SeriesTable,
         settings: Settings,
         engine_recv: WallNanos,
         map: u64,
     ) -> Self {
-        desk.line.clear();
+        scratch.line.clear();
         Self {
-            desk,
+            scratch,
             series,
             envelope: Envelope::default(),
             tally: Counts::default(),
@@ -205,7 +205,7 @@ impl<'o> Emit<'o> {
         self.tally.candidates += 1;
         let Some(series) = series else { return self.bad_point() };
         let position = self.series.ties(series).map_or(0, |ties| ties.next_in_map(self.map));
-        let line = &mut self.desk.line;
+        let line = &mut self.scratch.line;
         let mark = line.position();
         line.put(self.series.key(series));
         let fields_at = line.position();
@@ -247,7 +247,7 @@ impl<'o> Emit<'o> {
         }
         let time = base.saturating_add(i64::from(ordinal));
         let recv_ns = if self.settings.system.recv_ns { self.recv_ns() } else { 0 };
-        let line = &mut self.desk.line;
+        let line = &mut self.scratch.line;
         line.reserve(SYSTEM_BYTES_MAX);
         let plain = off.is_none() && flags == 0 && !self.settings.system.seq;
         let tail = self.tail;
@@ -257,22 +257,22 @@ impl<'o> Emit<'o> {
         let from = line.position();
         if self.settings.system.recv_ns {
             line.put_wide(b",recv_ns=       ", 9);
-            line.number(self.desk.recv_text.text(recv_ns));
+            line.number(self.scratch.recv_text.text(recv_ns));
             line.push(b'i');
         }
         if !plain {
             self.rare_fields(flags, off);
         }
-        let line = &mut self.desk.line;
+        let line = &mut self.scratch.line;
         line.push(b' ');
-        line.number(self.desk.time_text.text(time));
+        line.number(self.scratch.time_text.text(time));
         line.push(b'\n');
         self.tail = Tail { recv_ns, time, from, to: if plain { line.position() } else { 0 } };
     }
 
     #[inline(never)]
     fn rare_fields(&mut self, flags: u8, off: Option<i64>) {
-        let line = &mut self.desk.line;
+        let line = &mut self.scratch.line;
         if flags != 0 && self.settings.system.flags {
             line.put_wide(b",flags=         ", 7);
             line.number(&Digits::of_unsigned(u64::from(flags)));
