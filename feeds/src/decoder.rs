@@ -223,14 +223,14 @@ impl Venue {
     /// A map, or an array of maps: a bundle, whose reserved keys stand in its first map.
     #[inline]
     fn payload(&mut self, payload: &[u8], emit: &mut Emit<'_>) -> Result<Shape, Undecodable> {
-        if matches!(self, Venue::Betfair(_)) {
-            // Its ladders outlive the message: nothing is applied of one that is broken further on.
-            Cursor::check(payload).inspect_err(|_| emit.envelope.read_front(payload))?;
-        }
         let mut cursor = Cursor::new(payload);
         let shape = match cursor.value()? {
             Value::Map(entries) => self.map(payload, &mut cursor, entries, emit, 1)?,
             Value::Array(maps) if maps > 0 => {
+                if matches!(self, Venue::Betfair(_)) {
+                    // Its ladders outlive the message: nothing is applied of one that is broken further on.
+                    Cursor::check(payload).inspect_err(|_| emit.envelope.read_front(payload))?;
+                }
                 let mut shape = Shape::Control;
                 for _ in 0..maps {
                     let Value::Map(entries) = cursor.value()? else { return Err(Undecodable::NotAMap) };
@@ -260,7 +260,7 @@ impl Venue {
             Venue::KrakenDepth(venue) => venue.map(payload, cursor, entries, emit, depth),
             Venue::KrakenTrades(venue) => venue.map(cursor, entries, emit, depth),
             Venue::Oanda(venue) => venue.map(cursor, entries, emit, depth),
-            Venue::Betfair(venue) => venue.map(cursor, entries, emit, depth),
+            Venue::Betfair(venue) => venue.map(payload, cursor, entries, emit, depth),
             Venue::Custom(venue) => venue.map(cursor, entries, emit, depth),
         }
     }

@@ -286,6 +286,10 @@ fn put_value(line: &mut Line, slot: Slot<'_>, counts: &mut FieldCounts) {
 fn put_text(line: &mut Line, text: &[u8], counts: &mut FieldCounts) {
     line.reserve(2 * text.len() + 2);
     line.push(b'"');
+    if !text.iter().any(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f | 0x7f)) {
+        line.put(text);
+        return line.push(b'"');
+    }
     for &byte in text {
         match byte {
             b'"' | b'\\' => {

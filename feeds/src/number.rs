@@ -47,22 +47,30 @@ impl Digits {
 
     #[inline]
     fn build(negative: bool, number: u64, scale: u32) -> Self {
-        if number < GROUP && scale == 0 && !negative {
-            return Self::short(number as u32);
+        if number < GROUP && scale < 8 && !negative {
+            return Self::short(number as u32, scale);
         }
         Self::long(negative, number, scale)
     }
 
-    /// Up to eight digits: those in front that are zero are shifted out.
+    /// Up to eight digits in one register: zeros in front are shifted out, and the places behind the point one further.
     #[inline]
-    fn short(number: u32) -> Self {
+    fn short(number: u32, scale: u32) -> Self {
         let digits = eight_digits(number);
-        let zeros = (digits.trailing_zeros() / 8).min(7);
-        let mut text = [b'0'; 32];
-        if let Some(head) = text.first_chunk_mut::<8>() {
-            *head = ((digits | EIGHT_ZEROS) >> (8 * zeros)).to_le_bytes();
+        let zeros = (digits.trailing_zeros() / 8).min(7 - scale);
+        let mut digits = u128::from((digits | EIGHT_ZEROS) >> (8 * zeros));
+        let mut bytes = 8 - zeros;
+        if scale > 0 {
+            let whole = 8 * (bytes - scale);
+            let places = digits >> whole << 8 | u128::from(b'.');
+            digits = places << whole | digits & ((1 << whole) - 1);
+            bytes += 1;
         }
-        Self { text, bytes: 8 - zeros as u8 }
+        let mut text = [0; 32];
+        if let Some(front) = text.first_chunk_mut::<16>() {
+            *front = digits.to_le_bytes();
+        }
+        Self { text, bytes: bytes as u8 }
     }
 
     #[inline(never)]
@@ -315,6 +323,42 @@ pub fn scaled(text: &[u8]) -> Option<(i64, u32)> {
         }
     }
     Some((if body.len() < text.len() { -units } else { units }, scale.unwrap_or(0)))
+}
+
+/// The same for a decimal of up to eight characters without sign and exponent, the first `bytes` of `wide`, checked
+/// on the way; `None` says nothing.
+#[inline]
+pub fn scaled_short(wide: &[u8; 16], bytes: usize) -> Option<(i64, u32)> {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    if !(1..=8).contains(&bytes) {
+        return None;
+    }
+    let text = wide.first_chunk::<8>().map_or(0, |text| u64::from_le_bytes(*text));
+    // Values of the digits, right-aligned: the last one highest, zeros in front.
+    let values = (text ^ EIGHT_ZEROS) << (64 - 8 * bytes);
+    let others = ((values & (EACH * 0x7f)).wrapping_add(EACH * 0x76) | values) & (EACH * 0x80);
+    if others == 0 {
+        return Some((eight_values(values), 0));
+    }
+    let point = others.trailing_zeros() / 8;
+    let is_point = others & (others - 1) == 0 && (values >> (8 * point)) as u8 == b'.' ^ b'0';
+    if !is_point || point == 7 || point as usize + bytes <= 8 {
+        return None;
+    }
+    let front = values & ((1 << (8 * point)) - 1);
+    let places = values >> (8 * point) >> 8 << 8 << (8 * point);
+    Some((eight_values(front << 8 | places), 7 - point))
+}
+
+/// The number of eight digits, given as values, the first digit lowest: pairs, fours and eights are put together in the
+/// lanes of one register (J. Kwon's and D. Lemire's way,
+/// <https://lemire.me/blog/2022/01/21/swar-explained-parsing-eight-digits/>).
+#[inline]
+const fn eight_values(values: u64) -> i64 {
+    let pairs = values.wrapping_mul(10).wrapping_add(values >> 8);
+    let odd = (pairs & 0x0000_00ff_0000_00ff).wrapping_mul(0x000f_4240_0000_0064);
+    let even = (pairs >> 16 & 0x0000_00ff_0000_00ff).wrapping_mul(0x0000_2710_0000_0001);
+    (odd.wrapping_add(even) >> 32) as i64
 }
 
 /// `units` × 10^-`from` in units of 10^-`to`; `None` if it does not fit.

@@ -121,7 +121,19 @@ proptest! {
     }
 
     #[test]
-    fn short_texts_that_are_not_rounded_read_back_exactly(units in 0_i64..1_000_000_000_000_000, scale in 0_u32..12) {
+    fn the_fast_reading_of_a_decimal_says_the_same_as_the_slow_one(
+        input in "[-]?[0-9]{0,5}[.e/:]?[0-9]{0,5}", tail in any::<[u8; 16]>()
+    ) {
+        let mut wide = tail;
+        wide[..input.len()].copy_from_slice(input.as_bytes());
+        let good = matches!(check_decimal(input.as_bytes()), Decimal::Good { .. });
+        let plain = good && input.len() <= 8 && input.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+        let expected = if plain { scaled(input.as_bytes()) } else { None };
+        prop_assert_eq!(scaled_short(&wide, input.len()), expected, "{:?}", input);
+    }
+
+    #[test]
+    fn short_texts_that_are_not_rounded_read_back_exactly(units in prop_oneof![0_i64..1_000_000_000_000_000, 0_i64..200_000_000, 0_i64..10_000], scale in 0_u32..12) {
         let written = text(|o| o.extend(Digits::scaled(units, scale).as_bytes()));
         prop_assert_eq!(scaled(written.as_bytes()), Some((units, scale)));
         prop_assert_eq!(check_decimal(written.as_bytes()), Decimal::Good { rounded: false });

@@ -1,6 +1,6 @@
 //! `betfair_stream`: market changes as the Exchange Stream sends them (WIRE.md; reference: Betfair's Exchange
 //! Stream API). Ladders are kept per market, selection and handicap; a point carries all that is known of its
-//! runner. A payload is checked whole before anything is applied, so that a broken one changes no ladder.
+//! runner. A message is read whole before anything is applied, so that a broken one changes no ladder.
 
 use hashbrown::DefaultHashBuilder;
 use tickline_config::model::FieldChoice;
@@ -20,7 +20,8 @@ mod ladder;
 mod market;
 mod runner;
 
-use change::{Changes, read_amount, read_id};
+use amount::Amount;
+use change::{Changes, read_id};
 use definition::Definition;
 use market::{Markets, Rules, Update};
 
@@ -89,9 +90,11 @@ impl Betfair {
         }
     }
 
-    /// One payload map of `entries` keys, `depth` containers open.
+    /// One payload map of `entries` keys inside `payload`, `depth` containers open. The payload has been checked
+    /// unless the map is all of it.
     pub fn map<'a>(
         &mut self,
+        payload: &'a [u8],
         cursor: &mut Cursor<'a>,
         entries: u32,
         emit: &mut Emit<'_>,
@@ -111,78 +114,97 @@ impl Betfair {
                 _ => cursor.skip(depth)?,
             }
         }
-        let is_data = message.is_data(emit)?;
+        let is_data = message.is_data(emit);
+        self.changes.clear();
         if let Some(mut at) = message.markets {
             let at = at.cursor(cursor);
-            if is_data {
-                self.changes(at, &message, emit, depth)?;
+            if is_data == Ok(true) {
+                self.read(payload, at, emit, depth)?;
             } else {
                 at.skip(depth)?;
             }
         }
-        Ok(if is_data && !emit.envelope.image { Shape::Data } else { Shape::Control })
+        if depth == 1 && cursor.left() > 0 {
+            return Err(Undecodable::Malformed);
+        }
+        if !is_data? {
+            return Ok(Shape::Control);
+        }
+        self.apply(payload, &message, emit, depth + 1)?;
+        Ok(if emit.envelope.image { Shape::Control } else { Shape::Data })
     }
 
-    /// The `mc` array.
-    fn changes(
+    /// Reads the `mc` array.
+    fn read(
         &mut self,
+        payload: &[u8],
         cursor: &mut Cursor<'_>,
-        message: &Message<'_>,
         emit: &mut Emit<'_>,
         depth: usize,
     ) -> Result<(), Undecodable> {
-        if message.change_type == b"SUB_IMAGE" && matches!(message.segment, b"" | b"SEG_START") {
-            self.images += 1;
-        }
+        let at = |cursor: &Cursor<'_>| payload.len() - cursor.left();
         for _ in 0..read_array(cursor, depth)?.unwrap_or(0) {
-            self.market(cursor, message, emit, depth + 1)?;
+            let mut market = self.changes.begin();
+            for _ in 0..read_map(cursor, depth + 1)?.unwrap_or(0) {
+                match cursor.key()? {
+                    b"id" => {
+                        let bytes = read_text(cursor, depth + 2)?.len();
+                        market.id = at(cursor) - bytes..at(cursor);
+                    }
+                    b"img" => market.image = is_true(cursor, depth + 2)?,
+                    b"con" => market.conflated = is_true(cursor, depth + 2)?,
+                    b"tv" => market.total = Amount::read(cursor, &mut emit.fields, depth + 2)?,
+                    b"rc" => self.changes.read(cursor, &mut emit.fields, depth + 2)?,
+                    b"marketDefinition" => {
+                        market.definition = Some(at(cursor));
+                        cursor.skip(depth + 2)?;
+                    }
+                    _ => cursor.skip(depth + 2)?,
+                }
+            }
+            self.changes.markets.push(market);
         }
         Ok(())
     }
 
-    /// One entry of `mc`.
-    fn market(
+    /// Applies what was read of the markets, `depth` containers open around each.
+    fn apply(
         &mut self,
-        cursor: &mut Cursor<'_>,
+        payload: &[u8],
         message: &Message<'_>,
         emit: &mut Emit<'_>,
         depth: usize,
     ) -> Result<(), Undecodable> {
-        self.changes.clear();
-        let (mut id, mut image, mut conflated): (&[u8], _, _) = (&[], false, false);
-        let (mut total, mut definition) = (None, None);
-        for _ in 0..read_map(cursor, depth)?.unwrap_or(0) {
-            match cursor.key()? {
-                b"id" => id = read_text(cursor, depth + 1)?,
-                b"img" => image = is_true(cursor, depth + 1)?,
-                b"con" => conflated = is_true(cursor, depth + 1)?,
-                b"tv" => total = read_amount(cursor, &mut emit.fields, depth + 1)?,
-                b"rc" => self.changes.read(cursor, &mut emit.fields, depth + 1)?,
-                b"marketDefinition" => {
-                    definition = Definition::read(cursor, &self.hasher, emit, depth + 1)?;
-                }
-                _ => cursor.skip(depth + 1)?,
-            }
-        }
         let of_image = message.change_type == b"SUB_IMAGE";
-        let image = image || of_image || emit.envelope.first;
+        if of_image && matches!(message.segment, b"" | b"SEG_START") {
+            self.images += 1;
+        }
         let bit = |set: bool, flag: u8| if set { flag } else { 0 };
-        // An id that no tag can hold is not kept either; its runners are bad points.
-        let id = if id.len() > TAG_VALUE_BYTES_MAX { &[] } else { id };
-        let update = Update {
-            image,
-            // Segments of one image, and a market that comes twice in it, go on filling it.
-            image_run: of_image.then_some(self.images),
-            repeated: emit.envelope.image,
-            flags: bit(image, flag::IMAGE)
-                | bit(message.suspect, flag::SUSPECT)
-                | bit(conflated, flag::CONFLATED),
-            at: VenueTime::new(message.time, UNIT_NS),
-            total,
-            definition,
-        };
         let rules = Rules { plans: &self.plans, hasher: &self.hasher, depth: depth + 2 };
-        self.markets.apply(id, update, &self.changes, rules, emit)
+        for (at, market) in self.changes.markets.iter().enumerate() {
+            let definition = match market.definition.and_then(|start| payload.get(start..)) {
+                Some(text) => Definition::read(&mut Cursor::new(text), &self.hasher, emit, depth + 1)?,
+                None => None,
+            };
+            let image = market.image || of_image || emit.envelope.first;
+            let update = Update {
+                image,
+                // Segments of one image, and a market that comes twice in it, go on filling it.
+                image_run: of_image.then_some(self.images),
+                repeated: emit.envelope.image,
+                flags: bit(image, flag::IMAGE)
+                    | bit(message.suspect, flag::SUSPECT)
+                    | bit(market.conflated, flag::CONFLATED),
+                at: VenueTime::new(message.time, UNIT_NS),
+                total: market.total,
+                definition,
+            };
+            // An id that no tag can hold is not kept either; its runners are bad points.
+            let id = payload.get(market.id.clone()).filter(|id| id.len() <= TAG_VALUE_BYTES_MAX);
+            let id = id.unwrap_or_default();
+            self.markets.apply(id, update, self.changes.of(at), rules, emit)?;
+        }
+        Ok(())
     }
 }
 

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use serde_json::json;
 use tickline_config::model::{Custom, CustomTime, CustomType, DecoderKind, TimeUnit};
 use tickline_feeds::counts::Undecodable;
+use tickline_feeds::cursor::Cursor;
 use tickline_feeds::decoder::FrameClass;
 
 use crate::generated::HOSTILE;
@@ -88,7 +89,11 @@ proptest! {
     }
 
     #[test]
-    fn a_cut_payload_is_undecodable_wherever_it_is_cut(bytes in payload(), part in 0.0..1.0_f64) {
+    fn a_cut_payload_is_undecodable_wherever_it_is_cut(
+        // Some golden payloads are broken on purpose, by bytes behind their end.
+        bytes in payload().prop_filter("one whole value", |bytes| Cursor::check(bytes).is_ok()),
+        part in 0.0..1.0_f64,
+    ) {
         let cut = &bytes[..(bytes.len() as f64 * part) as usize];
         for mut rig in rigs() {
             let (class, lines) = rig.lines(cut);

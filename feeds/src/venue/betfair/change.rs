@@ -1,5 +1,7 @@
-//! The changes of one market in one message, read into reused memory before any is applied: a runner's id may
-//! stand behind its ladders, and `img` behind the runners.
+//! The changes of one message, read into reused memory before any is applied: a runner's id may stand behind its
+//! ladders, `img` behind the runners, and what breaks the message behind all of them.
+
+use std::ops::Range;
 
 use super::amount::Amount;
 use super::ladder::{Delta, Kind, Level, Side, Step};
@@ -19,28 +21,54 @@ pub(super) struct Change {
     pub(super) sp_near: Option<Amount>,
     pub(super) sp_far: Option<Amount>,
     /// Its deltas: from this one to the next entry's first.
-    pub(super) first_delta: usize,
+    first_delta: usize,
 }
 
-/// All `rc` entries of one market.
+/// One entry of `mc`, its texts and its definition by their places in the payload.
+#[derive(Debug, Default)]
+pub(super) struct MarketChange {
+    pub(super) id: Range<usize>,
+    pub(super) image: bool,
+    pub(super) conflated: bool,
+    pub(super) total: Option<Amount>,
+    pub(super) definition: Option<usize>,
+    /// Its `rc` entries: from this one to the next market's first.
+    first_runner: usize,
+}
+
+/// All changes of one message.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
-    pub(super) runners: Vec<Change>,
-    pub(super) deltas: Vec<Delta>,
+    pub(super) markets: Vec<MarketChange>,
+    runners: Vec<Change>,
+    deltas: Vec<Delta>,
 }
 
 impl Changes {
     pub(super) fn clear(&mut self) {
+        self.markets.clear();
         self.runners.clear();
         self.deltas.clear();
     }
 
+    /// Begins a market, whose `rc` entries are read next.
+    pub(super) fn begin(&mut self) -> MarketChange {
+        MarketChange { first_runner: self.runners.len(), ..MarketChange::default() }
+    }
+
+    /// The `rc` entries of market `at` with their deltas.
+    pub(super) fn of(&self, at: usize) -> impl Iterator<Item = (&Change, &[Delta])> + Clone {
+        let first = self.markets.get(at).map_or(0, |market| market.first_runner);
+        let next = self.markets.get(at + 1).map_or(self.runners.len(), |market| market.first_runner);
+        let runners = self.runners.get(first..next).unwrap_or_default();
+        runners.iter().zip(first..).map(|(change, at)| (change, self.deltas_of(change, at)))
+    }
+
     /// The deltas of entry `at`.
     #[inline]
-    pub(super) fn deltas_of(&self, at: usize) -> &[Delta] {
-        let first = self.runners.get(at).map_or(0, |change| change.first_delta);
-        let next = self.runners.get(at + 1).map_or(self.deltas.len(), |change| change.first_delta);
-        self.deltas.get(first..next).unwrap_or_default()
+    fn deltas_of(&self, change: &Change, at: usize) -> &[Delta] {
+        let next = self.runners.get(at + 1).map_or(self.deltas.len(), |next| next.first_delta);
+        self.deltas.get(change.first_delta..next).unwrap_or_default()
     }
 
     /// Reads the `rc` array.
@@ -68,26 +96,31 @@ impl Changes {
         fields: &mut FieldCounts,
         depth: usize,
     ) -> Result<(), Undecodable> {
-        match cursor.key()? {
-            b"id" => change.selection = read_id(cursor, depth)?,
-            b"hc" => change.handicap = read_amount(cursor, fields, depth)?,
-            b"ltp" => change.last_price = read_amount(cursor, fields, depth)?.or(change.last_price),
-            b"tv" => change.matched = read_amount(cursor, fields, depth)?.or(change.matched),
-            b"spn" => change.sp_near = read_amount(cursor, fields, depth)?.or(change.sp_near),
-            b"spf" => change.sp_far = read_amount(cursor, fields, depth)?.or(change.sp_far),
-            b"atb" => self.prices(cursor, Side::Back, fields, depth)?,
-            b"atl" => self.prices(cursor, Side::Lay, fields, depth)?,
-            b"bdatb" => self.levels(cursor, Kind::Display, Side::Back, fields, depth)?,
-            b"bdatl" => self.levels(cursor, Kind::Display, Side::Lay, fields, depth)?,
-            b"batb" => self.levels(cursor, Kind::Best, Side::Back, fields, depth)?,
-            b"batl" => self.levels(cursor, Kind::Best, Side::Lay, fields, depth)?,
-            _ => cursor.skip(depth)?,
+        let figure = match cursor.key()? {
+            b"id" => {
+                change.selection = read_id(cursor, depth)?;
+                return Ok(());
+            }
+            b"atb" => return self.prices(cursor, Side::Back, fields, depth),
+            b"atl" => return self.prices(cursor, Side::Lay, fields, depth),
+            b"bdatb" => return self.levels(cursor, Kind::Display, Side::Back, fields, depth),
+            b"bdatl" => return self.levels(cursor, Kind::Display, Side::Lay, fields, depth),
+            b"batb" => return self.levels(cursor, Kind::Best, Side::Back, fields, depth),
+            b"batl" => return self.levels(cursor, Kind::Best, Side::Lay, fields, depth),
+            b"hc" => &mut change.handicap,
+            b"ltp" => &mut change.last_price,
+            b"tv" => &mut change.matched,
+            b"spn" => &mut change.sp_near,
+            b"spf" => &mut change.sp_far,
+            _ => return cursor.skip(depth),
+        };
+        if let Some(amount) = Amount::read(cursor, fields, depth)? {
+            *figure = Some(amount);
         }
         Ok(())
     }
 
     /// `[[price, size] …]`
-    #[inline]
     fn prices(
         &mut self,
         cursor: &mut Cursor<'_>,
@@ -104,7 +137,6 @@ impl Changes {
     }
 
     /// `[[level, price, size] …]`
-    #[inline]
     fn levels(
         &mut self,
         cursor: &mut Cursor<'_>,
@@ -154,7 +186,7 @@ fn read_item(
     fields: &mut FieldCounts,
     depth: usize,
 ) -> Result<Option<Amount>, Undecodable> {
-    if at < items { read_amount(cursor, fields, depth + 2) } else { Ok(None) }
+    if at < items { Amount::read(cursor, fields, depth + 2) } else { Ok(None) }
 }
 
 #[inline]
@@ -163,22 +195,6 @@ fn skip_items(cursor: &mut Cursor<'_>, items: u32, from: u32, depth: usize) -> R
         cursor.skip(depth + 2)?;
     }
     Ok(())
-}
-
-/// A number of any form; containers and null are none.
-#[inline]
-pub(super) fn read_amount(
-    cursor: &mut Cursor<'_>,
-    fields: &mut FieldCounts,
-    depth: usize,
-) -> Result<Option<Amount>, Undecodable> {
-    let value = cursor.value()?;
-    match value {
-        Value::Array(entries) => cursor.skip_container(u64::from(entries), depth)?,
-        Value::Map(entries) => cursor.skip_container(2 * u64::from(entries), depth)?,
-        _ => {}
-    }
-    Ok(Amount::read(value, fields))
 }
 
 /// An integer, or its digits.

@@ -3,7 +3,7 @@
 use std::hash::BuildHasher;
 
 use super::amount::{Amount, slot_of};
-use super::change::{read_amount, read_id};
+use super::change::read_id;
 use crate::counts::Undecodable;
 use crate::cursor::Cursor;
 use crate::emit::Emit;
@@ -182,7 +182,7 @@ impl<'a> RunnerDefinition<'a> {
                 return Ok(());
             }
             b"hc" => {
-                self.handicap = read_amount(cursor, &mut emit.fields, depth)?;
+                self.handicap = Amount::read(cursor, &mut emit.fields, depth)?;
                 return Ok(());
             }
             b"removalDate" => {

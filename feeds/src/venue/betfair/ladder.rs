@@ -126,7 +126,7 @@ impl Ladders {
 
     /// Applies one change.
     #[inline]
-    pub(super) fn apply(&mut self, delta: Delta) {
+    pub(super) fn apply(&mut self, delta: &Delta) {
         let Some(rungs) =
             self.rungs.get_mut(delta.kind as usize).and_then(|k| k.get_mut(delta.side as usize))
         else {

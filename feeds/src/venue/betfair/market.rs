@@ -4,7 +4,7 @@ use hashbrown::{DefaultHashBuilder, HashMap};
 
 use super::Plans;
 use super::amount::Amount;
-use super::change::{Change, Changes};
+use super::change::Change;
 use super::definition::{Definition, RunnerDefinition, with_total};
 use super::ladder::{Delta, Kind, Ladders};
 use super::runner::{Moved, Runner};
@@ -69,11 +69,11 @@ struct Market {
 
 impl Markets {
     /// Applies one change of market `id` and writes its points.
-    pub(super) fn apply(
+    pub(super) fn apply<'c>(
         &mut self,
         id: &[u8],
         update: Update<'_>,
-        changes: &Changes,
+        changes: impl Iterator<Item = (&'c Change, &'c [Delta])> + Clone,
         rules: Rules<'_>,
         emit: &mut Emit<'_>,
     ) -> Result<(), Undecodable> {
@@ -96,14 +96,14 @@ impl Markets {
             all |= market.take_state(definition);
             market.define(id, definition, &update, rules, emit)?;
         }
-        market.choose_ladder(&changes.deltas);
-        for (at, change) in changes.runners.iter().enumerate() {
+        market.choose_ladder(changes.clone().flat_map(|(_, deltas)| deltas));
+        for (change, deltas) in changes {
             let known = market.runner(id, change.selection, change.handicap, emit);
             let Some(runner) = known else {
                 emit.bad_candidate();
                 continue;
             };
-            let mut moved = market.change(runner, change, changes.deltas_of(at));
+            let mut moved = market.change(runner, change, deltas);
             moved.figures |= all;
             market.emit_change(runner, moved, &update, rules, emit);
         }
@@ -117,7 +117,7 @@ impl Markets {
     }
 
     fn get(&mut self, id: &[u8]) -> &mut Market {
-        if !self.known.contains_key(id) && self.known.len() >= MARKETS_MAX {
+        if self.known.len() >= MARKETS_MAX && !self.known.contains_key(id) {
             let silent = self.known.iter().min_by_key(|(_, market)| market.last_change);
             if let Some(id) = silent.map(|(id, _)| id.clone()) {
                 self.known.remove(&id);
@@ -141,11 +141,11 @@ impl Market {
         }
     }
 
-    fn seed_silently(
+    fn seed_silently<'c>(
         &mut self,
         id: &[u8],
         update: &Update<'_>,
-        changes: &Changes,
+        changes: impl Iterator<Item = (&'c Change, &'c [Delta])> + Clone,
         rules: Rules<'_>,
         emit: &mut Emit<'_>,
     ) -> Result<(), Undecodable> {
@@ -166,10 +166,10 @@ impl Market {
                 }
             })?;
         }
-        self.choose_ladder(&changes.deltas);
-        for (at, change) in changes.runners.iter().enumerate() {
+        self.choose_ladder(changes.clone().flat_map(|(_, deltas)| deltas));
+        for (change, deltas) in changes {
             if let Some(runner) = self.runner(id, change.selection, change.handicap, emit) {
-                self.change(runner, change, changes.deltas_of(at));
+                self.change(runner, change, deltas);
             }
         }
         Ok(())
@@ -286,9 +286,9 @@ impl Market {
 
     /// One kind of ladder a market: the best that any of its runners has sent.
     #[inline]
-    fn choose_ladder(&mut self, deltas: &[Delta]) {
+    fn choose_ladder<'c>(&mut self, deltas: impl Iterator<Item = &'c Delta>) {
         let before = self.kind;
-        for delta in deltas.iter().filter(|delta| !(self.level_ladders_only && delta.kind == Kind::Full)) {
+        for delta in deltas.filter(|delta| !(self.level_ladders_only && delta.kind == Kind::Full)) {
             self.kind = self.kind.max(Some(delta.kind));
         }
         if self.kind != before && self.seeded {
@@ -304,7 +304,7 @@ impl Market {
         let figures = runner.take_figures(change);
         let mut prices = false;
         if self.seeded {
-            deltas.iter().for_each(|delta| runner.ladders.apply(*delta));
+            deltas.iter().for_each(|delta| runner.ladders.apply(delta));
             prices = runner.settle(self.kind, deltas);
         }
         Moved { figures, prices, deltas: !deltas.is_empty() }
