@@ -47,9 +47,11 @@ impl StateFile {
         Ok(resume)
     }
 
-    /// Writes where the sources stand now; `durable` also syncs it to disk.
+    /// Writes where the sources stand now; `durable` also syncs it to disk. As long as some feed has not said
+    /// where its sources stand, the file stays as it is: it knows more.
     pub fn save(&self, view: &View, durable: bool) -> io::Result<()> {
-        let text = serde_json::to_vec_pretty(&json!({ "schema": SCHEMA, "sources": rows(view) }))?;
+        let Some(rows) = rows(view) else { return Ok(()) };
+        let text = serde_json::to_vec_pretty(&json!({ "schema": SCHEMA, "sources": rows }))?;
         let new = self.0.with_extension("json.new");
         let mut file = File::create(&new)?;
         file.write_all(&text)?;
@@ -60,11 +62,14 @@ impl StateFile {
     }
 }
 
-fn rows(view: &View) -> Vec<Value> {
+/// A row a source; none while a feed is missing.
+fn rows(view: &View) -> Option<Vec<Value>> {
     let (feeds, endpoints) = (view.feeds.lock().clone(), view.endpoints.lock().clone());
+    let mut waiting: Vec<bool> = feeds.iter().map(|feed| feed.active).collect();
     let mut rows = Vec::new();
     for cell in view.stats.enc.lock().iter() {
         for (feed, points) in &cell.counters.lock().sequences {
+            waiting.get_mut(usize::from(*feed)).into_iter().for_each(|waits| *waits = false);
             let Some(feed) = feeds.get(usize::from(*feed)).filter(|feed| feed.active) else { continue };
             for point in points {
                 let endpoint = endpoints.get(usize::from(point.endpoint));
@@ -73,7 +78,7 @@ fn rows(view: &View) -> Vec<Value> {
             }
         }
     }
-    rows
+    (!waiting.contains(&true)).then_some(rows)
 }
 
 /// A row, if its endpoint is still in use.

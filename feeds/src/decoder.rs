@@ -184,7 +184,7 @@ impl Decoder {
 
     #[inline]
     fn follow(&mut self, frame: &Frame<'_>, envelope: &Envelope) {
-        if envelope.seq == 0 {
+        if !envelope.numbered || (envelope.seq == 0 && !envelope.silence) {
             self.counts.unsequenced += u64::from(!envelope.silence);
         } else if envelope.silence {
             self.sequences.span(frame.endpoint, frame.topic, envelope.src, envelope.seq, &mut self.counts);

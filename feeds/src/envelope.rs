@@ -10,8 +10,10 @@ pub struct Envelope {
     pub versioned: bool,
     /// `_src`
     pub src: u32,
-    /// `_seq`; 0 as none, since the first is 1.
+    /// `_seq`; the first message has 1, a heartbeat before it 0.
     pub seq: u64,
+    /// `_seq` is there.
+    pub numbered: bool,
     /// `_ts`, ns.
     pub sent: i64,
     /// `_recv`, ns.
@@ -54,7 +56,7 @@ impl Envelope {
         match key {
             b"_v" => self.versioned = true,
             b"_src" => self.src = u32::try_from(number).unwrap_or_default(),
-            b"_seq" => self.seq = number.unsigned_abs(),
+            b"_seq" => (self.seq, self.numbered) = (number.unsigned_abs(), true),
             b"_ts" => self.sent = number,
             b"_recv" => self.received = number,
             b"_due" => self.due = number,

@@ -1,6 +1,8 @@
 //! Sequences: who sent how much, and what of it is missing. One tracker for each endpoint, topic and source.
 //! `published + duplicate = sequenced + lost` holds after every call, by counting and not by difference.
 
+use std::collections::VecDeque;
+
 use hashbrown::{Equivalent, HashMap};
 use serde::{Deserialize, Serialize};
 
@@ -9,8 +11,11 @@ use crate::counts::Counts;
 /// Holes remembered a tracker, so that a late number fills its own.
 const HOLES_KEPT: usize = 256;
 
-/// Sources followed; messages of further ones count as unsequenced. Only a flood of made-up `_src` gets there.
-const SOURCES_MAX: usize = 10_000;
+/// Sources followed on one endpoint and topic; the one that joined first gives way, as those of long ago do.
+const SOURCES_KEPT: usize = 64;
+
+/// Topics followed on all endpoints; messages of further ones count as unsequenced. Only a flood gets there.
+const TOPICS_MAX: usize = 10_000;
 
 /// Where one source stood when it was last seen; a row of the state file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,8 +68,8 @@ impl Equivalent<Source> for SourceRef<'_> {
 pub struct Sequences {
     trackers: Vec<Tracker>,
     by_source: HashMap<Source, usize>,
-    /// Endpoints and topics on which some source was seen.
-    joined: HashMap<(u16, Box<[u8]>), ()>,
+    /// Sources of each endpoint and topic, in the order of their joining.
+    joined: HashMap<(u16, Box<[u8]>), VecDeque<u32>>,
     fan_in: bool,
     /// Frames that we dropped ourselves and that no hole has explained yet.
     announced: u64,
@@ -85,7 +90,7 @@ impl Sequences {
     #[inline]
     pub fn message(&mut self, endpoint: u16, topic: &[u8], src: u32, seq: u64, counts: &mut Counts) -> bool {
         let known = self.by_source.get(&SourceRef { endpoint, src, topic }).copied();
-        if known.is_none() && self.trackers.len() >= SOURCES_MAX {
+        if known.is_none() && self.is_full(endpoint, topic) {
             counts.unsequenced += 1;
             return false;
         }
@@ -104,7 +109,7 @@ impl Sequences {
     pub fn span(&mut self, endpoint: u16, topic: &[u8], src: u32, last: u64, counts: &mut Counts) {
         let at = match self.by_source.get(&SourceRef { endpoint, src, topic }).copied() {
             Some(at) => at,
-            None if self.trackers.len() >= SOURCES_MAX => return,
+            None if self.is_full(endpoint, topic) => return,
             None => {
                 let before = if self.began_at_one(endpoint, topic, counts) { 0 } else { last };
                 self.join(endpoint, topic, src, before)
@@ -148,12 +153,30 @@ impl Sequences {
         followed
     }
 
+    /// Whether no further topic can be followed.
+    fn is_full(&self, endpoint: u16, topic: &[u8]) -> bool {
+        self.joined.len() >= TOPICS_MAX && !self.joined.contains_key(&(endpoint, Box::from(topic)))
+    }
+
     fn join(&mut self, endpoint: u16, topic: &[u8], src: u32, last: u64) -> usize {
         let topic: Box<[u8]> = Box::from(topic);
-        self.joined.insert((endpoint, topic.clone()), ());
-        self.by_source.insert(Source { endpoint, src, topic }, self.trackers.len());
-        self.trackers.push(Tracker { last, holes: Vec::new() });
-        self.trackers.len() - 1
+        let sources = self.joined.entry((endpoint, topic.clone())).or_default();
+        sources.push_back(src);
+        let gone = if sources.len() > SOURCES_KEPT { sources.pop_front() } else { None };
+        let place = gone.and_then(|src| self.by_source.remove(&SourceRef { endpoint, src, topic: &topic }));
+        let tracker = Tracker { last, holes: Vec::new() };
+        let at = match place.and_then(|at| Some((at, self.trackers.get_mut(at)?))) {
+            Some((at, old)) => {
+                *old = tracker;
+                at
+            }
+            None => {
+                self.trackers.push(tracker);
+                self.trackers.len() - 1
+            }
+        };
+        self.by_source.insert(Source { endpoint, src, topic }, at);
+        at
     }
 
     /// Everything after the tracker's last number up to `last` is missing.
@@ -275,14 +298,19 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_sources_is_counted_and_not_kept() {
+    fn a_flood_of_sources_keeps_the_last_ones_and_a_flood_of_topics_is_counted() {
         let mut sequences = Sequences::new(false);
         let mut counts = Counts::default();
-        for src in 0..SOURCES_MAX as u32 + 5 {
+        for src in 0..1_000 {
             sequences.message(0, b"t", src, 1, &mut counts);
-            sequences.span(0, b"t", src, 2, &mut counts);
         }
-        assert_eq!((sequences.points().len(), counts.unsequenced), (SOURCES_MAX, 5));
+        assert_eq!((sequences.points().len(), counts.unsequenced), (SOURCES_KEPT, 0));
+        sequences.message(0, b"t", 999, 4, &mut counts);
+        assert_eq!(counts.lost_before_receive, 2, "the last source is still followed");
+        for topic in 0..TOPICS_MAX as u32 + 4 {
+            sequences.message(0, &topic.to_be_bytes(), 7, 1, &mut counts);
+        }
+        assert_eq!(counts.unsequenced, 5);
         assert!(counts.balanced());
     }
 

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tickline_config::model::{DecoderKind, Feed, FieldChoice, SystemFields, Tiebreak};
+use tickline_config::model::{
+    Custom, CustomTime, CustomType, DecoderKind, Feed, FieldChoice, SystemFields, Tiebreak, TimeUnit,
+};
 use tickline_feeds::clock::WallNanos;
 use tickline_feeds::decoder::{Decoder, DecoderSpec, FrameClass};
 use tickline_feeds::frame::Frame;
@@ -163,4 +165,33 @@ fn betfair_points_carry_all_that_is_known_of_a_runner() {
         json!({"op": "mcm", "pt": 1785700000126_i64, "mc": [{"id": "1.2", "rc": [{"id": 7, "atl": []}]}]}),
         "betfair_stream,exchange=betfair,market_id=1.2,selection_id=7 back_size=0,lay_size=0,last_price=2.7,matched_amount=5.50 1785700000126000000\n",
     );
+}
+
+#[test]
+fn one_value_of_a_custom_feed_may_be_a_tag_and_fields_of_several_types() {
+    let path = |key: &str| vec![key.to_owned()];
+    let custom = Custom {
+        measurement: "m".into(),
+        time: Some(CustomTime { path: path("ts"), unit: TimeUnit::Millis }),
+        tags: vec![("sym".into(), path("sym"))],
+        fields: vec![
+            ("price".into(), path("px"), CustomType::Float),
+            ("sym_text".into(), path("sym"), CustomType::Str),
+            ("px_int".into(), path("px"), CustomType::Int),
+            ("ms".into(), path("ts"), CustomType::Int),
+        ],
+    };
+    let mut bench = Bench::new(Feed { custom: Some(custom), ..feed(DecoderKind::Custom, FieldChoice::All) });
+    let line = "m,sym=A price=5,sym_text=\"A\",px_int=5i,ms=7i 7000000\n";
+    assert_eq!(bench.decode(&json!({"sym": "A", "px": 5, "ts": 7})), (FrameClass::Points, line.to_string()));
+}
+
+#[test]
+fn a_heartbeat_before_the_first_message_shows_that_those_after_it_were_lost() {
+    let mut bench = Bench::new(feed(DecoderKind::OandaTick, FieldChoice::Core));
+    bench.decode(&json!({"_hb": true, "_src": 7, "_seq": 0, "_ts": RECV}));
+    bench
+        .decode(&json!({"_src": 7, "_seq": 5, "_ts": RECV, "instrument": "EUR_USD", "bid": "1", "ask": "2"}));
+    let counts = bench.decoder.counts();
+    assert_eq!((counts.published, counts.sequenced, counts.lost_before_receive), (5, 1, 4));
 }

@@ -3,17 +3,21 @@
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tickline_config::model::{Config, InfluxTarget, SinkKind};
-use tickline_feeds::capture::Reader;
+use tickline_feeds::capture::{Reader, Record};
 use tickline_feeds::clock::{Clock, WallNanos};
+use tickline_feeds::decoder::{Decoder, DecoderSpec};
+use tickline_feeds::frame::Frame;
 use tickline_loadgen::clock::OsClock;
 use tickline_sinks::admin::{Admin, AdminError};
 
-use super::launch::{Launch, ReportArgs, conclude};
+use super::launch::{Launch, ReportArgs, conclude, instruments};
 use super::{ConfigArgs, Exit, Failure};
 use crate::report::Standard;
 use crate::run::{Run, Source};
+use crate::stage::socket::{TopicRoute, find};
 
 /// Arguments of `replay`.
 #[derive(Debug, clap::Args)]
@@ -29,7 +33,7 @@ pub(super) struct ReplayArgs {
 
 pub(super) fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
     let mut loaded = args.config.load_runnable()?;
-    if let Some(oldest) = oldest(&args.captures)? {
+    if let Some(oldest) = oldest(&loaded.config, &args.captures)? {
         refuse_if_dropped(&loaded.config, oldest, OsClock::start().wall())?;
     }
     // Nothing is served: a replay may stand beside the engine that has the port.
@@ -46,24 +50,51 @@ pub(super) fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
     conclude(report, ended, Standard::Ended, &args.report)
 }
 
-/// Receive time of the oldest record.
-fn oldest(captures: &[PathBuf]) -> Result<Option<WallNanos>, Failure> {
+/// Time of the oldest point that the captures would make.
+fn oldest(config: &Config, captures: &[PathBuf]) -> Result<Option<WallNanos>, Failure> {
+    let instruments = instruments()?;
+    let mut decoders = Vec::new();
+    let mut routes = Vec::new();
+    for ((_, feed), at) in config.feeds.iter().zip(0_u16..) {
+        let spec = DecoderSpec { feed: feed.clone(), legacy_tick: config.compat.legacy_tick };
+        decoders.push(Decoder::new(&spec, Arc::clone(&instruments)).map_err(Failure::configuration)?);
+        for topic in std::iter::once(&feed.topic).chain(&feed.aliases) {
+            routes.push(TopicRoute { topic: (topic != "*").then(|| topic.clone()), feed: at, queue: 0 });
+        }
+    }
     let mut oldest = None;
     for path in captures {
-        let first =
-            oldest_in(path).map_err(|error| Failure::failed(format!("{}: {error:#}", path.display())))?;
+        let first = oldest_in(path, &routes, &mut decoders)
+            .map_err(|error| Failure::failed(format!("{}: {error:#}", path.display())))?;
         oldest = oldest.into_iter().chain(first).min();
     }
     Ok(oldest)
 }
 
-fn oldest_in(path: &Path) -> anyhow::Result<Option<WallNanos>> {
+fn oldest_in(
+    path: &Path,
+    routes: &[TopicRoute],
+    decoders: &mut [Decoder],
+) -> anyhow::Result<Option<WallNanos>> {
     let mut reader = Reader::new(BufReader::with_capacity(1 << 20, File::open(path)?))?;
+    let mut lines = Vec::new();
     let mut oldest = None;
-    while let Some(record) = reader.next_record()? {
-        oldest = oldest.into_iter().chain([record.recv]).min();
+    while let Some(Record { recv, topic, payload }) = reader.next_record()? {
+        let Some(route) = find(routes, topic) else { continue };
+        let Some(decoder) = decoders.get_mut(usize::from(route.feed)) else { continue };
+        lines.clear();
+        let frame = Frame { feed: route.feed, endpoint: 0, recv, topic, payload, oversized: false };
+        decoder.decode(&frame, &mut lines);
+        let times = lines.split(|byte| *byte == b'\n').filter_map(time_of);
+        oldest = oldest.into_iter().chain(times).min();
     }
     Ok(oldest)
+}
+
+/// The time at the end of a line.
+fn time_of(line: &[u8]) -> Option<WallNanos> {
+    let text = line.rsplit(|byte| *byte == b' ').next()?;
+    std::str::from_utf8(text).ok()?.parse().ok().map(WallNanos)
 }
 
 /// Refuses to write what the target's retention would drop at once.
@@ -90,4 +121,28 @@ fn refuse_if_dropped(config: &Config, oldest: WallNanos, now: WallNanos) -> Resu
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use tickline_feeds::capture::{append, begin};
+
+    use super::*;
+
+    #[test]
+    fn a_capture_is_as_old_as_its_points_and_not_as_its_recording() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("old.cap");
+        let payload =
+            b"\x84\xa4time\xb42014-05-07T00:00:00Z\xaainstrument\xa7EUR_USD\xa3bid\xa11\xa3ask\xa12";
+        let record = Record { recv: WallNanos(1_785_641_762_000_000_000), topic: b"oanda_tick", payload };
+        let mut capture = Vec::new();
+        begin(&mut capture);
+        append(&mut capture, &record).unwrap();
+        std::fs::write(&path, capture).unwrap();
+        let sets = ["feeds.oanda_tick.tiebreak=\"ordinal\"".to_owned(), "sinks.a.kind=\"null\"".to_owned()];
+        let loaded = Config::load(&[], &sets, &|_| None).unwrap();
+        let oldest = oldest(&loaded.config, &[path]).map_err(|_| "refused").unwrap();
+        assert_eq!(oldest, Some(WallNanos(1_399_420_800_000_000_000)));
+    }
 }

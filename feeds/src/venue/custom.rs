@@ -26,14 +26,15 @@ enum Take {
 
 #[derive(Debug, Default)]
 struct Node {
-    take: Option<Take>,
+    /// A value may be wanted several times, as a tag and as fields of different types.
+    take: Vec<Take>,
     keys: Vec<(Box<[u8]>, Node)>,
 }
 
 impl Node {
     fn insert(&mut self, path: &[String], take: Take) {
         let Some((first, rest)) = path.split_first() else {
-            self.take = Some(take);
+            self.take.push(take);
             return;
         };
         if let Some((_, node)) = self.keys.iter_mut().find(|(key, _)| **key == *first.as_bytes()) {
@@ -174,17 +175,32 @@ fn read<'a>(
             continue;
         }
         *cursor = start;
-        match wanted.take {
-            Some(Take::Time) => values.time = read_time(cursor, unit_ns, depth)?,
-            Some(Take::Tag(at)) => {
-                let value = tag_value(cursor, emit, depth)?;
-                values.tags.get_mut(at).into_iter().for_each(|to| *to = value);
-            }
-            Some(Take::Field(at, kind)) => {
-                let value = emit.fields.read(cursor, kind, depth)?;
-                values.fields.get_mut(at).into_iter().for_each(|to| *to = value);
-            }
-            None => cursor.skip(depth)?,
+        cursor.skip(depth)?;
+        for take in &wanted.take {
+            let mut value = start;
+            take_value(*take, unit_ns, &mut value, emit, values, depth)?;
+        }
+    }
+    Ok(())
+}
+
+fn take_value<'a>(
+    take: Take,
+    unit_ns: i64,
+    cursor: &mut Cursor<'a>,
+    emit: &mut Emit<'_>,
+    values: &mut Values<'a>,
+    depth: usize,
+) -> Result<(), Undecodable> {
+    match take {
+        Take::Time => values.time = read_time(cursor, unit_ns, depth)?,
+        Take::Tag(at) => {
+            let value = tag_value(cursor, emit, depth)?;
+            values.tags.get_mut(at).into_iter().for_each(|to| *to = value);
+        }
+        Take::Field(at, kind) => {
+            let value = emit.fields.read(cursor, kind, depth)?;
+            values.fields.get_mut(at).into_iter().for_each(|to| *to = value);
         }
     }
     Ok(())
