@@ -1,8 +1,9 @@
-//! Claim: copying a burst of frames into one reused block and sending the block costs less than moving the
-//! ZeroMQ messages themselves, one a send or a vector of them a send; this decides what a frame is. Each
-//! contender starts with the received messages and ends when another thread has read every payload and has freed
-//! what it was given. Floor: the same messages read and freed on one thread, without a queue.
-//! One iteration is [`BURSTS`] bursts of [`BURST`] frames; the throughput is in frames.
+//! Claim: handing over bursts is several times cheaper a frame than one message a send, and copying a burst into
+//! one reused block stays within a few tens of ns a frame of moving the messages themselves. A block is what a
+//! frame travels in: its memory is counted and bounded, while a small message keeps 8 KiB of libzmq's receive arena
+//! for as long as it is queued. Each contender starts with the received messages and ends when another thread has
+//! read every payload and has freed what it was given. Floor: the same messages read and freed on one thread,
+//! without a queue. One iteration is [`BURSTS`] bursts of [`BURST`] frames; the throughput is in frames.
 
 use std::hint::black_box;
 use std::time::Duration;
