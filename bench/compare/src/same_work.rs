@@ -10,7 +10,7 @@ use tickline_config::KRAKEN_CSV;
 use tickline_config::model::{SystemFields, Tiebreak};
 use tickline_feeds::clock::WallNanos;
 use tickline_feeds::cursor::Value;
-use tickline_feeds::emit::{Desk, Emit, Settings, VenueTime, flag, is_crossed};
+use tickline_feeds::emit::{Emit, Scratch, Settings, VenueTime, flag, is_crossed};
 use tickline_feeds::field::{FieldPlan, Slot};
 use tickline_feeds::instruments::Instruments;
 use tickline_feeds::schema;
@@ -31,7 +31,7 @@ const NOWHERE: usize = 19;
 pub struct SameWork {
     kind: Kind,
     plan: FieldPlan,
-    desk: Desk,
+    scratch: Scratch,
     series: SeriesTable,
     names: Names<SeriesId>,
     instruments: Instruments,
@@ -46,7 +46,7 @@ impl SameWork {
         Self {
             kind,
             plan: FieldPlan::new(&measurement, &shape.fields),
-            desk: Desk::default(),
+            scratch: Scratch::default(),
             series: SeriesTable::new(200_000),
             names: Names::default(),
             instruments: Instruments::from_csv(KRAKEN_CSV).expect("the shipped table is read"),
@@ -66,8 +66,8 @@ impl Contender for SameWork {
     }
 
     fn decode(&mut self, mut payload: &[u8], recv: i64, out: &mut Vec<u8>) -> Result<()> {
-        let Self { kind, plan, desk, series, names, instruments, settings, maps } = self;
-        let mut emit = Emit::new(desk, series, *settings, WallNanos(recv), *maps);
+        let Self { kind, plan, scratch, series, names, instruments, settings, maps } = self;
+        let mut emit = Emit::new(scratch, series, *settings, WallNanos(recv), *maps);
         emit.begin_map();
         let rd = &mut payload;
         match kind {
@@ -76,7 +76,7 @@ impl Contender for SameWork {
         }
         ensure!(rd.is_empty(), "bytes behind the payload");
         *maps = emit.map();
-        out.extend_from_slice(desk.lines());
+        out.extend_from_slice(scratch.lines());
         Ok(())
     }
 }
