@@ -2,6 +2,7 @@
 //! code, and only commands that are asked for JSON print it, alone, on standard output.
 
 use std::io::IsTerminal;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -94,6 +95,14 @@ impl ConfigArgs {
         let loaded = self.load()?;
         loaded.config.require_runnable().map_err(Failure::configuration)?;
         Ok(loaded)
+    }
+}
+
+/// Prints a text that may be piped into a program that does not read all of it, such as `head`.
+fn print_text(text: &str) -> Result<(), Failure> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::failed(error)),
+        _ => Ok(()),
     }
 }
 

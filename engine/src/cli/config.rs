@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use tickline_config::{DEFAULTS, import, schema};
 
-use super::{ConfigArgs, Exit, Failure};
+use super::{ConfigArgs, Exit, Failure, print_text};
 
 /// What to do with configurations.
 #[derive(Debug, clap::Subcommand)]
@@ -24,9 +24,9 @@ pub(super) enum ConfigCommand {
 
 pub(super) fn run(command: &ConfigCommand) -> Result<Exit, Failure> {
     match command {
-        ConfigCommand::Defaults => print!("{DEFAULTS}"),
-        ConfigCommand::Show(args) => print!("{}", args.load()?.effective),
-        ConfigCommand::Schema => print!("{}", schema::config_schema_json()),
+        ConfigCommand::Defaults => print_text(DEFAULTS)?,
+        ConfigCommand::Show(args) => print_text(&args.load()?.effective)?,
+        ConfigCommand::Schema => print_text(&schema::config_schema_json())?,
         ConfigCommand::Import { file } => {
             let name = file.display();
             let text = std::fs::read_to_string(file)
@@ -36,7 +36,7 @@ pub(super) fn run(command: &ConfigCommand) -> Result<Exit, Failure> {
             for warning in &imported.warnings {
                 eprintln!("{name}: {warning}");
             }
-            print!("{}", imported.toml);
+            print_text(&imported.toml)?;
         }
     }
     Ok(Exit::Ok)

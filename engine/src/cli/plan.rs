@@ -5,7 +5,7 @@ use std::fmt::Write;
 use tickline_config::model::{Config, WhenFull};
 
 use super::launch::cores;
-use super::{ConfigArgs, Exit, Failure};
+use super::{ConfigArgs, Exit, Failure, print_text};
 use crate::plan::{Plan, ThreadPlan, bytes_text};
 
 /// Arguments of `plan`.
@@ -18,7 +18,7 @@ pub(super) struct PlanArgs {
 pub(super) fn run(args: &PlanArgs) -> Result<Exit, Failure> {
     let loaded = args.config.load_runnable()?;
     let plan = Plan::new(&loaded.config, &cores()).map_err(Failure::configuration)?;
-    print!("{}", text(&loaded.config, &plan).map_err(Failure::failed)?);
+    print_text(&text(&loaded.config, &plan).map_err(Failure::failed)?)?;
     Ok(Exit::Ok)
 }
 

@@ -2,7 +2,7 @@
 
 use tickline_config::registry::{ports_json, ports_table};
 
-use super::{Exit, Failure};
+use super::{Exit, Failure, print_text};
 
 /// Arguments of `ports`.
 #[derive(Debug, clap::Args)]
@@ -13,6 +13,6 @@ pub(super) struct PortsArgs {
 }
 
 pub(super) fn run(args: &PortsArgs) -> Result<Exit, Failure> {
-    print!("{}", if args.json { ports_json().map_err(Failure::failed)? } else { ports_table() });
+    print_text(&if args.json { ports_json().map_err(Failure::failed)? } else { ports_table() })?;
     Ok(Exit::Ok)
 }

@@ -1,8 +1,10 @@
 //! `tickline schema`
 
+use std::fmt::Write;
+
 use tickline_feeds::schema::{FieldType, MEASUREMENTS, SCHEMA_VERSION, SYSTEM_FIELDS, to_json};
 
-use super::{Exit, Failure};
+use super::{Exit, Failure, print_text};
 
 /// Arguments of `schema`.
 #[derive(Debug, clap::Args)]
@@ -14,20 +16,25 @@ pub(super) struct SchemaArgs {
 
 pub(super) fn run(args: &SchemaArgs) -> Result<Exit, Failure> {
     if args.json {
-        println!("{:#}", to_json());
-        return Ok(Exit::Ok);
+        print_text(&format!("{:#}\n", to_json()))?;
+    } else {
+        print_text(&table().map_err(Failure::failed)?)?;
     }
-    println!("schema version {SCHEMA_VERSION}");
+    Ok(Exit::Ok)
+}
+
+fn table() -> Result<String, std::fmt::Error> {
+    let mut out = format!("schema version {SCHEMA_VERSION}\n");
     for measurement in MEASUREMENTS {
-        println!("{}  tags: {}", measurement.name, measurement.tags.join(", "));
+        writeln!(out, "{}  tags: {}", measurement.name, measurement.tags.join(", "))?;
         for field in measurement.fields {
             let core = if field.core { "core" } else { "" };
-            println!("  {:<28} {:<8} {core}", field.name, type_name(field.kind));
+            writeln!(out, "  {:<28} {:<8} {core}", field.name, type_name(field.kind))?;
         }
     }
     let system: Vec<&str> = SYSTEM_FIELDS.iter().map(|field| field.name).collect();
-    println!("system fields of every tick point: {}", system.join(", "));
-    Ok(Exit::Ok)
+    writeln!(out, "system fields of every tick point: {}", system.join(", "))?;
+    Ok(out)
 }
 
 /// The type as InfluxDB names it.
