@@ -107,10 +107,27 @@ pub struct Counts {
     pub publisher_restarts: u64,
 }
 
+/// What one frame adds to [`Counts`] if it is decoded, under the same names.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tally {
+    pub(crate) candidates: u64,
+    pub(crate) points_made: u64,
+    pub(crate) unchanged: u64,
+    pub(crate) awaiting_image: u64,
+    pub(crate) filtered: u64,
+    pub(crate) bad_points: u64,
+    pub(crate) out_of_order: u64,
+    pub(crate) tiebreak_local: u64,
+    pub(crate) timestamp_collisions: u64,
+    pub(crate) timestamp_overflow: u64,
+    pub(crate) venue_time_off: u64,
+    pub(crate) unknown_instrument: u64,
+}
+
 impl Counts {
     /// Adds what a decoded frame has counted.
     #[inline]
-    pub(crate) fn add(&mut self, frame: &Counts, fields: &FieldCounts) {
+    pub(crate) fn add(&mut self, frame: &Tally, fields: &FieldCounts) {
         self.candidates += frame.candidates;
         self.points_made += frame.points_made;
         self.unchanged += frame.unchanged;

@@ -203,8 +203,24 @@ impl<'a> Cursor<'a> {
     #[inline]
     pub fn short_array(&mut self) -> Option<u32> {
         let (&marker @ 0x90..=0x9f, rest) = self.rest.split_first()? else { return None };
+        let entries = u32::from(marker & 0x0f);
+        if entries as usize > rest.len() {
+            return None;
+        }
         self.rest = rest;
-        self.entries(usize::from(marker & 0x0f), 1).ok()
+        Some(entries)
+    }
+
+    /// The number of entries if the next value is a map of up to 15, as most are.
+    #[inline]
+    pub fn short_map(&mut self) -> Option<u32> {
+        let (&marker @ 0x80..=0x8f, rest) = self.rest.split_first()? else { return None };
+        let entries = u32::from(marker & 0x0f);
+        if 2 * entries as usize > rest.len() {
+            return None;
+        }
+        self.rest = rest;
+        Some(entries)
     }
 
     /// A map key. Keys that are no text read as empty, which no decoder knows, so that their value is skipped.

@@ -159,13 +159,13 @@ impl Decoder {
             self.venue.payload(frame.payload, &mut emit)
         };
         self.maps = emit.map();
-        let (envelope, tally, fields) = (emit.envelope, emit.tally, emit.fields);
+        let envelope = emit.envelope;
         self.counts.frames += 1;
         let class = match result {
             Ok(shape) => {
-                let points = tally.points_made as u32;
+                let points = emit.tally.points_made as u32;
+                self.counts.add(&emit.tally, &emit.fields);
                 lines.extend_from_slice(self.scratch.lines());
-                self.counts.add(&tally, &fields);
                 let class = if shape == Shape::Data { FrameClass::Points } else { FrameClass::Control };
                 self.counts.decoded += u64::from(class == FrameClass::Points);
                 self.counts.control += u64::from(class == FrameClass::Control);

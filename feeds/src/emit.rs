@@ -4,7 +4,7 @@
 use tickline_config::model::{FieldChoice, SystemFields, Tiebreak};
 
 use crate::clock::WallNanos;
-use crate::counts::Counts;
+use crate::counts::Tally;
 use crate::envelope::Envelope;
 use crate::field::{FieldCounts, FieldPlan, Slot};
 use crate::line::Line;
@@ -118,7 +118,7 @@ pub struct Emit<'o> {
     /// Reserved keys of the message, read as they come.
     pub envelope: Envelope,
     /// Counters of this frame, added up only if it is decoded.
-    pub tally: Counts,
+    pub tally: Tally,
     /// Counters of this frame's fields.
     pub fields: FieldCounts,
     settings: Settings,
@@ -144,7 +144,7 @@ impl<'o> Emit<'o> {
             scratch,
             series,
             envelope: Envelope::default(),
-            tally: Counts::default(),
+            tally: Tally::default(),
             fields: FieldCounts::default(),
             settings,
             engine_recv,

@@ -5,7 +5,7 @@ use tickline_config::model::FieldChoice;
 use crate::counts::Undecodable;
 use crate::cursor::{Cursor, Value};
 use crate::line::{Line, NAME_BYTES, WIDE_BYTES};
-use crate::number::{self, Decimal, Digits};
+use crate::number::{self, Decimal};
 use crate::schema::{Field, FieldType, Measurement};
 
 /// One field of the point being made.
@@ -203,13 +203,6 @@ impl Name {
             None => Name::Long(text.into_boxed_slice()),
         }
     }
-
-    fn text(&self) -> &[u8] {
-        match self {
-            Name::Short(wide, bytes) => wide.get(..usize::from(*bytes)).unwrap_or_default(),
-            Name::Long(text) => text,
-        }
-    }
 }
 
 /// The fields of one measurement that a feed writes: names made ready once.
@@ -256,8 +249,11 @@ impl FieldPlan {
                     line.field(name, usize::from(*name_bytes), value, usize::from(*bytes));
                 }
                 (Some(name), slot) => {
-                    line.put(name.text());
-                    put_value(line, *slot, counts);
+                    match name {
+                        Name::Short(name, bytes) => line.name(name, usize::from(*bytes)),
+                        Name::Long(text) => line.put(text),
+                    }
+                    put_value(line, slot, counts);
                 }
             }
         }
@@ -265,20 +261,20 @@ impl FieldPlan {
     }
 }
 
-fn put_value(line: &mut Line, slot: Slot<'_>, counts: &mut FieldCounts) {
-    match slot {
+fn put_value(line: &mut Line, slot: &Slot<'_>, counts: &mut FieldCounts) {
+    match *slot {
         Slot::Empty => {}
         Slot::Wide(wide, bytes) => line.put_wide(wide, usize::from(bytes)),
         Slot::Decimal(text) => line.put(text),
         Slot::Float(number) => line.put(zmij::Buffer::new().format_finite(number).as_bytes()),
-        Slot::Whole(number) => line.number(&Digits::of(number)),
+        Slot::Whole(number) => line.scaled(number, 0),
         Slot::Int(number) => {
-            line.number(&Digits::of(number));
+            line.scaled(number, 0);
             line.push(b'i');
         }
         Slot::Bool(flag) => line.put(if flag { b"true" } else { b"false" }),
         Slot::Text(text) => put_text(line, text, counts),
-        Slot::Scaled(units, scale) => line.number(&Digits::scaled(units, scale)),
+        Slot::Scaled(units, scale) => line.scaled(units, scale),
     }
 }
 

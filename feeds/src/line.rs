@@ -2,7 +2,7 @@
 //! whole registers instead of being appended with a call each. What stands behind the position is left over from
 //! earlier lines and is overwritten; [`Line::text`] is what was written.
 
-use crate::number::Digits;
+use crate::number::{self, Digits};
 
 /// A value in a fixed array, padded: decimals still inside their payload.
 pub const WIDE_BYTES: usize = 16;
@@ -112,6 +112,18 @@ impl Line {
         self.put_slowly(value.get(..bytes));
     }
 
+    /// Writes the first `bytes` of a field's name.
+    #[inline]
+    pub fn name(&mut self, name: &[u8; NAME_BYTES], bytes: usize) {
+        match self.buffer.get_mut(self.at..).and_then(|rest| rest.first_chunk_mut::<NAME_BYTES>()) {
+            Some(to) => {
+                *to = *name;
+                self.at += bytes;
+            }
+            None => self.put_slowly(name.get(..bytes)),
+        }
+    }
+
     /// Writes what stands between `from` and `to` once more, at most 64 bytes.
     #[inline]
     pub fn again(&mut self, from: usize, to: usize) {
@@ -147,6 +159,21 @@ impl Line {
         }
     }
 
+    /// Writes `units` × 10^-`scale`.
+    #[inline]
+    pub fn scaled(&mut self, units: i64, scale: u32) {
+        let Some((text, bytes)) = number::scaled_text(units, scale) else {
+            return self.number(&Digits::scaled(units, scale));
+        };
+        match self.buffer.get_mut(self.at..).and_then(|rest| rest.first_chunk_mut::<WIDE_BYTES>()) {
+            Some(to) => {
+                *to = text.to_le_bytes();
+                self.at += bytes as usize;
+            }
+            None => self.put_slowly(text.to_le_bytes().get(..bytes as usize)),
+        }
+    }
+
     /// There was no room for a wide store.
     #[cold]
     #[inline(never)]
@@ -172,7 +199,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_put_stands_behind_what_was_put_before_with_or_without_reserved_room(
-            parts in prop::collection::vec((0_u8..5, prop::collection::vec(any::<u8>(), 0..2_000), any::<i64>()), 0..20),
+            parts in prop::collection::vec((0_u8..6, prop::collection::vec(any::<u8>(), 0..2_000), any::<i64>()), 0..20),
         ) {
             let mut line = Line::default();
             for _ in 0..2 {
@@ -191,6 +218,7 @@ mod tests {
                             expected.extend(b"nnnnnnn");
                             expected.extend(short);
                         }
+                        4 => { line.scaled(*number, 0); expected.extend(number.to_string().bytes()); }
                         _ => { line.push(b'x'); expected.push(b'x'); }
                     }
                 }

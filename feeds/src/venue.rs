@@ -76,6 +76,9 @@ pub fn read_time(cursor: &mut Cursor<'_>, unit_ns: i64, depth: usize) -> Result<
 /// The next value as text, or empty where it is none.
 #[inline]
 pub fn read_text<'a>(cursor: &mut Cursor<'a>, depth: usize) -> Result<&'a [u8], Undecodable> {
+    if let Some(text) = cursor.short_text() {
+        return Ok(text);
+    }
     match cursor.value()? {
         Value::Text(text) => Ok(text),
         Value::Array(entries) => cursor.skip_container(u64::from(entries), depth).map(|()| &[][..]),
@@ -100,6 +103,9 @@ pub fn read_array(cursor: &mut Cursor<'_>, depth: usize) -> Result<Option<u32>, 
 /// The entries of the next value if it is a map; anything else is walked over.
 #[inline]
 pub fn read_map(cursor: &mut Cursor<'_>, depth: usize) -> Result<Option<u32>, Undecodable> {
+    if let Some(entries) = cursor.short_map() {
+        return Ok(Some(entries));
+    }
     match cursor.value()? {
         Value::Map(entries) => Ok(Some(entries)),
         Value::Array(entries) => cursor.skip_container(u64::from(entries), depth).map(|()| None),

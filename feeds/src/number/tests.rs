@@ -133,6 +133,15 @@ proptest! {
     }
 
     #[test]
+    fn every_byte_that_is_no_digit_is_found(wide in any::<[u8; 16]>(), digits in "[0-9./:]{16}") {
+        for wide in [wide, digits.as_bytes().try_into().unwrap()] {
+            let expected = (0..16).filter(|&at| !wide[at].is_ascii_digit()).fold(0, |bits, at| bits | 1 << at);
+            prop_assert_eq!(non_digits(&wide, 16), expected);
+            prop_assert_eq!(non_digits(&wide, 5), expected & 0b1_1111);
+        }
+    }
+
+    #[test]
     fn short_texts_that_are_not_rounded_read_back_exactly(units in prop_oneof![0_i64..1_000_000_000_000_000, 0_i64..200_000_000, 0_i64..10_000], scale in 0_u32..12) {
         let written = text(|o| o.extend(Digits::scaled(units, scale).as_bytes()));
         prop_assert_eq!(scaled(written.as_bytes()), Some((units, scale)));

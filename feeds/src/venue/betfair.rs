@@ -213,3 +213,6 @@ fn is_true(cursor: &mut Cursor<'_>, depth: usize) -> Result<bool, Undecodable> {
     cursor.skip(depth)?;
     Ok(value.value()? == Value::Bool(true))
 }
+
+#[cfg(test)]
+mod tests;

@@ -48,6 +48,10 @@ impl Held {
         fields: &mut FieldCounts,
         depth: usize,
     ) -> Result<Self, Undecodable> {
+        if let Some(Slot::Wide(_, bytes)) = fields.wide_decimal(cursor) {
+            let start = payload.len() - cursor.left() - usize::from(bytes);
+            return Ok(Held::Text { start: start as u32, bytes: u32::from(bytes) });
+        }
         let slot = fields.read(cursor, FieldType::Float, depth)?;
         if let Some(text) = slot.decimal_text() {
             let start = payload.len() - cursor.left() - text.len();

@@ -249,10 +249,14 @@ impl KrakenTick {
         if self.reads >> slot & 1 == 0 {
             return cursor.skip(depth);
         }
-        let value = emit.fields.read(cursor, kind, depth)?;
-        if let Some(to) = slots.get_mut(slot) {
-            *to = value;
+        let Some(to) = slots.get_mut(slot) else { return cursor.skip(depth) };
+        if kind == FieldType::Float
+            && let Some(decimal) = emit.fields.wide_decimal(cursor)
+        {
+            *to = decimal;
+            return Ok(());
         }
+        *to = emit.fields.read(cursor, kind, depth)?;
         Ok(())
     }
 

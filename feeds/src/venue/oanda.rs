@@ -97,7 +97,11 @@ impl Oanda {
                 }
             };
             quoted |= slot <= ASK;
-            if self.plan.wants(slot) || slot <= ASK {
+            if slot <= ASK
+                && let Some(price) = emit.fields.wide_decimal(cursor)
+            {
+                slots.get_mut(slot).into_iter().for_each(|to| *to = price);
+            } else if self.plan.wants(slot) || slot <= ASK {
                 let value = emit.fields.read(cursor, field, depth)?;
                 slots.get_mut(slot).into_iter().for_each(|to| *to = value);
             } else {
@@ -113,12 +117,12 @@ impl Oanda {
         if slots[TRADEABLE] == Slot::Empty && !status.is_empty() {
             slots[TRADEABLE] = Slot::Bool(status == b"tradeable");
         }
-        self.emit(instrument, slots, time, emit);
+        self.emit(instrument, &mut slots, time, emit);
         Ok(Shape::Data)
     }
 
     #[inline]
-    fn emit(&mut self, name: &[u8], mut slots: [Slot<'_>; 9], time: Option<i64>, emit: &mut Emit<'_>) {
+    fn emit(&mut self, name: &[u8], slots: &mut [Slot<'_>; 9], time: Option<i64>, emit: &mut Emit<'_>) {
         let flags = if is_crossed(slots[BID], slots[ASK]) { flag::CROSSED } else { 0 };
         if self.plan.wants(SPREAD) {
             slots[SPREAD] = spread(slots[BID], slots[ASK]);
@@ -134,7 +138,7 @@ impl Oanda {
             emit.series.intern(schema::OANDA_TICK.name, &tags)
         });
         let series = series.map(|id| *id);
-        emit.point(series, &self.plan, &slots, VenueTime::new(time, UNIT_NS), flags);
+        emit.point(series, &self.plan, slots, VenueTime::new(time, UNIT_NS), flags);
     }
 }
 

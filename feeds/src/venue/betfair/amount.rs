@@ -1,6 +1,8 @@
 //! Prices and sizes that outlive their message: kept as units and scale, so that they are written with the
 //! digits they came with, and compared as integers.
 
+use std::num::NonZeroU8;
+
 use crate::counts::Undecodable;
 use crate::cursor::Cursor;
 use crate::field::{FieldCounts, Slot};
@@ -10,23 +12,33 @@ use crate::schema::FieldType;
 /// Units of [`Amount::order`]: no ladder of Betfair has more places.
 const ORDER_SCALE: u32 = 6;
 
-/// A decimal number of a ladder.
+/// A decimal number of a ladder. Two words instead of an enum: thousands of them are copied a second, and these stay in
+/// registers.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Amount {
+pub(super) struct Amount {
+    /// `units` × 10^-`scale`, or the bits of a float.
+    units: i64,
+    /// The scale and 1, or [`FLOAT`].
+    places: NonZeroU8,
+}
+
+/// [`Amount::places`] of a float, or of text that fits no integer.
+const FLOAT: NonZeroU8 = NonZeroU8::MAX;
+
+/// What an amount is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Form {
     /// `units` × 10^-`scale`
-    Scaled { units: i64, scale: u8 },
-    /// A float, or text that fits no integer.
+    Scaled(i64, u32),
+    /// A float.
     Float(f64),
 }
 
 impl PartialEq for Amount {
     #[inline]
     fn eq(&self, other: &Self) -> bool {
-        if let (Amount::Scaled { units, scale }, Amount::Scaled { units: others, scale: other_scale }) =
-            (self, other)
-            && scale == other_scale
-        {
-            return units == others;
+        if self.places == other.places && self.places != FLOAT {
+            return self.units == other.units;
         }
         self.order() == other.order()
     }
@@ -40,14 +52,19 @@ impl Amount {
         fields: &mut FieldCounts,
         depth: usize,
     ) -> Result<Option<Self>, Undecodable> {
-        let start = *cursor;
-        if let Some((wide, bytes)) = cursor.wide_text()
-            && let Some((units, scale)) = number::scaled_short(wide, bytes)
-        {
-            return Ok(Some(Amount::Scaled { units, scale: scale as u8 }));
+        match Self::read_short(cursor) {
+            Some(amount) => Ok(Some(amount)),
+            None => Self::read_any(cursor, fields, depth),
         }
-        *cursor = start;
-        Self::read_any(cursor, fields, depth)
+    }
+
+    #[inline]
+    fn read_short(cursor: &mut Cursor<'_>) -> Option<Self> {
+        let mut after = *cursor;
+        let (wide, bytes) = after.wide_text()?;
+        let (units, scale) = number::scaled_short(wide, bytes)?;
+        *cursor = after;
+        Self::scaled(units, scale)
     }
 
     #[inline(never)]
@@ -61,44 +78,62 @@ impl Amount {
             Slot::Whole(units) => Some((units, 0)),
             other => other.decimal_text().and_then(number::scaled),
         };
-        Ok(match scaled {
-            Some((units, scale)) if scale <= number::SCALE_MAX => {
-                Some(Amount::Scaled { units, scale: scale as u8 })
-            }
-            _ => slot.as_f64().map(Amount::Float),
-        })
+        let amount = scaled.and_then(|(units, scale)| Self::scaled(units, scale));
+        Ok(amount.or_else(|| slot.as_f64().map(Self::float)))
+    }
+
+    /// `None` where it has more places than an integer.
+    #[inline]
+    fn scaled(units: i64, scale: u32) -> Option<Self> {
+        if scale > number::SCALE_MAX {
+            return None;
+        }
+        Some(Self { units, places: NonZeroU8::MIN.saturating_add(scale as u8) })
+    }
+
+    fn float(number: f64) -> Self {
+        Self { units: number.to_bits().cast_signed(), places: FLOAT }
+    }
+
+    /// What it is.
+    #[inline]
+    pub(super) fn form(self) -> Form {
+        if self.places == FLOAT {
+            return Form::Float(f64::from_bits(self.units.cast_unsigned()));
+        }
+        Form::Scaled(self.units, u32::from(self.places.get() - 1))
     }
 
     /// Position in a ladder, in millionths; saturates far outside any price.
     #[inline]
     pub(super) fn order(self) -> i64 {
-        match self {
-            Amount::Scaled { units, scale } => {
+        match self.form() {
+            Form::Scaled(units, scale) => {
                 const TENS: [i64; ORDER_SCALE as usize + 1] = [1_000_000, 100_000, 10_000, 1_000, 100, 10, 1];
-                match TENS.get(usize::from(scale)) {
+                match TENS.get(scale as usize) {
                     Some(tens) => units.saturating_mul(*tens),
-                    None => units / 10_i64.pow(u32::from(scale) - ORDER_SCALE),
+                    None => units / 10_i64.pow(scale - ORDER_SCALE),
                 }
             }
-            Amount::Float(number) => (number * 1e6).round() as i64,
+            Form::Float(number) => (number * 1e6).round() as i64,
         }
     }
 
     /// Whether it is 0.
     #[inline]
     pub(super) fn is_zero(self) -> bool {
-        match self {
-            Amount::Scaled { units, .. } => units == 0,
-            Amount::Float(number) => number == 0.0,
+        match self.form() {
+            Form::Scaled(units, _) => units == 0,
+            Form::Float(number) => number == 0.0,
         }
     }
 
     /// As a field.
     #[inline]
     pub(super) fn slot<'a>(self) -> Slot<'a> {
-        match self {
-            Amount::Scaled { units, scale } => Slot::Scaled(units, u32::from(scale)),
-            Amount::Float(number) => Slot::Float(number),
+        match self.form() {
+            Form::Scaled(units, scale) => Slot::Scaled(units, scale),
+            Form::Float(number) => Slot::Float(number),
         }
     }
 }

@@ -128,12 +128,17 @@ impl Changes {
         fields: &mut FieldCounts,
         depth: usize,
     ) -> Result<(), Undecodable> {
-        self.side(cursor, Kind::Full, side, depth, |cursor, items| {
+        let kind = Kind::Full;
+        for _ in 0..self.entries(cursor, kind, side, depth)? {
+            let Some(items) = read_array(cursor, depth + 1)? else { continue };
             let price = read_item(cursor, items, 0, fields, depth)?;
             let size = read_item(cursor, items, 1, fields, depth)?;
             skip_items(cursor, items, 2, depth)?;
-            Ok(price.zip(size).map(|(price, size)| Step::Price(Level { price, size })))
-        })
+            if let (Some(price), Some(size)) = (price, size) {
+                self.deltas.push(Delta { kind, side, step: Step::Price(Level { price, size }) });
+            }
+        }
+        Ok(())
     }
 
     /// `[[level, price, size] …]`
@@ -145,36 +150,34 @@ impl Changes {
         fields: &mut FieldCounts,
         depth: usize,
     ) -> Result<(), Undecodable> {
-        self.side(cursor, kind, side, depth, |cursor, items| {
+        for _ in 0..self.entries(cursor, kind, side, depth)? {
+            let Some(items) = read_array(cursor, depth + 1)? else { continue };
             let level = if items > 0 { read_id(cursor, depth + 2)? } else { None };
             let price = read_item(cursor, items, 1, fields, depth)?;
             let size = read_item(cursor, items, 2, fields, depth)?;
             skip_items(cursor, items, 3, depth)?;
             let level = level.and_then(|level| usize::try_from(level).ok());
-            Ok(level.zip(price.zip(size)).map(|(at, (price, size))| Step::Level(at, Level { price, size })))
-        })
+            if let (Some(at), Some(price), Some(size)) = (level, price, size) {
+                self.deltas.push(Delta { kind, side, step: Step::Level(at, Level { price, size }) });
+            }
+        }
+        Ok(())
     }
 
+    /// The entries of one side; none, or null, clear it.
     #[inline]
-    fn side<'a>(
+    fn entries(
         &mut self,
-        cursor: &mut Cursor<'a>,
+        cursor: &mut Cursor<'_>,
         kind: Kind,
         side: Side,
         depth: usize,
-        mut read: impl FnMut(&mut Cursor<'a>, u32) -> Result<Option<Step>, Undecodable>,
-    ) -> Result<(), Undecodable> {
+    ) -> Result<u32, Undecodable> {
         let entries = read_array(cursor, depth)?.unwrap_or(0);
         if entries == 0 {
             self.deltas.push(Delta { kind, side, step: Step::Clear });
         }
-        for _ in 0..entries {
-            let Some(items) = read_array(cursor, depth + 1)? else { continue };
-            if let Some(step) = read(cursor, items)? {
-                self.deltas.push(Delta { kind, side, step });
-            }
-        }
-        Ok(())
+        Ok(entries)
     }
 }
 

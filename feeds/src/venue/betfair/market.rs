@@ -3,10 +3,10 @@
 use hashbrown::{DefaultHashBuilder, HashMap};
 
 use super::Plans;
-use super::amount::Amount;
+use super::amount::{Amount, Form};
 use super::change::Change;
 use super::definition::{Definition, RunnerDefinition, with_total};
-use super::ladder::{Delta, Kind, Ladders};
+use super::ladder::{Delta, Kind};
 use super::runner::{Moved, Runner};
 use crate::counts::Undecodable;
 use crate::emit::{Emit, Suppressed, VenueTime};
@@ -251,12 +251,12 @@ impl Market {
         }
         let selection_text = Digits::of(selection);
         let mut handicap_text = Vec::new();
-        match handicap {
-            Some(Amount::Scaled { units, scale }) if units != 0 => {
-                handicap_text.extend_from_slice(Digits::scaled(units, u32::from(scale)).as_bytes());
+        match handicap.filter(|handicap| !handicap.is_zero()).map(Amount::form) {
+            Some(Form::Scaled(units, scale)) => {
+                handicap_text.extend_from_slice(Digits::scaled(units, scale).as_bytes());
             }
-            Some(Amount::Float(number)) if number != 0.0 => number::append_f64(&mut handicap_text, number),
-            _ => {}
+            Some(Form::Float(number)) => number::append_f64(&mut handicap_text, number),
+            None => {}
         }
         let tags: [(&str, &[u8]); 4] = [
             ("exchange", b"betfair"),
@@ -270,16 +270,9 @@ impl Market {
         self.runners.push(Runner {
             selection,
             handicap: order,
-            ladders: Ladders::default(),
-            best: [None; 2],
-            last_price: None,
-            matched: None,
-            sp_near: None,
-            sp_far: None,
-            definition: None,
             stream: series(emit, schema::BETFAIR_STREAM.name),
             runner: series(emit, schema::BETFAIR_RUNNER.name),
-            written: 0,
+            ..Runner::default()
         });
         Some(self.runners.len() - 1)
     }

@@ -6,7 +6,7 @@ use super::ladder::{Delta, Kind, Ladders, Level, Side};
 use crate::field::Slot;
 use crate::series::SeriesId;
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Runner {
     pub(super) selection: i64,
     pub(super) handicap: i64,
