@@ -85,7 +85,7 @@ pub struct Host {
     pub governor: Option<String>,
 }
 
-/// The four equations of DESIGN.md §3, of a feed, of a sink, or summed.
+/// The four equations of docs/LEDGER.md, of a feed, of a sink, or summed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Ledger {
     /// Messages that the publishers numbered; null where no feed has sequences.
