@@ -28,3 +28,9 @@ impl Clock for OsClock {
         MonoNanos(u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX))
     }
 }
+
+/// Lets this thread wake when its time has come instead of up to 50 µs later, Linux's default timer slack. Where
+/// it cannot be set, sends are that much later; each message's `_due` tells.
+pub(crate) fn wake_on_time() {
+    std::fs::write("/proc/thread-self/timerslack_ns", "1").ok();
+}

@@ -10,13 +10,11 @@ use hdrhistogram::Histogram;
 use tickline_feeds::clock::{Clock, MonoNanos, WallNanos};
 use tickline_feeds::payload::{Decimals, PayloadWriter, Times, set_times};
 
+use crate::clock::wake_on_time;
 use crate::generator::Slot;
 use crate::pacing::{Punctuality, WallOffset};
 use crate::result::{FeedResult, LoadError};
 use crate::sender::{Attempt, Sender};
-
-/// A wait that is shorter is spun: a sleeping thread wakes up to 60 µs late.
-const SPIN_NS: u64 = 60_000;
 
 /// Longest sleep, so that a stop and the heartbeat are seen.
 const SLEEP_MAX_NS: u64 = 20_000_000;
@@ -99,6 +97,7 @@ impl<S: Source, C: Clock> Publisher<S, C> {
             self.wait_for_subscriber()?;
         }
         self.progress.started.store(true, Ordering::Relaxed);
+        wake_on_time();
         let start = self.clock.mono();
         let lateness = Histogram::new(3).map_err(|e| LoadError::Internal(e.to_string()))?;
         let mut tally = Tally {
@@ -193,11 +192,7 @@ impl<S: Source, C: Clock> Publisher<S, C> {
                 self.sender.heartbeat(self.clock.wall())?;
                 tally.last_sent = now;
             }
-            if left_ns > 2 * SPIN_NS {
-                std::thread::park_timeout(Duration::from_nanos((left_ns - SPIN_NS).min(SLEEP_MAX_NS)));
-            } else {
-                std::hint::spin_loop();
-            }
+            std::thread::park_timeout(Duration::from_nanos(left_ns.min(SLEEP_MAX_NS)));
             now = self.clock.mono();
         }
     }
