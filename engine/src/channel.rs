@@ -20,6 +20,9 @@ pub const BLOCKS_KEPT: usize = 32;
 /// Bytes of a block that is kept; its memory is at most twice that. One large message must not stay for ever.
 pub const BLOCK_BYTES_KEPT: usize = 2 * BURST_BYTES;
 
+/// Blocks that may wait, however few frames are in them; their slots are allocated at the start.
+pub const BLOCKS_MAX: usize = 4_096;
+
 /// Frames of one feed that were dropped before the block that carries the announcement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FeedDrop {
@@ -80,11 +83,18 @@ struct Notice {
     drops: Vec<FeedDrop>,
 }
 
+/// What waits.
+#[derive(Clone, Copy, Debug, Default)]
+struct Fill {
+    blocks: usize,
+    frames: usize,
+    bytes: usize,
+}
+
 #[derive(Debug)]
 struct Shared {
     limits: FrameLimits,
-    /// Frames and bytes that wait.
-    fill: Mutex<(usize, usize)>,
+    fill: Mutex<Fill>,
     /// What was taken out again; also held while it is taken out, so that an encoder which sees a number
     /// missing finds the notice of it.
     notices: Mutex<Vec<Notice>>,
@@ -93,10 +103,16 @@ struct Shared {
 impl Shared {
     fn reserve(&self, frames: usize, bytes: usize) -> bool {
         let mut fill = self.fill.lock().unwrap_or_else(PoisonError::into_inner);
-        let fits = fill.0 + frames <= self.limits.frames_max && fill.1 + bytes <= self.limits.bytes_max;
+        let fits = fill.blocks < BLOCKS_MAX
+            && fill.frames + frames <= self.limits.frames_max
+            && fill.bytes + bytes <= self.limits.bytes_max;
         // A block larger than the whole queue still passes when it is alone.
-        if fits || fill.0 == 0 {
-            *fill = (fill.0 + frames, fill.1 + bytes);
+        if fits || fill.blocks == 0 {
+            *fill = Fill {
+                blocks: fill.blocks + 1,
+                frames: fill.frames + frames,
+                bytes: fill.bytes + bytes,
+            };
             return true;
         }
         false
@@ -104,7 +120,11 @@ impl Shared {
 
     fn release(&self, frames: usize, bytes: usize) {
         let mut fill = self.fill.lock().unwrap_or_else(PoisonError::into_inner);
-        *fill = (fill.0.saturating_sub(frames), fill.1.saturating_sub(bytes));
+        *fill = Fill {
+            blocks: fill.blocks.saturating_sub(1),
+            frames: fill.frames.saturating_sub(frames),
+            bytes: fill.bytes.saturating_sub(bytes),
+        };
     }
 
     fn notices(&self) -> MutexGuard<'_, Vec<Notice>> {
@@ -139,9 +159,9 @@ pub struct FrameQueue {
 impl FrameQueue {
     /// An empty queue.
     pub fn new(limits: FrameLimits) -> Self {
-        let shared = Shared { limits, fill: Mutex::new((0, 0)), notices: Mutex::default() };
-        // A block weighs at least one frame, so that the channel is never fuller than the queue.
-        let blocks = bounded(limits.frames_max + 1);
+        let shared = Shared { limits, fill: Mutex::default(), notices: Mutex::default() };
+        // Reserved before they are sent, so that the channel never holds one up.
+        let blocks = bounded(BLOCKS_MAX);
         Self { shared: Arc::new(shared), blocks, free: bounded(BLOCKS_KEPT), space: bounded(1) }
     }
 
@@ -175,7 +195,7 @@ impl FillGauge {
     /// Frames and bytes that wait, and the frames that may.
     pub fn read(&self) -> (usize, usize, usize) {
         let fill = self.0.fill.lock().unwrap_or_else(PoisonError::into_inner);
-        (fill.0, fill.1, self.0.limits.frames_max)
+        (fill.frames, fill.bytes, self.0.limits.frames_max)
     }
 }
 

@@ -16,10 +16,13 @@ const TAIL_BYTES: usize = 64;
 /// Room that [`Line::reserve`] makes beyond what was asked for, so that a wide store finds room for its padding.
 const SLACK_BYTES: usize = TAIL_BYTES;
 
+/// Memory kept for the next frame: one large image must not stay for ever.
+const KEPT_BYTES: usize = 256 * 1024;
+
 /// Lines being written.
 #[derive(Debug, Default)]
 pub struct Line {
-    /// As long as the longest text so far.
+    /// As long as the longest text so far that may be kept.
     buffer: Vec<u8>,
     at: usize,
 }
@@ -29,6 +32,16 @@ impl Line {
     #[inline]
     pub fn clear(&mut self) {
         self.at = 0;
+        if self.buffer.len() > KEPT_BYTES {
+            self.shrink();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn shrink(&mut self) {
+        self.buffer.truncate(KEPT_BYTES);
+        self.buffer.shrink_to_fit();
     }
 
     /// What was written.

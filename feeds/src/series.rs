@@ -1,7 +1,9 @@
 //! Series: measurement and tags, escaped and sorted once when first seen, and copied from then on. Each series
 //! also remembers which times and ordinals it has used, so that no two of its points share a timestamp.
 
-use hashbrown::HashMap;
+use std::hash::BuildHasher;
+
+use hashbrown::{DefaultHashBuilder, HashTable};
 
 use crate::tie::TieState;
 
@@ -15,7 +17,8 @@ pub const TAG_VALUE_BYTES_MAX: usize = 256;
 /// All series of one decoder. Bounded: a series beyond `series_max` is refused.
 #[derive(Debug)]
 pub struct SeriesTable {
-    by_key: HashMap<Box<[u8]>, SeriesId>,
+    by_key: HashTable<SeriesId>,
+    hasher: DefaultHashBuilder,
     keys: Vec<Box<[u8]>>,
     ties: Vec<TieState>,
     series_max: usize,
@@ -24,7 +27,13 @@ pub struct SeriesTable {
 impl SeriesTable {
     /// An empty table for at most `series_max` series.
     pub fn new(series_max: usize) -> Self {
-        Self { by_key: HashMap::new(), keys: Vec::new(), ties: Vec::new(), series_max }
+        Self {
+            by_key: HashTable::new(),
+            hasher: DefaultHashBuilder::default(),
+            keys: Vec::new(),
+            ties: Vec::new(),
+            series_max,
+        }
     }
 
     /// The series of `measurement` with `tags`, which must be sorted by name; tags without a value are left
@@ -45,16 +54,18 @@ impl SeriesTable {
             key.push(b'=');
             append_tag_value(&mut key, value);
         }
-        if let Some(&known) = self.by_key.get(key.as_slice()) {
-            return Some(known);
+        let hash = self.hasher.hash_one(key.as_slice());
+        if let Some(known) = self.by_key.find(hash, |known| self.key(*known) == key.as_slice()) {
+            return Some(*known);
         }
         if self.keys.len() >= self.series_max {
             return None;
         }
         let id = SeriesId(u32::try_from(self.keys.len()).ok()?);
-        let key = key.into_boxed_slice();
-        self.by_key.insert(key.clone(), id);
-        self.keys.push(key);
+        let (keys, hasher) = (&self.keys, &self.hasher);
+        let hash_of = |known: &SeriesId| hasher.hash_one(keys.get(known.0 as usize).map_or(&[][..], |key| key));
+        self.by_key.insert_unique(hash, id, hash_of);
+        self.keys.push(key.into_boxed_slice());
         self.ties.push(TieState::default());
         Some(id)
     }

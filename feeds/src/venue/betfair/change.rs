@@ -36,6 +36,9 @@ pub(super) struct MarketChange {
     first_runner: usize,
 }
 
+/// Changes and deltas for which memory is kept: the image of all markets must not stay for ever.
+const KEPT: usize = 4_096;
+
 /// All changes of one message.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
@@ -49,6 +52,8 @@ impl Changes {
         self.markets.clear();
         self.runners.clear();
         self.deltas.clear();
+        self.runners.shrink_to(KEPT);
+        self.deltas.shrink_to(KEPT);
     }
 
     /// Begins a market, whose `rc` entries are read next.
