@@ -108,11 +108,7 @@ impl Shared {
             && fill.bytes + bytes <= self.limits.bytes_max;
         // A block larger than the whole queue still passes when it is alone.
         if fits || fill.blocks == 0 {
-            *fill = Fill {
-                blocks: fill.blocks + 1,
-                frames: fill.frames + frames,
-                bytes: fill.bytes + bytes,
-            };
+            *fill = Fill { blocks: fill.blocks + 1, frames: fill.frames + frames, bytes: fill.bytes + bytes };
             return true;
         }
         false

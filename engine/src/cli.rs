@@ -90,6 +90,15 @@ impl ConfigArgs {
         Config::load(&self.files, &self.sets, &environment).map_err(Failure::configuration)
     }
 
+    /// Says so if no file was named at all.
+    fn hinted(&self, failure: Failure) -> Failure {
+        if !self.files.is_empty() || !self.sets.is_empty() {
+            return failure;
+        }
+        let message = format!("{}\nno configuration was named: --config FILE", failure.message);
+        Failure { message, ..failure }
+    }
+
     /// Also asks for a feed and a sink.
     fn load_runnable(&self) -> Result<Loaded, Failure> {
         let loaded = self.load()?;
@@ -135,7 +144,7 @@ pub fn main() -> ExitCode {
         Command::Db(command) => db::run(&command),
     };
     let exit = ended.unwrap_or_else(|failure| {
-        eprintln!("tickline: {}", failure.message);
+        failure.message.lines().for_each(|line| eprintln!("tickline: {line}"));
         failure.exit
     });
     ExitCode::from(exit.code())

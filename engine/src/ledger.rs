@@ -63,6 +63,7 @@ impl Reading {
         to.bytes += from.bytes;
         to.requests += from.requests;
         to.retries += from.retries;
+        to.add_faults(&from.faults);
         to.trouble = to.trouble.take().or_else(|| from.trouble.clone());
     }
 

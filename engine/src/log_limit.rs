@@ -12,14 +12,14 @@ pub(crate) struct LogLimit {
 }
 
 impl LogLimit {
-    /// How many lines were suppressed since the last one, if a line may be written now.
-    pub(crate) fn admit(&mut self, now: MonoNanos) -> Option<u64> {
+    /// Whether a line may be written now; if so, how many were suppressed since the last one (none: 0).
+    pub(crate) fn admit(&mut self, now: MonoNanos) -> Option<Option<u64>> {
         if self.last.is_some_and(|last| now.since(last) < EVERY_NS) {
             self.suppressed += 1;
             return None;
         }
         self.last = Some(now);
-        Some(std::mem::take(&mut self.suppressed))
+        Some(Some(std::mem::take(&mut self.suppressed)).filter(|suppressed| *suppressed > 0))
     }
 }
 
@@ -31,6 +31,6 @@ mod tests {
     fn one_line_in_ten_seconds_says_how_many_were_suppressed() {
         let mut limit = LogLimit::default();
         let seen: Vec<_> = [0, 1, 9, 10, 11, 25].map(|s| limit.admit(MonoNanos(s * 1_000_000_000))).into();
-        assert_eq!(seen, [Some(0), None, None, Some(2), None, Some(1)]);
+        assert_eq!(seen, [Some(None), None, None, Some(Some(2)), None, Some(Some(1))]);
     }
 }

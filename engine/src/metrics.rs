@@ -1,5 +1,5 @@
 //! The metrics page: Prometheus text made from a report, prefix `tickline_`, counters `_total`, times in
-//! seconds. Labels are feed, sink, stage and reason, never a symbol.
+//! seconds. Labels are feed, sink, stage, reason and code, never a symbol.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -38,6 +38,12 @@ pub fn page(report: &Report, view: &View) -> String {
         page.sample("cpu_seconds_total", "counter", "CPU time of a stage", &[("stage", stage)], seconds);
     }
     let reading = crate::ledger::Reading::take(&view.stats);
+    for (sink, settled) in view.sinks.iter().zip(&reading.sinks_out) {
+        for (code, count) in &settled.faults {
+            let labels = [("sink", sink.name.as_str()), ("code", &code.to_string())];
+            page.counter("sink_faults", "writes that failed, by status or os error", &labels, *count);
+        }
+    }
     page.counter("foreign_topics", "messages of topics that no feed asked for", &[], reading.foreign);
     page.counter("further_parts", "message parts after the second", &[], reading.further_parts);
     page.counter("batches", "batches closed", &[], reading.batches);

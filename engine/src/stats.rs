@@ -129,8 +129,29 @@ pub struct WrCounters {
     pub requests: u64,
     /// Writes made again.
     pub retries: u64,
+    /// Writes that failed, by HTTP status or error of the operating system, 0 where there is none.
+    pub faults: Vec<(u16, u64)>,
     /// What keeps the sink from storing, if anything does.
     pub trouble: Option<String>,
+}
+
+impl WrCounters {
+    /// Counts a write that failed with `code`.
+    pub fn fault(&mut self, code: u16) {
+        self.faults_of(code, 1);
+    }
+
+    /// Adds the faults of another connection.
+    pub fn add_faults(&mut self, from: &[(u16, u64)]) {
+        from.iter().for_each(|(code, times)| self.faults_of(*code, *times));
+    }
+
+    fn faults_of(&mut self, code: u16, times: u64) {
+        match self.faults.iter_mut().find(|(known, _)| *known == code) {
+            Some((_, count)) => *count += times,
+            None => self.faults.push((code, times)),
+        }
+    }
 }
 
 /// A distribution of latencies, ns; differences below 0 are counted apart, never clipped.

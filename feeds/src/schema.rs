@@ -38,6 +38,8 @@ pub struct Field {
 pub struct Measurement {
     /// Name in the database.
     pub name: &'static str,
+    /// The decoder that writes it, and the key that it needs.
+    pub from: &'static str,
     /// Tag names, sorted.
     pub tags: &'static [&'static str],
     /// Fields, in the order of the line.
@@ -57,6 +59,7 @@ use FieldType::{Boolean, Float, Integer, String};
 /// `kraken_tick`
 pub const KRAKEN_TICK: Measurement = Measurement {
     name: "kraken_tick",
+    from: "kraken_tick",
     tags: &["base", "exchange", "pair", "quote"],
     fields: &[
         core("bid", Float),
@@ -84,6 +87,7 @@ pub const KRAKEN_TICK: Measurement = Measurement {
 /// `tick`, the predecessor's measurement, with `compat.legacy_tick`.
 pub const LEGACY_TICK: Measurement = Measurement {
     name: "tick",
+    from: "kraken_tick with compat.legacy_tick = true",
     tags: &["base_ccy", "instrument", "term_ccy"],
     fields: &[
         core("ask_price", Float),
@@ -111,6 +115,7 @@ pub const LEGACY_TICK: Measurement = Measurement {
 /// `kraken_depth`
 pub const KRAKEN_DEPTH: Measurement = Measurement {
     name: "kraken_depth",
+    from: "kraken_depth",
     tags: &["base", "exchange", "level", "pair", "quote"],
     fields: &[
         core("bid_price", Float),
@@ -124,6 +129,7 @@ pub const KRAKEN_DEPTH: Measurement = Measurement {
 /// `kraken_trades`
 pub const KRAKEN_TRADES: Measurement = Measurement {
     name: "kraken_trades",
+    from: "kraken_trades",
     tags: &["base", "exchange", "pair", "quote", "side"],
     fields: &[core("price", Float), core("qty", Float), core("trade_id", Integer), more("ord_type", String)],
 };
@@ -131,6 +137,7 @@ pub const KRAKEN_TRADES: Measurement = Measurement {
 /// `oanda_tick`
 pub const OANDA_TICK: Measurement = Measurement {
     name: "oanda_tick",
+    from: "oanda_tick",
     tags: &["base", "exchange", "instrument", "quote"],
     fields: &[
         core("bid", Float),
@@ -148,6 +155,7 @@ pub const OANDA_TICK: Measurement = Measurement {
 /// `betfair_stream`
 pub const BETFAIR_STREAM: Measurement = Measurement {
     name: "betfair_stream",
+    from: "betfair_stream",
     tags: &["exchange", "handicap", "market_id", "selection_id"],
     fields: &[
         core("back_price", Float),
@@ -166,6 +174,7 @@ pub const BETFAIR_STREAM: Measurement = Measurement {
 /// `betfair_market`
 pub const BETFAIR_MARKET: Measurement = Measurement {
     name: "betfair_market",
+    from: "betfair_stream",
     tags: &["event_id", "event_type", "exchange", "market_id", "market_type"],
     fields: &[
         core("status", String),
@@ -190,6 +199,7 @@ pub const BETFAIR_MARKET: Measurement = Measurement {
 /// `betfair_runner`
 pub const BETFAIR_RUNNER: Measurement = Measurement {
     name: "betfair_runner",
+    from: "betfair_stream",
     tags: &["exchange", "handicap", "market_id", "selection_id"],
     fields: &[
         core("status", String),
@@ -213,10 +223,32 @@ pub const MEASUREMENTS: &[Measurement] = &[
     BETFAIR_RUNNER,
 ];
 
-/// Fields of every point: `recv_ns` always unless left out, `flags` when not 0, `seq` and `venue_ns` on request
-/// or when the venue's time was not used.
-pub const SYSTEM_FIELDS: &[Field] =
-    &[core("recv_ns", Integer), core("flags", Integer), more("seq", Integer), more("venue_ns", Integer)];
+/// A field that every tick point may carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct SystemField {
+    /// Name in the database.
+    pub name: &'static str,
+    /// Type in the database.
+    #[serde(rename = "type")]
+    pub kind: FieldType,
+    /// What it says and when it is there.
+    pub about: &'static str,
+}
+
+const fn system(name: &'static str, about: &'static str) -> SystemField {
+    SystemField { name, kind: Integer, about }
+}
+
+/// Fields of every tick point; `system_fields` of a feed leaves out or adds the first three.
+pub const SYSTEM_FIELDS: &[SystemField] = &[
+    system("recv_ns", "ns since 1970 when the venue's bytes were read, as well as it is known"),
+    system(
+        "flags",
+        "left out when 0: 1 image, 2 conflated, 4 suspect, 8 no venue time, 16 moved, 32 crossed",
+    ),
+    system("seq", "the publisher's message number, with system_fields = [\"recv_ns\", \"flags\", \"seq\"]"),
+    system("venue_ns", "only where the venue's time was too far off to be used"),
+];
 
 /// Most fields that a measurement of the schema has.
 pub const FIELDS_MAX: usize = 19;
@@ -236,7 +268,8 @@ mod tests {
             assert!(measurement.tags.is_sorted(), "{}", measurement.name);
             assert!(measurement.fields.len() <= FIELDS_MAX, "{}", measurement.name);
             let mut names: Vec<_> = measurement.tags.to_vec();
-            names.extend(measurement.fields.iter().chain(SYSTEM_FIELDS).map(|f| f.name));
+            names.extend(measurement.fields.iter().map(|f| f.name));
+            names.extend(SYSTEM_FIELDS.iter().map(|f| f.name));
             names.sort_unstable();
             names.dedup();
             let all = measurement.tags.len() + measurement.fields.len() + SYSTEM_FIELDS.len();

@@ -63,7 +63,8 @@ impl SeriesTable {
         }
         let id = SeriesId(u32::try_from(self.keys.len()).ok()?);
         let (keys, hasher) = (&self.keys, &self.hasher);
-        let hash_of = |known: &SeriesId| hasher.hash_one(keys.get(known.0 as usize).map_or(&[][..], |key| key));
+        let hash_of =
+            |known: &SeriesId| hasher.hash_one(keys.get(known.0 as usize).map_or(&[][..], |key| key));
         self.by_key.insert_unique(hash, id, hash_of);
         self.keys.push(key.into_boxed_slice());
         self.ties.push(TieState::default());

@@ -5,8 +5,9 @@
 /// Times remembered for a series that has met a tie.
 const TIMES_KEPT: usize = 8;
 
-/// Messages remembered at one time, so that one that comes again keeps its ordinal.
-const MESSAGES_KEPT: usize = 4_096;
+/// Runs of messages remembered at one time, so that one that comes again keeps its ordinal. A publisher that
+/// numbers its messages needs one run, however many meet.
+const RUNS_KEPT: usize = 256;
 
 /// Where the ordinal comes from, by precedence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +16,16 @@ pub enum Rule {
     Given(u32),
     /// Counted here.
     Local,
+}
+
+impl Rule {
+    /// The ordinal at a time that no one has used.
+    fn first(self) -> u32 {
+        match self {
+            Rule::Given(ordinal) => ordinal,
+            Rule::Local => 0,
+        }
+    }
 }
 
 /// One message, for telling a repetition from a collision.
@@ -30,12 +41,6 @@ pub struct MessageId {
     pub part: u64,
 }
 
-impl MessageId {
-    fn repeats(self, other: MessageId) -> bool {
-        self.seq != 0 && self.seq == other.seq && self.src == other.src && self.part == other.part
-    }
-}
-
 /// What one candidate was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ordinal {
@@ -47,7 +52,7 @@ pub struct Ordinal {
     pub out_of_order: bool,
 }
 
-/// First ordinal of one message at one time.
+/// The ordinals that one map has used at one time.
 #[derive(Clone, Copy, Debug)]
 struct Use {
     message: MessageId,
@@ -56,9 +61,81 @@ struct Use {
 }
 
 impl Use {
+    fn new(message: MessageId, first: u32) -> Self {
+        Self { message, first, count: 1 }
+    }
+
     /// The ordinal behind its last; `_tie` may stand at the end of u32.
     fn end(&self) -> u32 {
         self.first.saturating_add(self.count)
+    }
+}
+
+/// What follows what in a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// Messages, by number.
+    Seq,
+    /// Maps of one bundle.
+    Part,
+}
+
+/// Maps that came one behind the other and used equally many ordinals without a hole.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    /// The first one.
+    head: Use,
+    step: Step,
+    maps: u32,
+}
+
+impl Run {
+    fn new(head: Use) -> Self {
+        Self { head, step: Step::Seq, maps: 1 }
+    }
+
+    fn end(&self) -> u32 {
+        self.head.first.saturating_add(self.head.count.saturating_mul(self.maps))
+    }
+
+    /// How many maps behind its head this one stands, by one step.
+    fn distance(&self, message: MessageId, step: Step) -> Option<u64> {
+        let head = self.head.message;
+        if head.src != message.src || head.seq == 0 || message.seq == 0 {
+            return None;
+        }
+        match step {
+            Step::Seq if head.part == message.part => message.seq.checked_sub(head.seq),
+            Step::Part if head.seq == message.seq => message.part.checked_sub(head.part),
+            _ => None,
+        }
+    }
+
+    /// The first ordinal of a map that came before.
+    fn ordinal_of(&self, message: MessageId) -> Option<u32> {
+        let maps = self.distance(message, self.step).filter(|maps| *maps < u64::from(self.maps))?;
+        Some(self.head.first.saturating_add((maps as u32).saturating_mul(self.head.count)))
+    }
+
+    /// Appends a map; false if it does not follow.
+    fn append(&mut self, next: Use) -> bool {
+        if next.first != self.end() {
+            return false;
+        }
+        // Maps without a number never come again: only which ordinals are taken counts.
+        if next.message.seq == 0 && self.head.message.seq == 0 && self.maps == 1 {
+            self.head.count = self.head.count.saturating_add(next.count);
+            return true;
+        }
+        let follows = |step| self.distance(next.message, step) == Some(u64::from(self.maps));
+        let steps = if self.maps == 1 { [Step::Seq, Step::Part] } else { [self.step; 2] };
+        let Some(step) = steps.into_iter().find(|step| follows(*step)) else { return false };
+        if next.count != self.head.count {
+            return false;
+        }
+        self.step = step;
+        self.maps += 1;
+        true
     }
 }
 
@@ -67,54 +144,55 @@ impl Use {
 struct Moment {
     time: i64,
     next: u32,
-    uses: Vec<Use>,
+    /// The map that used it last.
+    last: Use,
+    /// The maps before that.
+    runs: Vec<Run>,
 }
 
 impl Moment {
-    fn new(time: i64) -> Self {
-        Self { time, next: 0, uses: Vec::new() }
+    fn new(time: i64, last: Use) -> Self {
+        Self { time, next: last.end(), last, runs: Vec::new() }
     }
 
-    fn reuse(&mut self, time: i64) {
-        self.time = time;
-        self.next = 0;
-        self.uses.clear();
+    fn reuse(&mut self, time: i64, last: Use) {
+        self.runs.clear();
+        (self.time, self.next, self.last) = (time, last.end(), last);
     }
 
     fn take(&mut self, rule: Rule, message: MessageId) -> (u32, bool) {
-        if let Rule::Given(ordinal) = rule
-            && ordinal >= self.next
-        {
-            self.remember(message, ordinal);
-            return (ordinal, false);
-        }
-        let known = self.uses.iter_mut().rev().find(|used| used.message.map == message.map);
-        if let Some(used) = known {
+        if self.last.message.map == message.map {
             let ordinal = match rule {
                 Rule::Given(ordinal) => ordinal,
-                Rule::Local => used.end(),
+                Rule::Local => self.last.end(),
             };
-            used.count += 1;
-            self.next = self.next.max(ordinal.saturating_add(1));
+            self.last.count = self.last.count.max(ordinal.saturating_sub(self.last.first).saturating_add(1));
+            self.next = self.next.max(self.last.end());
             return (ordinal, false);
         }
-        let before = self.uses.iter().find(|used| used.message.repeats(message)).copied();
+        self.remember();
+        let before = self.runs.iter().find_map(|run| run.ordinal_of(message));
         let ordinal = match (rule, before) {
             (Rule::Given(ordinal), _) => ordinal,
-            (Rule::Local, Some(used)) => used.first,
+            (Rule::Local, Some(first)) => first,
             (Rule::Local, None) => self.next,
         };
-        let taken = |used: &Use| (used.first..used.end()).contains(&ordinal);
-        let collision = ordinal < self.next && before.is_none() && self.uses.iter().any(taken);
-        self.remember(message, ordinal);
+        let taken = |run: &Run| (run.head.first..run.end()).contains(&ordinal);
+        let collision = ordinal < self.next && before.is_none() && self.runs.iter().any(taken);
+        self.last = Use::new(message, ordinal);
+        self.next = self.next.max(self.last.end());
         (ordinal, collision)
     }
 
-    fn remember(&mut self, message: MessageId, ordinal: u32) {
-        if self.uses.len() < MESSAGES_KEPT {
-            self.uses.push(Use { message, first: ordinal, count: 1 });
+    /// Puts the last map to those before it, unless it stands there already.
+    fn remember(&mut self) {
+        let last = self.last;
+        if self.runs.iter().any(|run| run.ordinal_of(last.message).is_some()) {
+            return;
         }
-        self.next = self.next.max(ordinal.saturating_add(1));
+        if !self.runs.iter_mut().any(|run| run.append(last)) && self.runs.len() < RUNS_KEPT {
+            self.runs.push(Run::new(last));
+        }
     }
 }
 
@@ -129,24 +207,30 @@ struct Moments {
 }
 
 impl Moments {
-    /// The moment of `time`, which takes the place of the one that came first if it is not known.
-    fn at(&mut self, time: i64, latest: bool) -> Option<&mut Moment> {
-        let known = if latest { None } else { self.ring.iter().position(|moment| moment.time == time) };
-        let at = known.unwrap_or_else(|| {
-            // A late time never takes the place of the latest.
-            let at =
-                if self.next == self.newest && !latest { (self.next + 1) % TIMES_KEPT } else { self.next };
-            self.next = (at + 1) % TIMES_KEPT;
-            match self.ring.get_mut(at) {
-                Some(moment) => moment.reuse(time),
-                None => self.ring.push(Moment::new(time)),
-            }
-            at
-        });
-        if latest {
-            self.newest = at;
+    /// The ordinal of a map at `time`, which takes the place of the time that came first if it is not known.
+    fn take(&mut self, time: i64, rule: Rule, message: MessageId) -> (u32, bool) {
+        if let Some(moment) = self.ring.iter_mut().find(|moment| moment.time == time) {
+            return moment.take(rule, message);
         }
-        self.ring.get_mut(at)
+        let ordinal = rule.first();
+        // A late time never takes the place of the latest.
+        let at = if self.next == self.newest { (self.next + 1) % TIMES_KEPT } else { self.next };
+        self.put(at, time, Use::new(message, ordinal));
+        (ordinal, false)
+    }
+
+    /// The first map at a time that is later than all others.
+    fn begin(&mut self, time: i64, first: Use) {
+        self.newest = self.next;
+        self.put(self.next, time, first);
+    }
+
+    fn put(&mut self, at: usize, time: i64, first: Use) {
+        self.next = (at + 1) % TIMES_KEPT;
+        match self.ring.get_mut(at) {
+            Some(moment) => moment.reuse(time, first),
+            None => self.ring.push(Moment::new(time, first)),
+        }
     }
 }
 
@@ -164,13 +248,7 @@ pub struct TieState {
 impl Default for TieState {
     fn default() -> Self {
         let message = MessageId { src: 0, seq: 0, map: 0, part: 0 };
-        Self {
-            last_time: i64::MIN,
-            last: Use { message, first: 0, count: 0 },
-            map: 0,
-            map_candidates: 0,
-            moments: None,
-        }
+        Self { last_time: i64::MIN, last: Use::new(message, 0), map: 0, map_candidates: 0, moments: None }
     }
 }
 
@@ -193,18 +271,11 @@ impl TieState {
         if time <= self.last_time {
             return self.tied(time, rule, message);
         }
-        let ordinal = match rule {
-            Rule::Given(ordinal) => ordinal,
-            Rule::Local => 0,
-        };
+        let ordinal = rule.first();
         self.last_time = time;
         match &mut self.moments {
-            None => self.last = Use { message, first: ordinal, count: 1 },
-            Some(moments) => {
-                if let Some(moment) = moments.at(time, true) {
-                    moment.remember(message, ordinal);
-                }
-            }
+            None => self.last = Use::new(message, ordinal),
+            Some(moments) => moments.begin(time, Use::new(message, ordinal)),
         }
         Ordinal { ordinal, collision: false, out_of_order: false }
     }
@@ -214,15 +285,10 @@ impl TieState {
         let (last_time, last) = (self.last_time, self.last);
         let moments = self.moments.get_or_insert_with(|| {
             let mut ring = Vec::with_capacity(TIMES_KEPT);
-            let mut moment = Moment::new(last_time);
-            moment.next = last.end();
-            moment.uses.push(last);
-            ring.push(moment);
+            ring.push(Moment::new(last_time, last));
             Box::new(Moments { ring, newest: 0, next: 1 })
         });
-        let newest = moments.newest;
-        let moment = if time == last_time { moments.ring.get_mut(newest) } else { moments.at(time, false) };
-        let (ordinal, collision) = moment.map_or((0, false), |moment| moment.take(rule, message));
+        let (ordinal, collision) = moments.take(time, rule, message);
         Ordinal { ordinal, collision, out_of_order: time < last_time }
     }
 }
@@ -255,6 +321,34 @@ mod tests {
             .into();
         assert_eq!(first, [0, 1, 2]);
         assert_eq!(again, first);
+    }
+
+    #[test]
+    fn however_many_messages_meet_each_keeps_its_ordinal_and_the_memory_stays_small() {
+        let mut state = TieState::default();
+        let given = |state: &mut TieState, from: u64| {
+            let each = |n: u64| {
+                let ids = [message(n, from + n), message(n, from + n)];
+                ids.map(|id| state.ordinal(5, Rule::Local, id).ordinal)
+            };
+            (1..=100_000).flat_map(each).collect::<Vec<u32>>()
+        };
+        let first = given(&mut state, 0);
+        assert_eq!(first, (0..200_000).collect::<Vec<u32>>());
+        assert_eq!(given(&mut state, 200_000), first);
+        let runs = state.moments.as_ref().map(|moments| moments.ring[0].runs.len());
+        assert_eq!(runs, Some(1));
+    }
+
+    #[test]
+    fn two_numbered_publishers_that_take_turns_do_not_take_each_others_ordinals() {
+        let mut state = TieState::default();
+        let mut all = |map: u64| {
+            let of = |n: u64| MessageId { src: n as u32 % 2, seq: 1 + n / 2, map: map + n, part: 0 };
+            (1..=100).map(|n| state.ordinal(5, Rule::Local, of(n)).ordinal).collect::<Vec<u32>>()
+        };
+        assert_eq!(all(0), (0..100).collect::<Vec<u32>>());
+        assert_eq!(all(100), (0..100).collect::<Vec<u32>>());
     }
 
     #[test]

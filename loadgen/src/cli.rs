@@ -10,8 +10,10 @@ use tickline_loadgen::plan::Rate;
 use tickline_loadgen::replay::{Speed, TimeMode};
 
 /// Generates, replays and records market ticks on ZeroMQ.
+///
+/// Exit codes: 0 ok, 1 run-time failure, 2 usage, 3 invalid run (this generator was the limit: late or busy).
 #[derive(Debug, Parser)]
-#[command(name = "tickline-loadgen", version, about)]
+#[command(name = "tickline-loadgen", version)]
 pub(crate) struct CommandLine {
     #[command(subcommand)]
     pub(crate) command: Command,

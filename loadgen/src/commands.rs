@@ -203,11 +203,11 @@ fn print(report: &Report, output: &OutputArgs) -> anyhow::Result<u8> {
         writeln!(out, "{json}")?;
     } else {
         for (name, feed) in &report.feeds {
-            writeln!(
-                out,
-                "{name}: {} messages, {} bytes, {:.0}/s",
-                feed.frames, feed.bytes, feed.rate_per_s
-            )?;
+            let (messages, bytes, rate) = (feed.frames, feed.bytes, feed.rate_per_s);
+            match messages {
+                0 => writeln!(out, "{name}: no message")?,
+                _ => writeln!(out, "{name}: {messages} messages, {bytes} bytes, {rate:.0}/s")?,
+            }
         }
         let load = &report.load;
         if load.planned > 0 {

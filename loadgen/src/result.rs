@@ -91,7 +91,12 @@ pub struct FeedResult {
 impl FeedResult {
     /// Time building and sending, of the elapsed time.
     pub fn busy_ratio(&self) -> f64 {
-        if self.elapsed_ns == 0 { 0.0 } else { self.busy_ns as f64 / self.elapsed_ns as f64 }
+        // One that has sent nothing was not busy, it waited for its subscriber.
+        if self.elapsed_ns == 0 || self.sent == 0 {
+            0.0
+        } else {
+            self.busy_ns as f64 / self.elapsed_ns as f64
+        }
     }
 }
 
@@ -236,6 +241,7 @@ mod tests {
             (feed(11, 0, 999, true), Verdict::Invalid, 2),
             (feed(0, 10_000, 100, true), Verdict::Pass, 0),
             (feed(11, 0, 1_000, false), Verdict::Pass, 0),
+            (FeedResult { sent: 0, ..feed(0, 0, 1_000, true) }, Verdict::Pass, 0),
         ];
         for (feed, verdict, reasons) in table {
             let said = LoadResult { feeds: vec![feed.clone()] }.verdict();

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use tickline_config::model::{Influx, InfluxTarget, Retention};
 
-pub use retention::{Change, Policy, changes};
+pub use retention::{Change, Policy, changes, spoken};
 
 use crate::influx::http::{Http, Reply};
 use crate::influx::status::message;

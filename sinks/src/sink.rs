@@ -99,6 +99,21 @@ pub enum FaultKind {
     Content,
 }
 
+impl FaultKind {
+    /// The kind in words, for the log.
+    pub const fn name(self) -> &'static str {
+        match self {
+            FaultKind::Transient => "trouble that passes",
+            FaultKind::Auth => "login refused",
+            FaultKind::Missing => {
+                "no such database, bucket or policy (tickline db apply creates those of InfluxDB 1)"
+            }
+            FaultKind::Config => "the configuration cannot work",
+            FaultKind::Content => "the request cannot be stored as it is",
+        }
+    }
+}
+
 /// A destination. One instance belongs to one writer thread; a sink with several connections has several.
 pub trait Sink: Send {
     /// Writes one request and says how it ended. It waits at most for its own time-out.

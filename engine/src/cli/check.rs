@@ -18,7 +18,7 @@ pub(super) struct CheckArgs {
 }
 
 pub(super) fn run(args: &CheckArgs) -> Result<Exit, Failure> {
-    let loaded = args.config.load_runnable()?;
+    let loaded = args.config.load_runnable().map_err(|failure| args.config.hinted(failure))?;
     let config = &loaded.config;
     Plan::new(config, &cores()).map_err(Failure::configuration)?;
     let instruments = instruments()?;
@@ -33,7 +33,9 @@ pub(super) fn run(args: &CheckArgs) -> Result<Exit, Failure> {
     if !wrong.is_empty() {
         return Err(Failure::configuration(wrong.join("\n")));
     }
-    println!("the configuration is valid: {} feeds, {} sinks", config.feeds.len(), config.sinks.len());
+    let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+    let (feeds, sinks) = (count(config.feeds.len(), "feed"), count(config.sinks.len(), "sink"));
+    println!("the configuration is valid: {feeds}, {sinks}");
     if !args.live {
         return Ok(Exit::Ok);
     }

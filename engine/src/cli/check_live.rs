@@ -1,23 +1,29 @@
 //! `tickline check --live`: is each port taken by a publisher, and would each database take the points? It
 //! writes one point of `_tickline_probe` to each InfluxDB: nothing less proves that a login may write.
 
+mod stored;
+
 use std::collections::BTreeSet;
 use std::fmt::{self, Display};
+use std::fs::OpenOptions;
+use std::io;
 use std::net::{TcpStream, ToSocketAddrs};
+use std::path::Path;
 use std::time::Duration;
 
-use tickline_config::model::{Config, Influx, InfluxTarget, Sink, SinkKind};
+use tickline_config::model::{Config, Influx, InfluxTarget, Retention, Sink, SinkKind};
 use tickline_feeds::clock::Clock;
-use tickline_feeds::schema::{MEASUREMENTS, Measurement, SYSTEM_FIELDS};
 use tickline_loadgen::clock::OsClock;
-use tickline_sinks::admin::{Admin, AdminError, StoredKey, probe};
+use tickline_sinks::admin::{Admin, AdminError, Change, Policy, changes, probe, spoken};
 use tickline_sinks::open::open;
 use tickline_sinks::sink::Outcome;
 
 use super::Exit;
-use super::schema::type_name;
+use crate::http::bind;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// A tick is stored at its venue's time if that is at most this old (WIRE.md, Points).
+const LATE_MAX: Duration = Duration::from_secs(48 * 3_600);
 
 /// What was found out about one thing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,11 +74,18 @@ pub(super) fn exit(findings: &[Finding]) -> Exit {
 pub(super) fn findings(config: &Config) -> Vec<Finding> {
     let endpoints: BTreeSet<&str> = config.feeds.values().map(|feed| feed.endpoint.as_str()).collect();
     let mut findings: Vec<Finding> = endpoints.into_iter().map(endpoint).collect();
+    if let Some(address) = config.http.listen {
+        findings.push(match bind(address) {
+            Ok(_) => finding(State::Good, "http.listen", format!("{address} is free")),
+            // The engine that this configuration is meant for may be up.
+            Err(error) => finding(State::Note, "http.listen", error),
+        });
+    }
     for (name, sink) in &config.sinks {
         if let SinkKind::Influx(influx) = &sink.kind {
             findings.extend(database(config, name, sink, influx));
         } else {
-            findings.push(opened(config, name, sink));
+            findings.push(files(name, sink));
         }
     }
     findings
@@ -97,13 +110,34 @@ fn endpoint(endpoint: &str) -> Finding {
     finding(State::Note, endpoint, format!("no publisher yet ({last})"))
 }
 
-fn opened(config: &Config, name: &str, sink: &Sink) -> Finding {
+/// Tries to write where a sink of files would, and leaves nothing behind. The sink itself is not opened: an
+/// engine that runs may hold it.
+fn files(name: &str, sink: &Sink) -> Finding {
     let what = format!("sinks.{name}");
-    // The engine opens it in the same way; what it holds is empty and leaves nothing behind.
-    match open(name, &config.engine.instance, OsClock::start().wall().0, sink) {
-        Ok(_) => finding(State::Good, &what, "can be written"),
-        Err(error) => finding(State::Refused, &what, error),
+    let path = match &sink.kind {
+        SinkKind::Parquet(parquet) => &parquet.dir,
+        SinkKind::File(file) => &file.path,
+        SinkKind::Influx(_) | SinkKind::Null => return finding(State::Good, &what, "takes everything"),
+    };
+    match try_to_write(path) {
+        Ok(()) => finding(State::Good, &what, format!("{} can be written", path.display())),
+        Err(error) => {
+            let detail = format!("must be writable, found {:?}: {error}", path.display().to_string());
+            finding(State::Refused, &what, detail)
+        }
     }
+}
+
+/// A file is opened, in a folder or the innermost one that is there a file is made and removed.
+fn try_to_write(path: &Path) -> io::Result<()> {
+    if path.is_file() {
+        return OpenOptions::new().append(true).open(path).map(drop);
+    }
+    let absolute = std::path::absolute(path)?;
+    let dir = absolute.ancestors().find(|path| path.exists()).unwrap_or(&absolute);
+    let probe = dir.join(format!(".tickline-check-{}", std::process::id()));
+    OpenOptions::new().write(true).create_new(true).open(&probe)?;
+    std::fs::remove_file(probe)
 }
 
 fn database(config: &Config, name: &str, sink: &Sink, influx: &Influx) -> Vec<Finding> {
@@ -120,22 +154,66 @@ fn database(config: &Config, name: &str, sink: &Sink, influx: &Influx) -> Vec<Fi
         }
         Err(error) => return vec![finding(State::Bad, &what, error)],
     }
+    match admin.write_policy().and_then(|policy| Ok((policy, admin.policies()?))) {
+        Ok((policy, policies)) => findings.extend(kept(&what, &policy, &policies, &config.retention)),
+        Err(error @ AdminError::Unsupported { .. }) => findings.push(finding(State::Note, &what, error)),
+        Err(error @ AdminError::Missing { .. }) => {
+            findings.push(finding(State::Refused, &what, format!("{error}{}", hint(influx))));
+            return findings;
+        }
+        Err(error) => findings.push(finding(State::Refused, &what, error)),
+    }
     findings.push(may_write(config, name, sink));
-    findings.push(match admin.write_policy() {
-        Ok(policy) => {
-            let kept = policy
-                .duration
-                .map_or_else(|| "for ever".to_owned(), |t| format!("{} h", t.as_secs() / 3600));
-            finding(State::Good, &what, format!("points go to {} and are kept {kept}", policy.name))
+    findings.extend(match admin.field_keys().and_then(|fields| Ok((fields, admin.tag_keys()?))) {
+        Ok((fields, tags)) => {
+            let conflicts = stored::conflicts(config, &fields, &tags);
+            let none =
+                conflicts.is_empty().then(|| finding(State::Good, &what, "no conflict with what is stored"));
+            let refused = conflicts.iter().map(|conflict| finding(State::Refused, &what, conflict));
+            refused.chain(none).collect()
         }
-        Err(error @ AdminError::Unsupported { .. }) => finding(State::Note, &what, error),
-        Err(error) => finding(State::Refused, &what, error),
+        Err(error @ AdminError::Unsupported { .. }) => vec![finding(State::Note, &what, error)],
+        Err(error) => vec![finding(State::Refused, &what, error)],
     });
-    if matches!(influx.target, InfluxTarget::V1 { .. }) {
-        match admin.field_keys().and_then(|fields| Ok((fields, admin.tag_keys()?))) {
-            Ok((fields, tags)) => findings.extend(conflicts(&what, &fields, &tags)),
-            Err(error) => findings.push(finding(State::Refused, &what, error)),
+    findings
+}
+
+/// What creates a database.
+fn hint(influx: &Influx) -> &'static str {
+    match influx.target {
+        InfluxTarget::V1 { .. } => ": tickline db apply creates it",
+        InfluxTarget::V2 { .. } | InfluxTarget::V3 { .. } => ": must be created with the server's own tools",
+    }
+}
+
+/// How long points are kept, against ticks that come late and against what the configuration lists.
+fn kept<'a>(
+    what: &str,
+    policy: &Policy,
+    policies: &[Policy],
+    wanted: impl IntoIterator<Item = (&'a String, &'a Retention)>,
+) -> Vec<Finding> {
+    let goes = format!("points go to {}, which keeps them {}", policy.name, spoken(policy.duration));
+    let mut findings = vec![match policy.duration {
+        Some(time) if time < LATE_MAX => {
+            let late = spoken(Some(LATE_MAX));
+            let detail = format!(
+                "{goes}: ticks that come later than that are refused, and up to {late} late they may be"
+            );
+            finding(State::Note, what, detail)
         }
+        _ => finding(State::Good, what, goes),
+    }];
+    match changes(Some(policies), wanted) {
+        Ok(changes) => findings.extend(changes.iter().filter_map(|change| match change {
+            Change::CreateDatabase => None,
+            Change::Create(policy) | Change::Alter(policy) => {
+                let name = &policy.name;
+                let detail = format!("retention {name} is not as configured: tickline db apply changes it");
+                Some(finding(State::Note, what, detail))
+            }
+        })),
+        Err(error) => findings.push(finding(State::Refused, what, error)),
     }
     findings
 }
@@ -160,67 +238,64 @@ fn may_write(config: &Config, name: &str, sink: &Sink) -> Finding {
     }
 }
 
-/// Stored fields and tags that contradict the schema: InfluxDB would refuse such points.
-fn conflicts(what: &str, fields: &[StoredKey], tags: &[StoredKey]) -> Vec<Finding> {
-    let measurement = |name: &str| MEASUREMENTS.iter().find(|known| known.name == name);
-    let expected = |measurement: &Measurement, key: &str| {
-        let all = measurement.fields.iter().chain(SYSTEM_FIELDS);
-        all.into_iter().find(|field| field.name == key).map(|field| type_name(field.kind))
-    };
-    let mut conflicts = Vec::new();
-    for stored in fields {
-        let Some(known) = measurement(&stored.measurement) else { continue };
-        let place = format!("{}.{}", stored.measurement, stored.key);
-        if known.tags.contains(&stored.key.as_str()) {
-            let detail = format!("{place}: must be a tag, found a stored field");
-            conflicts.push(finding(State::Refused, what, detail));
-        } else if let Some(kind) = expected(known, &stored.key).filter(|kind| *kind != stored.kind) {
-            let detail = format!("{place}: must be {kind}, found stored as {}", stored.kind);
-            conflicts.push(finding(State::Refused, what, detail));
-        }
-    }
-    for stored in tags {
-        let Some(known) = measurement(&stored.measurement) else { continue };
-        if expected(known, &stored.key).is_some() {
-            let detail =
-                format!("{}.{}: must be a field, found a stored tag", stored.measurement, stored.key);
-            conflicts.push(finding(State::Refused, what, detail));
-        }
-    }
-    if conflicts.is_empty() {
-        conflicts.push(finding(State::Good, what, "no conflict with what is stored"));
-    }
-    conflicts
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn key(measurement: &str, key: &str, kind: &str) -> StoredKey {
-        StoredKey { measurement: measurement.into(), key: key.into(), kind: kind.into() }
+    fn policy(hours: Option<u64>) -> Policy {
+        let duration = hours.map(|hours| Duration::from_secs(hours * 3_600));
+        let shard_duration = Duration::from_secs(3_600);
+        Policy { name: "p".into(), duration, shard_duration, default: true }
     }
 
     #[test]
-    fn stored_types_and_tags_that_contradict_the_schema_are_named() {
-        let fields = [
-            key("kraken_tick", "bid", "string"),
-            key("kraken_tick", "pair", "string"),
-            key("kraken_tick", "ask", "float"),
-            key("kraken_tick", "recv_ns", "float"),
-            key("someone_else", "bid", "string"),
-        ];
-        let tags = [key("oanda_tick", "bid", ""), key("oanda_tick", "instrument", "")];
-        let found = conflicts("sinks.i", &fields, &tags);
-        let details: Vec<&str> = found.iter().map(|finding| finding.detail.as_str()).collect();
-        let expected = [
-            "kraken_tick.bid: must be float, found stored as string",
-            "kraken_tick.pair: must be a tag, found a stored field",
-            "kraken_tick.recv_ns: must be integer, found stored as float",
-            "oanda_tick.bid: must be a field, found a stored tag",
-        ];
-        assert_eq!(details, expected);
-        assert_eq!(exit(&found), Exit::Configuration);
-        assert_eq!(exit(&conflicts("sinks.i", &fields[2..3], &[])), Exit::Ok);
+    fn a_policy_that_drops_late_ticks_or_is_not_as_configured_is_named() {
+        let keys = ["duration=\"90d\"", "shard_duration=\"1h\""];
+        let sets = keys.map(|key| format!("retention.p.{key}"));
+        let config = Config::load(&[], &sets, &|_| None).unwrap().config;
+        let wanted = config.retention.iter().filter(|(name, _)| *name == "p");
+        let said = |hours| {
+            let found = kept("sinks.i", &policy(hours), &[policy(hours)], wanted.clone());
+            found.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            said(Some(24)),
+            [
+                "note  sinks.i: points go to p, which keeps them 1d: ticks that come later than that are refused, and up to 2d late they may be",
+                "note  sinks.i: retention p is not as configured: tickline db apply changes it",
+            ]
+        );
+        assert_eq!(said(None)[0], "ok    sinks.i: points go to p, which keeps them for ever");
+        assert!(said(None)[1].starts_with("BAD   sinks.i: retention.p.duration: must not be shorter"));
+    }
+
+    #[test]
+    fn trying_a_sink_of_files_leaves_nothing_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("deep").join("lines.lp");
+        let of = |path: &Path| {
+            let sets = [
+                "sinks.f.kind=\"file\"".to_owned(),
+                format!("sinks.f.path={:?}", path.display().to_string()),
+            ];
+            let config = Config::load(&[], &sets, &|_| None).unwrap().config;
+            files("f", &config.sinks["f"]).state
+        };
+        assert_eq!(of(&path), State::Good);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+        std::fs::write(dir.path().join("kept"), "half a li").unwrap();
+        assert_eq!(of(&dir.path().join("kept")), State::Good);
+        assert_eq!(std::fs::read_to_string(dir.path().join("kept")).unwrap(), "half a li");
+        assert_eq!(of(Path::new("/proc/self/no/such")), State::Refused);
+    }
+
+    #[test]
+    fn only_what_is_refused_ends_with_78() {
+        let of = |states: &[State]| {
+            exit(&states.iter().map(|state| finding(*state, "x", "y")).collect::<Vec<_>>())
+        };
+        assert_eq!(of(&[State::Good, State::Note]), Exit::Ok);
+        assert_eq!(of(&[State::Good, State::Bad]), Exit::Failed);
+        assert_eq!(of(&[State::Bad, State::Refused]), Exit::Configuration);
     }
 }

@@ -1,15 +1,37 @@
 //! `tickline db`
 
-use tickline_config::model::{InfluxTarget, SinkKind};
+use tickline_config::Loaded;
+use tickline_config::model::{Config, InfluxTarget, SinkKind};
 use tickline_sinks::admin::{Admin, AdminError, Change};
 
-use super::{ConfigArgs, Exit, Failure};
+use super::{ConfigArgs, Exit, Failure, environment};
 
 /// What to do with the database.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum DbCommand {
     /// Create the InfluxDB 1 database and the retention policies of the configuration; never shortens one.
-    Apply(ConfigArgs),
+    Apply(ApplyArgs),
+}
+
+/// Arguments of `db apply`.
+#[derive(Debug, clap::Args)]
+pub(super) struct ApplyArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// InfluxDB 1 database, without a file: http://[USER:PASSWORD@]HOST:PORT/DATABASE.
+    #[arg(long, value_name = "URL", conflicts_with = "files")]
+    influx: Option<String>,
+}
+
+impl ApplyArgs {
+    fn load(&self) -> Result<Loaded, Failure> {
+        match &self.influx {
+            Some(url) => {
+                Config::quick_run(&[], url, &self.config.sets, &environment).map_err(Failure::configuration)
+            }
+            None => self.config.load(),
+        }
+    }
 }
 
 pub(super) fn run(command: &DbCommand) -> Result<Exit, Failure> {

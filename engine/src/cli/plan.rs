@@ -16,7 +16,7 @@ pub(super) struct PlanArgs {
 }
 
 pub(super) fn run(args: &PlanArgs) -> Result<Exit, Failure> {
-    let loaded = args.config.load_runnable()?;
+    let loaded = args.config.load_runnable().map_err(|failure| args.config.hinted(failure))?;
     let plan = Plan::new(&loaded.config, &cores()).map_err(Failure::configuration)?;
     print_text(&text(&loaded.config, &plan).map_err(Failure::failed)?)?;
     Ok(Exit::Ok)

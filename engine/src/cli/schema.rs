@@ -26,14 +26,18 @@ pub(super) fn run(args: &SchemaArgs) -> Result<Exit, Failure> {
 fn table() -> Result<String, std::fmt::Error> {
     let mut out = format!("schema version {SCHEMA_VERSION}\n");
     for measurement in MEASUREMENTS {
-        writeln!(out, "{}  tags: {}", measurement.name, measurement.tags.join(", "))?;
+        let (name, from, tags) = (measurement.name, measurement.from, measurement.tags.join(", "));
+        writeln!(out, "{name}  (from {from})  tags: {tags}")?;
         for field in measurement.fields {
             let core = if field.core { "core" } else { "" };
             writeln!(out, "  {:<28} {:<8} {core}", field.name, type_name(field.kind))?;
         }
     }
-    let system: Vec<&str> = SYSTEM_FIELDS.iter().map(|field| field.name).collect();
-    writeln!(out, "system fields of every tick point: {}", system.join(", "))?;
+    writeln!(out, "system fields of every tick point, all integer")?;
+    for field in SYSTEM_FIELDS {
+        writeln!(out, "  {:<28} {}", field.name, field.about)?;
+    }
+    writeln!(out, "a custom feed writes what its section says: see config/examples/custom.toml")?;
     Ok(out)
 }
 

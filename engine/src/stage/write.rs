@@ -219,19 +219,18 @@ impl Writer {
         let step = next_step(outcome, attempt, points, self.dice);
         let trouble = match outcome {
             Outcome::NotSent(fault) | Outcome::InDoubt(fault) | Outcome::Split(fault) => {
-                Some(format!("{:?} (code {}): {}", fault.kind, fault.code, fault.detail).to_lowercase())
+                Some(format!("{}: {}", fault.kind.name(), fault.detail))
             }
             Outcome::Stored { .. } | Outcome::Held => None,
         };
         if let (Some(trouble), Step::Wait { ms, hold }) = (&trouble, &step)
             && let Some(suppressed) = self.log.admit(self.clock.mono())
         {
-            let what = if *hold { "held until someone acts" } else { "will be sent again" };
-            tracing::warn!(
-                suppressed,
-                "{}: {points} points {what}, next try in {ms} ms: {trouble}",
-                self.spec.name
-            );
+            let what = if *hold { "kept until someone acts, tried again" } else { "sent again" };
+            tracing::warn!(suppressed, "{}: {points} points {what} in {ms} ms: {trouble}", self.spec.name);
+        }
+        if let Outcome::NotSent(fault) | Outcome::InDoubt(fault) | Outcome::Split(fault) = outcome {
+            self.counters.fault(fault.code);
         }
         self.counters.trouble = trouble;
         step

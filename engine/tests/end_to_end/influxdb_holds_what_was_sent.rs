@@ -20,8 +20,9 @@ fn schema_types(measurement: &str) -> BTreeMap<String, String> {
         FieldType::Boolean => "boolean",
         FieldType::String => "string",
     };
-    let fields = known.fields.iter().chain(SYSTEM_FIELDS);
-    fields.map(|field| (field.name.to_owned(), name(field.kind).to_owned())).collect()
+    let fields = known.fields.iter().map(|field| (field.name, field.kind));
+    let all = fields.chain(SYSTEM_FIELDS.iter().map(|field| (field.name, field.kind)));
+    all.map(|(field, kind)| (field.to_owned(), name(kind).to_owned())).collect()
 }
 
 #[test]

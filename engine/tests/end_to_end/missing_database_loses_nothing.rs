@@ -17,14 +17,17 @@ fn send(publisher: &mut Publisher) {
 }
 
 /// Waits until everything waits for the database and the log says why.
-fn assert_held(engine: &mut Engine, why: &str) {
+fn assert_held(engine: &mut Engine, why: &str, code: u16) {
     let held = engine.wait("tried and refused", |report| {
         report.sinks["influx"].points == MESSAGES && report.sinks["influx"].retries > 0
     });
     assert_eq!((held.ledger.written, held.ledger.in_flight), (0, MESSAGES), "{:#?}", held.ledger);
     assert!(held.ledger.rejected.is_empty() && held.ledger.dropped.is_empty(), "{:#?}", held.ledger);
+    let faults = format!("tickline_sink_faults_total{{sink=\"influx\",code=\"{code}\"}} ");
+    let metrics = engine.get("/metrics");
+    assert!(metrics.contains(&faults), "{metrics}");
     let line = engine.wait_log(why);
-    assert!(line.contains("held until someone acts"), "{line}");
+    assert!(line.contains("kept until someone acts"), "{line}");
 }
 
 #[test]
@@ -35,7 +38,7 @@ fn points_for_a_missing_database_arrive_once_it_is_created() {
     let sets = [influx(&server.url, "later"), feed("kraken_tick", &publisher.endpoint)].concat();
     let mut engine = Engine::start(dir.path(), &sets);
     send(&mut publisher);
-    assert_held(&mut engine, "database not found");
+    assert_held(&mut engine, "database not found", 404);
     server.query(None, "", "CREATE DATABASE later");
     engine.wait("written", |report| report.ledger.written == MESSAGES);
     engine.stop().assert_clean();
@@ -58,7 +61,7 @@ fn points_refused_for_a_wrong_password_arrive_once_it_is_right() {
     let sets = [influx(&server.url, "tick"), login, feed("kraken_tick", &publisher.endpoint)].concat();
     let mut engine = Engine::start(dir.path(), &sets);
     send(&mut publisher);
-    assert_held(&mut engine, "authorization failed");
+    assert_held(&mut engine, "authorization failed", 401);
     server.query(admin, "", "SET PASSWORD FOR writer = 'the-right-one'");
     engine.wait("written", |report| report.ledger.written == MESSAGES);
     let ended = engine.stop();

@@ -1,4 +1,5 @@
-//! Promise: SIGTERM drains everything that was received and ends with a balanced ledger; SIGHUP adds, removes
+//! Promise: SIGTERM drains everything that was received and ends with a balanced ledger; a second SIGINT does
+//! not wait; SIGUSR1 writes the histograms; SIGHUP adds, removes
 //! and changes feeds while those that stay the same lose nothing, and keeps the old configuration if the new one
 //! is wrong.
 
@@ -131,6 +132,53 @@ fn sigterm_drains_what_was_received_and_a_restart_goes_on_where_it_stood() {
     let (code, report) = program.end();
     assert_eq!((code, report.ledger.balanced), (Some(0), true), "{:#?}", report.reasons);
     assert_eq!((report.ledger.sequenced, report.ledger.lost_before_receive), (Some(10), Some(70)));
+}
+
+#[test]
+fn a_second_sigint_ends_at_once_and_counts_what_is_left_as_dropped() {
+    let (dir, context) = (tempfile::tempdir().unwrap(), zmq::Context::new());
+    let mut alpha = Publisher::bind(&context, "alpha");
+    write_config(dir.path(), &[("alpha", &alpha)]);
+    // Takes connections and never answers, as a database does that has stopped.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let sink = format!(
+        "sinks.db = {{ kind = \"influxdb\", version = 1, url = \"http://{}\", database = \"tick\", timeout = \"1s\" }}\n\
+         engine.shutdown_timeout = \"1h\"\n",
+        silent.local_addr().unwrap()
+    );
+    let file = dir.path().join("engine.toml");
+    std::fs::write(&file, std::fs::read_to_string(&file).unwrap() + &sink).unwrap();
+    let mut program = Program::start(dir.path());
+    alpha.wait_subscription(true);
+    alpha.send(100);
+    program.wait_frames("alpha", 100);
+    program.signal("-INT");
+    program.wait_log("stopping: draining within 3600s");
+    program.signal("-INT");
+    program.wait_log("stopping at once");
+    let (code, report) = program.end();
+    assert_eq!((code, report.ledger.balanced), (Some(4), true), "{:#?}", report.reasons);
+    assert_eq!(report.sinks["db"].ledger.dropped["shutdown"], 100);
+    assert_eq!(report.sinks["kept"].ledger.written, 100);
+}
+
+#[test]
+fn sigusr1_writes_the_histograms_of_a_run_that_goes_on() {
+    let (dir, context) = (tempfile::tempdir().unwrap(), zmq::Context::new());
+    let mut alpha = Publisher::bind(&context, "alpha");
+    write_config(dir.path(), &[("alpha", &alpha)]);
+    let mut program = Program::start(dir.path());
+    alpha.wait_subscription(true);
+    alpha.send(100);
+    program.wait_frames("alpha", 100);
+    program.signal("-USR1");
+    program.wait_log("SIGUSR1: histograms written to ");
+    let text = std::fs::read_to_string(dir.path().join("state").join("histograms.json")).unwrap();
+    let report: Report = serde_json::from_str(&text).unwrap();
+    assert!(report.latency_ns["receive_to_encode"].hdr.is_some(), "{text}");
+    assert_eq!(program.get("/health").0, 200);
+    program.signal("-TERM");
+    assert_eq!(program.end().0, Some(0));
 }
 
 #[test]

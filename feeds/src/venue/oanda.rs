@@ -54,58 +54,29 @@ impl Oanda {
         let (mut time, mut quoted) = (None, false);
         for _ in 0..entries {
             let key = cursor.key()?;
-            let (slot, field) = match key {
-                b"instrument" => {
-                    instrument = read_text(cursor, depth)?;
-                    continue;
-                }
-                b"time" | b"timestamp" => {
-                    time = read_time(cursor, 1_000_000_000, depth)?;
-                    continue;
-                }
-                b"type" => {
-                    kind = read_text(cursor, depth)?;
-                    continue;
-                }
+            match key {
+                b"instrument" => instrument = read_text(cursor, depth)?,
+                b"time" | b"timestamp" => time = read_time(cursor, 1_000_000_000, depth)?,
+                b"type" => kind = read_text(cursor, depth)?,
                 b"bids" => {
                     (slots[BID], slots[BID_LIQUIDITY]) = best(cursor, emit, Side::Bid, depth)?;
                     quoted = true;
-                    continue;
                 }
                 b"asks" => {
                     (slots[ASK], slots[ASK_LIQUIDITY]) = best(cursor, emit, Side::Ask, depth)?;
                     quoted = true;
-                    continue;
                 }
-                b"status" => {
-                    status = read_text(cursor, depth)?;
-                    continue;
+                b"bid" => {
+                    slots[BID] = price(cursor, emit, depth)?;
+                    quoted = true;
                 }
-                b"bid" => (BID, FieldType::Float),
-                b"ask" => (ASK, FieldType::Float),
-                b"tradeable" => (TRADEABLE, FieldType::Boolean),
-                b"closeoutBid" => (CLOSEOUT_BID, FieldType::Float),
-                b"closeoutAsk" => (CLOSEOUT_ASK, FieldType::Float),
-                b"volume" => (VOLUME, FieldType::Integer),
-                _ if key.first() == Some(&b'_') => {
-                    emit.envelope.read(key, cursor)?;
-                    continue;
+                b"ask" => {
+                    slots[ASK] = price(cursor, emit, depth)?;
+                    quoted = true;
                 }
-                _ => {
-                    cursor.skip(depth)?;
-                    continue;
-                }
-            };
-            quoted |= slot <= ASK;
-            if slot <= ASK
-                && let Some(price) = emit.fields.wide_decimal(cursor)
-            {
-                slots.get_mut(slot).into_iter().for_each(|to| *to = price);
-            } else if self.plan.wants(slot) || slot <= ASK {
-                let value = emit.fields.read(cursor, field, depth)?;
-                slots.get_mut(slot).into_iter().for_each(|to| *to = value);
-            } else {
-                cursor.skip(depth)?;
+                b"status" => status = read_text(cursor, depth)?,
+                _ if key.first() == Some(&b'_') => emit.envelope.read(key, cursor)?,
+                _ => self.further(key, cursor, &mut slots, emit, depth)?,
             }
         }
         if emit.envelope.is_control() || kind == b"HEARTBEAT" {
@@ -119,6 +90,31 @@ impl Oanda {
         }
         self.emit(instrument, &mut slots, time, emit);
         Ok(Shape::Data)
+    }
+
+    /// A key that is no quote and says nothing of the message.
+    #[inline]
+    fn further<'a>(
+        &self,
+        key: &[u8],
+        cursor: &mut Cursor<'a>,
+        slots: &mut [Slot<'a>; 9],
+        emit: &mut Emit<'_>,
+        depth: usize,
+    ) -> Result<(), Undecodable> {
+        let (slot, field) = match key {
+            b"tradeable" => (TRADEABLE, FieldType::Boolean),
+            b"closeoutBid" => (CLOSEOUT_BID, FieldType::Float),
+            b"closeoutAsk" => (CLOSEOUT_ASK, FieldType::Float),
+            b"volume" => (VOLUME, FieldType::Integer),
+            _ => return cursor.skip(depth),
+        };
+        if !self.plan.wants(slot) {
+            return cursor.skip(depth);
+        }
+        let value = emit.fields.read(cursor, field, depth)?;
+        slots.get_mut(slot).into_iter().for_each(|to| *to = value);
+        Ok(())
     }
 
     #[inline]
@@ -139,6 +135,14 @@ impl Oanda {
         });
         let series = series.map(|id| *id);
         emit.point(series, &self.plan, slots, VenueTime::new(time, UNIT_NS), flags);
+    }
+}
+
+#[inline]
+fn price<'a>(cursor: &mut Cursor<'a>, emit: &mut Emit<'_>, depth: usize) -> Result<Slot<'a>, Undecodable> {
+    match emit.fields.wide_decimal(cursor) {
+        Some(price) => Ok(price),
+        None => emit.fields.read(cursor, FieldType::Float, depth),
     }
 }
 

@@ -8,7 +8,7 @@ use std::process::Command;
 use serde_json::Value;
 use tickline_config::model::{Custom, CustomTime, CustomType, DecoderKind, Feed, FieldChoice, TimeUnit};
 use tickline_feeds::decoder::FrameClass;
-use tickline_feeds::framing::split;
+use tickline_feeds::framing::split_single;
 
 use crate::reading::{Field, Point, read};
 use crate::rig::{RECEIVED_NS, Rig, custom_feed, feed};
@@ -57,7 +57,10 @@ fn messages(mut file: &[u8]) -> Vec<Vec<u8>> {
                 part
             })
             .collect();
-        split(&parts).expect("a topic and a payload").1.to_vec()
+        match parts.as_slice() {
+            [single] => split_single(single).expect("a topic and a payload").1.to_vec(),
+            several => several[1].to_vec(),
+        }
     };
     (0..count).map(&mut message).collect()
 }

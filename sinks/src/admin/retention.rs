@@ -97,7 +97,8 @@ pub fn changes<'a>(
     Ok(changes)
 }
 
-fn spoken(duration: Option<Duration>) -> String {
+/// A duration of a policy for people: `30d`, `for ever`.
+pub fn spoken(duration: Option<Duration>) -> String {
     match duration.map(|d| d.as_secs()) {
         None => "for ever".to_owned(),
         Some(s) if s % 86_400 == 0 => format!("{}d", s / 86_400),

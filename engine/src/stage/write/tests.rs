@@ -145,7 +145,10 @@ fn points_for_a_missing_database_are_never_counted_as_written() {
     assert_eq!((seen.counters.written, seen.counters.shutdown, seen.counters.settled), (0, 2, 2));
     assert_eq!(seen.acked, 0);
     let trouble = seen.counters.trouble.unwrap_or_default();
-    assert_eq!(trouble, "missing (code 404): database not found");
+    assert_eq!(
+        trouble,
+        "no such database, bucket or policy (tickline db apply creates those of InfluxDB 1): database not found"
+    );
 }
 
 #[test]
