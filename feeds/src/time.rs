@@ -24,16 +24,55 @@ fn digits(text: &[u8]) -> Option<i64> {
     Some(number)
 }
 
+/// A mask of the bytes `at` of a word of eight.
+const fn bytes(at: &[u32]) -> u64 {
+    let (mut mask, mut next) = (0, 0);
+    while next < at.len() {
+        mask |= 0xff << (8 * at[next]);
+        next += 1;
+    }
+    mask
+}
+
+/// The same byte eight times.
+const fn each(byte: u8) -> u64 {
+    u64::from_le_bytes([byte; 8])
+}
+
+/// Eight bytes of text of which those in `digits` must be digits: byte `i` of the answer is the number that the
+/// bytes `i` and `i + 1` make. All at once, since every tick has a time.
+#[inline]
+fn pairs(text: u64, digits: u64) -> Option<[u8; 8]> {
+    let values = (text ^ each(b'0')) & digits;
+    // 0x76 takes every value above 9 to 0x80 or beyond.
+    if (values.wrapping_add(each(0x76)) | values) & each(0x80) & digits != 0 {
+        return None;
+    }
+    // At most 99 a byte, so that nothing is carried into the next.
+    Some((values * 10 + (values >> 8)).to_le_bytes())
+}
+
 /// Nanoseconds of an RFC 3339 time such as `2026-08-02T03:36:02.621302Z`; digits beyond ns are cut.
 /// `None` if it is none, or outside the years 1678 to 2261 that i64 holds.
 #[inline]
 pub fn parse_rfc3339(text: &[u8]) -> Option<i64> {
-    let (head, tail) = text.split_first_chunk::<19>()?;
-    let [_, _, _, _, b'-', _, _, b'-', _, _, b'T' | b't' | b' ', _, _, b':', _, _, b':', _, _] = head else {
+    const DATE: u64 = bytes(&[0, 1, 2, 3, 5, 6]);
+    const DATE_MARKS: u64 = u64::from_le_bytes(*b"\0\0\0\0-\0\0-");
+    const TIME: u64 = bytes(&[0, 1, 3, 4, 6, 7]);
+    const TIME_MARKS: u64 = u64::from_le_bytes(*b"\0\0\0\0\0:\0\0");
+    let (date, rest) = text.split_first_chunk::<8>()?;
+    let (time, rest) = rest.split_first_chunk::<8>()?;
+    let ([b':', s1, s2], tail) = rest.split_first_chunk::<3>()? else { return None };
+    let (date, time) = (u64::from_le_bytes(*date), u64::from_le_bytes(*time));
+    if date & !DATE != DATE_MARKS || time & bytes(&[5]) != TIME_MARKS {
         return None;
-    };
-    let (year, month, day) = (digits(&head[0..4])?, digits(&head[5..7])?, digits(&head[8..10])?);
-    let (hour, minute, second) = (digits(&head[11..13])?, digits(&head[14..16])?, digits(&head[17..19])?);
+    }
+    if !matches!((time >> 16) as u8, b'T' | b't' | b' ') {
+        return None;
+    }
+    let [century, _, years, _, _, month, ..] = pairs(date, DATE)?.map(i64::from);
+    let [day, _, _, hour, _, _, minute, _] = pairs(time, TIME)?.map(i64::from);
+    let (year, second) = (century * 100 + years, digits(&[*s1, *s2])?);
     if !(1678..=2261).contains(&year)
         || !(1..=12).contains(&month)
         || day < 1
@@ -59,12 +98,18 @@ const fn month_days(year: i64, month: i64) -> i64 {
     }
 }
 
+/// Nanoseconds of the digits behind the point, and what stands behind them.
 #[inline]
 fn fraction(tail: &[u8]) -> Option<(i64, &[u8])> {
+    const TENS: [i64; 10] =
+        [1_000_000_000, 100_000_000, 10_000_000, 1_000_000, 100_000, 10_000, 1_000, 100, 10, 1];
     let Some((b'.', rest)) = tail.split_first() else { return Some((0, tail)) };
-    let mut nanos = 0;
-    let mut places = 0;
-    for &byte in rest {
+    // Six digits and a zone are what Kraken sends.
+    let (mut nanos, mut places) = match tail.first_chunk::<8>() {
+        Some(chunk) => six_digits(u64::from_le_bytes(*chunk) >> 8),
+        None => (0, 0),
+    };
+    for &byte in rest.get(places..).unwrap_or_default() {
         let digit = byte.wrapping_sub(b'0');
         if digit > 9 {
             break;
@@ -77,9 +122,18 @@ fn fraction(tail: &[u8]) -> Option<(i64, &[u8])> {
     if places == 0 {
         return None;
     }
-    const TENS: [i64; 10] =
-        [1_000_000_000, 100_000_000, 10_000_000, 1_000_000, 100_000, 10_000, 1_000, 100, 10, 1];
     Some((nanos * TENS.get(places).copied().unwrap_or(1), rest.get(places..)?))
+}
+
+/// The number in the first six bytes and how many of them were read: all or none.
+#[inline]
+fn six_digits(text: u64) -> (i64, usize) {
+    match pairs(text, bytes(&[0, 1, 2, 3, 4, 5])) {
+        Some([high, _, middle, _, low, ..]) => {
+            (i64::from(high) * 10_000 + i64::from(middle) * 100 + i64::from(low), 6)
+        }
+        None => (0, 0),
+    }
 }
 
 #[inline]
@@ -130,7 +184,47 @@ pub const fn truncate(nanos: i64, unit_ns: i64) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// The same, slowly: date and time by jiff, the form by hand.
+    fn plainly(text: &str) -> Option<i64> {
+        let form = |at: usize, wanted: &str| text.get(at..=at).is_some_and(|found| wanted.contains(found));
+        let is_form = text.is_ascii()
+            && [(4, "-"), (7, "-"), (10, "Tt "), (13, ":"), (16, ":")].iter().all(|(at, w)| form(*at, w))
+            && text.bytes().take(19).filter(u8::is_ascii_digit).count() == 14;
+        let (fraction, zone) = match text.get(19..)?.strip_prefix('.') {
+            Some(rest) => rest.split_at(rest.find(|c: char| !c.is_ascii_digit())?),
+            None => ("0", text.get(19..)?),
+        };
+        let zone_form = zone.eq_ignore_ascii_case("z") || (zone.len() == 6 && zone.as_bytes()[3] == b':');
+        if !is_form || !zone_form || fraction.is_empty() {
+            return None;
+        }
+        let time: jiff::Timestamp = format!("{}.{:.9}{zone}", &text[..19], fraction).parse().ok()?;
+        let leap = i128::from(&text[17..19] == "60") * 1_000_000_000;
+        i64::try_from(time.as_nanosecond() + leap).ok().filter(|_| text >= "1678" && text < "2262")
+    }
+
+    proptest! {
+        #[test]
+        fn times_are_read_as_a_calendar_library_reads_them(
+            seconds in -9_214_560_000_i64..9_214_646_400, nanos in 0_i32..1_000_000_000, places in 0_usize..12,
+            zone in prop_oneof![Just("Z"), Just("z"), Just("+02:00"), Just("-09:30"), Just("")],
+            at in 0_usize..60, byte in proptest::option::of(0x20_u8..0x7f),
+        ) {
+            let time = jiff::Timestamp::new(seconds, 0).unwrap();
+            let fraction = &format!("{nanos:09}000")[..places];
+            let point = if places == 0 { "" } else { "." };
+            let mut text = format!("{}{point}{fraction}{zone}", time.strftime("%Y-%m-%dT%H:%M:%S")).into_bytes();
+            if let (Some(byte), Some(to)) = (byte, text.get_mut(at)) {
+                *to = byte;
+            }
+            let text = String::from_utf8(text).unwrap();
+            prop_assert_eq!(parse_rfc3339(text.as_bytes()), plainly(&text), "{}", text);
+        }
+    }
 
     #[test]
     fn rfc_3339_times_are_read_to_the_nanosecond() {
