@@ -81,6 +81,8 @@ pub struct Counts {
     pub out_of_order: u64,
     /// Points whose ordinal the engine counted itself.
     pub tiebreak_local: u64,
+    /// Maps that met others at one time and could not be remembered.
+    pub tiebreak_forgotten: u64,
     /// Same series, time and ordinal from another message.
     pub timestamp_collisions: u64,
     /// Points moved past the slots of their time.
@@ -118,6 +120,7 @@ pub struct Tally {
     pub(crate) bad_points: u64,
     pub(crate) out_of_order: u64,
     pub(crate) tiebreak_local: u64,
+    pub(crate) tiebreak_forgotten: u64,
     pub(crate) timestamp_collisions: u64,
     pub(crate) timestamp_overflow: u64,
     pub(crate) venue_time_off: u64,
@@ -136,6 +139,7 @@ impl Counts {
         self.bad_points += frame.bad_points;
         self.out_of_order += frame.out_of_order;
         self.tiebreak_local += frame.tiebreak_local;
+        self.tiebreak_forgotten += frame.tiebreak_forgotten;
         self.timestamp_collisions += frame.timestamp_collisions;
         self.timestamp_overflow += frame.timestamp_overflow;
         self.venue_time_off += frame.venue_time_off;
@@ -151,13 +155,14 @@ impl Counts {
     }
 
     /// The counters that stand in no equation, with their names in reports and metrics.
-    pub fn further(&self) -> [(&'static str, u64); 12] {
+    pub fn further(&self) -> [(&'static str, u64); 13] {
         [
             ("bad_field", self.bad_field),
             ("control_char", self.control_char),
             ("decimal_rounded", self.decimal_rounded),
             ("out_of_order", self.out_of_order),
             ("tiebreak_local", self.tiebreak_local),
+            ("tiebreak_forgotten", self.tiebreak_forgotten),
             ("timestamp_collisions", self.timestamp_collisions),
             ("timestamp_overflow", self.timestamp_overflow),
             ("venue_time_off", self.venue_time_off),

@@ -238,7 +238,9 @@ impl<'o> Emit<'o> {
     fn finish(&mut self, series: SeriesId, at: VenueTime, mut flags: u8, position: u32) {
         let (base, unit_ns, off) = self.place(at, &mut flags);
         let ordinal = match self.settings.tiebreak {
-            Tiebreak::Ordinal => self.ordinal(series, base, at.own_ordinal, position),
+            // What publisher and venue say of the venue's time says nothing of another.
+            Tiebreak::Ordinal if off.is_some() => self.ordinal(series, base, Rule::Local),
+            Tiebreak::Ordinal => self.ordinal(series, base, self.rule(at.own_ordinal, position)),
             Tiebreak::None => 0,
         };
         if i64::from(ordinal) >= unit_ns {
@@ -310,25 +312,30 @@ impl<'o> Emit<'o> {
         (time::truncate(nanos, at.unit_ns), at.unit_ns, None)
     }
 
+    /// Where the ordinal at the venue's time comes from.
     #[inline]
-    fn ordinal(&mut self, series: SeriesId, time: i64, own: Option<u32>, position: u32) -> u32 {
-        let rule = match (own, self.envelope.tie, self.envelope.versioned) {
+    fn rule(&self, own: Option<u32>, position: u32) -> Rule {
+        match (own, self.envelope.tie, self.envelope.versioned) {
             (Some(key), _, _) => Rule::Given(key),
             (None, Some(tie), _) => Rule::Given(tie.saturating_add(position)),
             (None, None, true) => Rule::Given(position),
             (None, None, false) => Rule::Local,
-        };
+        }
+    }
+
+    #[inline]
+    fn ordinal(&mut self, series: SeriesId, time: i64, rule: Rule) -> u32 {
         let message = MessageId {
             src: self.envelope.src,
             seq: self.envelope.seq,
             map: self.map,
-            part: self.map - self.map_before,
+            part: (self.map - self.map_before) as u32,
         };
-        let Some(ties) = self.series.ties(series) else { return 0 };
-        let given = ties.ordinal(time, rule, message);
+        let Some(given) = self.series.ordinal(series, time, rule, message) else { return 0 };
         self.tally.timestamp_collisions += u64::from(given.collision);
         self.tally.out_of_order += u64::from(given.out_of_order);
         self.tally.tiebreak_local += u64::from(rule == Rule::Local && given.ordinal > 0);
+        self.tally.tiebreak_forgotten += u64::from(given.forgotten);
         given.ordinal
     }
 }

@@ -1,8 +1,6 @@
 //! Sequences: who sent how much, and what of it is missing. One tracker for each endpoint, topic and source.
 //! `published + duplicate = sequenced + lost` holds after every call, by counting and not by difference.
 
-use std::collections::VecDeque;
-
 use hashbrown::{Equivalent, HashMap};
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +9,7 @@ use crate::counts::Counts;
 /// Holes remembered a tracker, so that a late number fills its own.
 const HOLES_KEPT: usize = 256;
 
-/// Sources followed on one endpoint and topic; the one that joined first gives way, as those of long ago do.
+/// Sources followed on one endpoint and topic; the one that was silent longest gives way.
 const SOURCES_KEPT: usize = 64;
 
 /// Topics followed on all endpoints; messages of further ones count as unsequenced. Only a flood gets there.
@@ -40,6 +38,8 @@ struct Hole {
 #[derive(Debug)]
 struct Tracker {
     last: u64,
+    /// When it was last heard, in words of this feed's sources.
+    heard: u64,
     holes: Vec<Hole>,
 }
 
@@ -68,8 +68,9 @@ impl Equivalent<Source> for SourceRef<'_> {
 pub struct Sequences {
     trackers: Vec<Tracker>,
     by_source: HashMap<Source, usize>,
-    /// Sources of each endpoint and topic, in the order of their joining.
-    joined: HashMap<(u16, Box<[u8]>), VecDeque<u32>>,
+    /// Sources of each endpoint and topic.
+    joined: HashMap<(u16, Box<[u8]>), Vec<u32>>,
+    heard: u64,
     fan_in: bool,
     /// Frames that we dropped ourselves and that no hole has explained yet.
     announced: u64,
@@ -78,7 +79,14 @@ pub struct Sequences {
 impl Sequences {
     /// No source known. With `fan_in` a new source beside another has not begun at 1.
     pub fn new(fan_in: bool) -> Self {
-        Self { trackers: Vec::new(), by_source: HashMap::new(), joined: HashMap::new(), fan_in, announced: 0 }
+        Self {
+            trackers: Vec::new(),
+            by_source: HashMap::new(),
+            joined: HashMap::new(),
+            heard: 0,
+            fan_in,
+            announced: 0,
+        }
     }
 
     /// `frames` frames of the feed were dropped by us before the next one.
@@ -95,10 +103,11 @@ impl Sequences {
             return false;
         }
         counts.sequenced += 1;
+        self.heard += 1;
         if let Some(tracker) = known.and_then(|at| self.trackers.get_mut(at))
             && seq == tracker.last + 1
         {
-            tracker.last = seq;
+            (tracker.last, tracker.heard) = (seq, self.heard);
             counts.published = counts.published.wrapping_add(1);
             return false;
         }
@@ -140,7 +149,7 @@ impl Sequences {
         }
         self.extend(at, seq - 1, counts);
         if let Some(tracker) = self.trackers.get_mut(at) {
-            tracker.last = seq;
+            (tracker.last, tracker.heard) = (seq, self.heard);
         }
         counts.published = counts.published.wrapping_add(1);
         false
@@ -160,12 +169,11 @@ impl Sequences {
 
     fn join(&mut self, endpoint: u16, topic: &[u8], src: u32, last: u64) -> usize {
         let topic: Box<[u8]> = Box::from(topic);
-        let sources = self.joined.entry((endpoint, topic.clone())).or_default();
-        sources.push_back(src);
-        let gone = if sources.len() > SOURCES_KEPT { sources.pop_front() } else { None };
-        let place = gone.and_then(|src| self.by_source.remove(&SourceRef { endpoint, src, topic: &topic }));
-        let tracker = Tracker { last, holes: Vec::new() };
-        let at = match place.and_then(|at| Some((at, self.trackers.get_mut(at)?))) {
+        let gone = self.make_room(endpoint, &topic);
+        self.joined.entry((endpoint, topic.clone())).or_default().push(src);
+        self.heard += 1;
+        let tracker = Tracker { last, heard: self.heard, holes: Vec::new() };
+        let at = match gone.and_then(|at| Some((at, self.trackers.get_mut(at)?))) {
             Some((at, old)) => {
                 *old = tracker;
                 at
@@ -177,6 +185,21 @@ impl Sequences {
         };
         self.by_source.insert(Source { endpoint, src, topic }, at);
         at
+    }
+
+    /// Gives up the source that was silent longest where there are too many: the place of its tracker.
+    fn make_room(&mut self, endpoint: u16, topic: &[u8]) -> Option<usize> {
+        let sources = self.joined.get_mut(&(endpoint, Box::from(topic)))?;
+        if sources.len() < SOURCES_KEPT {
+            return None;
+        }
+        let heard = |src: u32| {
+            let at = self.by_source.get(&SourceRef { endpoint, src, topic })?;
+            self.trackers.get(*at).map(|tracker| tracker.heard)
+        };
+        let silent = (0..sources.len()).min_by_key(|at| sources.get(*at).and_then(|src| heard(*src)))?;
+        let src = sources.swap_remove(silent);
+        self.by_source.remove(&SourceRef { endpoint, src, topic })
     }
 
     /// Everything after the tracker's last number up to `last` is missing.
@@ -223,14 +246,16 @@ impl Sequences {
         found.is_some()
     }
 
-    /// Where each source stands.
+    /// Where each source stands, the one that was silent longest first.
     pub fn points(&self) -> Vec<SequencePoint> {
-        let point = |(source, at): (&Source, &usize)| {
-            let last = self.trackers.get(*at)?.last;
+        let tracked = |(source, at): (_, &usize)| Some((source, self.trackers.get(*at)?));
+        let mut all: Vec<(&Source, &Tracker)> = self.by_source.iter().filter_map(tracked).collect();
+        all.sort_unstable_by_key(|(_, tracker)| tracker.heard);
+        let point = |(source, tracker): (&Source, &Tracker)| {
             let topic = String::from_utf8_lossy(&source.topic).into_owned();
-            Some(SequencePoint { endpoint: source.endpoint, topic, src: source.src, last })
+            SequencePoint { endpoint: source.endpoint, topic, src: source.src, last: tracker.last }
         };
-        self.by_source.iter().filter_map(point).collect()
+        all.into_iter().map(point).collect()
     }
 
     /// Continues where the state file stood.
@@ -307,6 +332,14 @@ mod tests {
         assert_eq!((sequences.points().len(), counts.unsequenced), (SOURCES_KEPT, 0));
         sequences.message(0, b"t", 999, 4, &mut counts);
         assert_eq!(counts.lost_before_receive, 2, "the last source is still followed");
+        let mut resumed = Sequences::new(false);
+        resumed.resume(&sequences.points());
+        for src in 2_000..2_000 + SOURCES_KEPT as u32 - 1 {
+            resumed.message(0, b"t", src, 1, &mut Counts::default());
+        }
+        let counts_of_known = &mut Counts::default();
+        resumed.message(0, b"t", 999, 5, counts_of_known);
+        assert_eq!(counts_of_known.publisher_restarts, 0, "heard last before the restart: the last to go");
         for topic in 0..TOPICS_MAX as u32 + 4 {
             sequences.message(0, &topic.to_be_bytes(), 7, 1, &mut counts);
         }
@@ -325,6 +358,20 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_is_lost_and_what_is_duplicate_is_what_a_table_of_all_numbers_says(
+            seqs in prop::collection::vec(1_u64..60, 1..80)
+        ) {
+            let counts = run(&mut Sequences::new(false), &seqs);
+            let known: std::collections::BTreeSet<u64> = seqs.iter().copied().collect();
+            let (first, highest) = (seqs[0], seqs.iter().max().copied().unwrap_or(0));
+            // What lies before the first number was sent before we joined: it is no part of the span.
+            let inside = known.iter().filter(|seq| **seq >= first).count() as u64;
+            prop_assert_eq!(counts.published, highest - first + 1);
+            prop_assert_eq!(counts.lost_before_receive, counts.published - inside);
+            prop_assert_eq!(counts.duplicate, seqs.len() as u64 - inside);
+        }
+
         #[test]
         fn equation_one_holds_for_any_run_of_numbers(
             steps in prop::collection::vec((0_u32..3, 1_u64..40, 0_u64..4, any::<bool>()), 1..200)

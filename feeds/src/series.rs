@@ -5,7 +5,7 @@ use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use crate::tie::TieState;
+use crate::tie::{MessageId, Ordinal, Rule, TieState};
 
 /// A series of one decoder, as a position in its table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -21,6 +21,10 @@ pub struct SeriesTable {
     hasher: DefaultHashBuilder,
     keys: Vec<Box<[u8]>>,
     ties: Vec<TieState>,
+    /// Maps remembered in the crowds of all series.
+    ties_kept: usize,
+    /// Places of series that were released.
+    free: Vec<SeriesId>,
     series_max: usize,
 }
 
@@ -32,6 +36,8 @@ impl SeriesTable {
             hasher: DefaultHashBuilder::default(),
             keys: Vec::new(),
             ties: Vec::new(),
+            ties_kept: 0,
+            free: Vec::new(),
             series_max,
         }
     }
@@ -58,17 +64,38 @@ impl SeriesTable {
         if let Some(known) = self.by_key.find(hash, |known| self.key(*known) == key.as_slice()) {
             return Some(*known);
         }
-        if self.keys.len() >= self.series_max {
-            return None;
+        let id = match self.free.pop() {
+            Some(free) => free,
+            None if self.keys.len() >= self.series_max => return None,
+            None => {
+                let id = SeriesId(u32::try_from(self.keys.len()).ok()?);
+                self.keys.push(Box::default());
+                self.ties.push(TieState::default());
+                id
+            }
+        };
+        if let Some(place) = self.keys.get_mut(id.0 as usize) {
+            *place = key.into_boxed_slice();
         }
-        let id = SeriesId(u32::try_from(self.keys.len()).ok()?);
         let (keys, hasher) = (&self.keys, &self.hasher);
         let hash_of =
             |known: &SeriesId| hasher.hash_one(keys.get(known.0 as usize).map_or(&[][..], |key| key));
         self.by_key.insert_unique(hash, id, hash_of);
-        self.keys.push(key.into_boxed_slice());
-        self.ties.push(TieState::default());
         Some(id)
+    }
+
+    /// Forgets a series that will not come again, so that its place can be used by another. Whoever has its id
+    /// must give it up.
+    pub fn release(&mut self, id: SeriesId) {
+        let Some(key) = self.keys.get_mut(id.0 as usize).map(std::mem::take) else { return };
+        let hash = self.hasher.hash_one(&*key);
+        let Ok(known) = self.by_key.find_entry(hash, |known| *known == id) else { return };
+        known.remove();
+        if let Some(ties) = self.ties.get_mut(id.0 as usize) {
+            self.ties_kept = self.ties_kept.saturating_sub(ties.kept());
+            *ties = TieState::default();
+        }
+        self.free.push(id);
     }
 
     /// Measurement and tags as line protocol, such as `kraken_tick,base=BTC,exchange=kraken`.
@@ -83,14 +110,21 @@ impl SeriesTable {
         self.ties.get_mut(id.0 as usize)
     }
 
+    /// The ordinal of a point; see [`TieState::ordinal`].
+    #[inline]
+    pub fn ordinal(&mut self, id: SeriesId, time: i64, rule: Rule, message: MessageId) -> Option<Ordinal> {
+        let ties = self.ties.get_mut(id.0 as usize)?;
+        Some(ties.ordinal(time, rule, message, &mut self.ties_kept))
+    }
+
     /// Series known.
     pub fn len(&self) -> usize {
-        self.keys.len()
+        self.by_key.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
+        self.by_key.is_empty()
     }
 }
 
@@ -147,6 +181,28 @@ mod tests {
         }
         assert_eq!(table.intern("m", &[("s", &[b'x'; 257])]), None);
         assert_eq!(table.intern("m", &[("s", &[0xff, 0xfe])]), None);
+    }
+
+    #[test]
+    fn a_released_series_makes_room_and_is_a_new_one_when_it_comes_again() {
+        let mut table = SeriesTable::new(2);
+        let [a, b] = [b"a", b"b"].map(|tag| table.intern("m", &[("s", tag)]).unwrap());
+        let message = MessageId { src: 1, seq: 1, map: 1, part: 0 };
+        table.ordinal(a, 5, Rule::Local, message);
+        table.release(a);
+        assert_eq!((table.len(), table.key(a)), (1, &b""[..]));
+        table.release(a);
+        let c = table.intern("m", &[("s", b"c")]).unwrap();
+        assert_eq!((table.key(c), table.key(b), table.len()), (&b"m,s=c"[..], &b"m,s=b"[..], 2));
+        assert_eq!(table.intern("m", &[("s", b"a")]), None, "full again");
+        assert_eq!(table.ordinal(c, 5, Rule::Local, message).map(|given| given.ordinal), Some(0));
+        for name in 0..1_000_u32 {
+            let id = table.intern("m", &[("s", name.to_string().as_bytes())]);
+            assert_eq!(id, None);
+            table.release(c);
+            let id = table.intern("m", &[("s", name.to_string().as_bytes())]);
+            assert_eq!(id, Some(c));
+        }
     }
 
     #[test]

@@ -65,6 +65,7 @@ const BEHIND_NS: i64 = 48 * 3_600_000_000_000;
 /// The points of one message, in order.
 pub(crate) fn points(head: &Head, candidates: &[Candidate]) -> Vec<Point> {
     let mut positions: HashMap<(&str, BTreeMap<String, String>), u32> = HashMap::new();
+    let mut moved = HashMap::new();
     let mut made = Vec::new();
     for candidate in candidates {
         let present = candidate.tags.iter().filter(|(_, value)| !value.is_empty());
@@ -80,14 +81,21 @@ pub(crate) fn points(head: &Head, candidates: &[Candidate]) -> Vec<Point> {
             candidate.fields.iter().filter_map(|(name, field)| Some((name.to_string(), field.clone()?)));
         let mut fields: BTreeMap<String, Field> = given.collect();
         if !fields.is_empty() {
-            let time = stamp(head, candidate, ordinal, &mut fields);
+            let moved = moved.entry((candidate.measurement, tags.clone())).or_insert(0);
+            let time = stamp(head, candidate, (ordinal, moved), &mut fields);
             made.push(Point { measurement: candidate.measurement.into(), tags, fields, time });
         }
     }
     made
 }
 
-fn stamp(head: &Head, candidate: &Candidate, ordinal: u32, fields: &mut BTreeMap<String, Field>) -> i64 {
+/// `moved` counts the points of a series whose venue time is too far off: only their number tells them apart.
+fn stamp(
+    head: &Head,
+    candidate: &Candidate,
+    (mut ordinal, moved): (u32, &mut u32),
+    fields: &mut BTreeMap<String, Field>,
+) -> i64 {
     let (sent, recv) = (head.sent.unwrap_or(0), head.recv.unwrap_or(0));
     let mut flags = candidate.flags;
     let off = |time: i64| recv != 0 && !(recv - BEHIND_NS..=recv + AHEAD_NS).contains(&time);
@@ -95,6 +103,8 @@ fn stamp(head: &Head, candidate: &Candidate, ordinal: u32, fields: &mut BTreeMap
         None => (if sent != 0 { sent } else { RECEIVED_NS }, 1),
         Some(time) if off(time) => {
             fields.insert("venue_ns".into(), Field::Int(time));
+            ordinal = *moved;
+            *moved += 1;
             (recv, 1)
         }
         Some(time) => (time.div_euclid(candidate.unit_ns) * candidate.unit_ns, candidate.unit_ns),

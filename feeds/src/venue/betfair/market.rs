@@ -1,5 +1,7 @@
 //! What is known of each market and runner, and which points a change makes.
 
+use std::collections::VecDeque;
+
 use hashbrown::{DefaultHashBuilder, HashMap};
 
 use super::Plans;
@@ -12,10 +14,12 @@ use crate::counts::Undecodable;
 use crate::emit::{Emit, Suppressed, VenueTime};
 use crate::number::{self, Digits};
 use crate::schema;
-use crate::series::SeriesId;
+use crate::series::{SeriesId, SeriesTable};
 
 /// Markets kept; the one that was silent longest gives way. A CLOSED market goes at once.
 const MARKETS_MAX: usize = 10_000;
+/// Closed markets whose series are kept a while: a late message of one must meet the times that it has used.
+const CLOSED_KEPT: usize = 256;
 /// Runners kept of one market; more are bad points.
 const RUNNERS_MAX: usize = 1_000;
 
@@ -48,6 +52,8 @@ pub(super) struct Rules<'r> {
 #[derive(Debug, Default)]
 pub(super) struct Markets {
     known: HashMap<Vec<u8>, Market>,
+    /// Ids and series of those that are gone.
+    closed: VecDeque<(Vec<u8>, Vec<SeriesId>)>,
     changes: u64,
 }
 
@@ -79,7 +85,7 @@ impl Markets {
     ) -> Result<(), Undecodable> {
         self.changes += 1;
         let stamp = self.changes;
-        let market = self.get(id);
+        let market = self.get(id, emit.series);
         market.last_change = stamp;
         if update.repeated {
             return market.seed_silently(id, &update, changes, rules, emit);
@@ -111,23 +117,43 @@ impl Markets {
             market.emit_rest(&update, rules, emit);
         }
         if market.status == b"CLOSED" {
-            self.known.remove(id);
+            self.retire(id, emit.series);
         }
         Ok(())
     }
 
-    fn get(&mut self, id: &[u8]) -> &mut Market {
+    fn get(&mut self, id: &[u8], series: &mut SeriesTable) -> &mut Market {
         if self.known.len() >= MARKETS_MAX && !self.known.contains_key(id) {
             let silent = self.known.iter().min_by_key(|(_, market)| market.last_change);
             if let Some(id) = silent.map(|(id, _)| id.clone()) {
-                self.known.remove(&id);
+                self.retire(&id, series);
             }
         }
         self.known.entry_ref(id).or_default()
     }
+
+    /// Forgets a market; the series of one that went long ago make room for others.
+    fn retire(&mut self, id: &[u8], series: &mut SeriesTable) {
+        let Some((id, market)) = self.known.remove_entry(id) else { return };
+        self.closed.push_back((id, market.all_series().collect()));
+        if self.closed.len() <= CLOSED_KEPT {
+            return;
+        }
+        let Some((id, all)) = self.closed.pop_front() else { return };
+        // A market that came back has the same series.
+        if !self.known.contains_key(&id) && self.closed.iter().all(|(other, _)| *other != id) {
+            all.into_iter().for_each(|gone| series.release(gone));
+        }
+    }
 }
 
 impl Market {
+    /// Its own series and those of its runners.
+    fn all_series(&self) -> impl Iterator<Item = SeriesId> {
+        let runners = self.runners.iter().flat_map(|runner| [runner.stream, runner.runner]);
+        runners.chain([self.series]).flatten()
+    }
+
     /// Forgets prices; series and definitions stay, so that an unchanged definition makes no point again.
     fn forget(&mut self) {
         self.kind = None;
