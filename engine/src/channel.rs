@@ -45,6 +45,14 @@ pub struct Block {
     pub drops: Vec<FeedDrop>,
 }
 
+/// Adds dropped frames to a list with one entry a feed, so that it stays small however long an encoder is held.
+fn add_drop(drops: &mut Vec<FeedDrop>, feed: u16, frames: u64) {
+    match drops.iter_mut().find(|drop| drop.feed == feed) {
+        Some(drop) => drop.frames += frames,
+        None => drops.push(FeedDrop { feed, frames }),
+    }
+}
+
 impl Block {
     /// Calls `each` with every feed in the block and its frames.
     pub fn each_feed(&self, mut each: impl FnMut(u16, u64)) {
@@ -76,9 +84,11 @@ pub struct FrameLimits {
     pub when_full: WhenFull,
 }
 
+/// Blocks that were taken out one behind the other.
 #[derive(Debug)]
 struct Notice {
     rx: u16,
+    /// Number of the last one.
     number: u64,
     drops: Vec<FeedDrop>,
 }
@@ -219,7 +229,7 @@ impl FrameSender {
         {
             block.each_feed(|feed, frames| {
                 counters.feed(feed).queue_full += frames;
-                self.unannounced.push(FeedDrop { feed, frames });
+                add_drop(&mut self.unannounced, feed, frames);
             });
             counters.publish(cell);
             return self.recycle(block);
@@ -292,13 +302,24 @@ impl FrameSender {
             let Ok(mut oldest) = self.queue.blocks.1.try_recv() else { continue };
             let weight = weight(&oldest);
             shared.release(weight.0, weight.1);
-            let mut drops = std::mem::take(&mut oldest.drops);
+            let (rx, number, earlier) = (oldest.rx, oldest.number, std::mem::take(&mut oldest.drops));
+            let before = notices.iter_mut().find(|notice| notice.rx == rx && notice.number + 1 == number);
+            let notice = match before {
+                Some(notice) => {
+                    notice.number = number;
+                    notice
+                }
+                None => {
+                    notices.push(Notice { rx, number, drops: Vec::new() });
+                    notices.last_mut().unwrap_or_else(|| unreachable!("just pushed"))
+                }
+            };
+            earlier.iter().for_each(|drop| add_drop(&mut notice.drops, drop.feed, drop.frames));
             oldest.each_feed(|feed, frames| {
                 counters.feed(feed).popped += frames;
                 counters.feed(feed).queue_full += frames;
-                drops.push(FeedDrop { feed, frames });
+                add_drop(&mut notice.drops, feed, frames);
             });
-            notices.push(Notice { rx: oldest.rx, number: oldest.number, drops });
             drop(notices);
             self.recycle(oldest);
         }

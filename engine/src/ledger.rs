@@ -79,6 +79,7 @@ impl Reading {
             self.sinks_in.resize(from.sinks.len(), SinkIn::default());
         }
         for (to, from) in self.sinks_in.iter_mut().zip(&from.sinks) {
+            to.made += from.made;
             to.points += from.points;
             to.enqueued += from.enqueued;
             to.popped += from.popped;
@@ -145,7 +146,7 @@ pub fn feed_ledger(came: &FeedIn, went: &FeedOut) -> Ledger {
     ledger
 }
 
-/// Equation 4 of one sink. `in_flight` is what was put into its queue and has not been given back, counted
+/// Equation 4 of one sink, and that it was given every point that its feeds' decoders have made. `in_flight` is what was put into its queue and has not been given back, counted
 /// apart from what became of the points.
 pub fn sink_ledger(given: &SinkIn, settled: &WrCounters) -> Ledger {
     let in_flight = given.enqueued.saturating_sub(given.popped).saturating_sub(settled.settled);
@@ -159,6 +160,7 @@ pub fn sink_ledger(given: &SinkIn, settled: &WrCounters) -> Ledger {
         dropped: reasons([("queue_full", given.queue_full), ("shutdown", given.shutdown + settled.shutdown)]),
         in_flight,
         balanced: given.points == settled.written + rejected + dropped + in_flight
+            && given.points == given.made
             && given.enqueued >= given.popped + settled.settled,
         ..Ledger::default()
     }
@@ -246,7 +248,7 @@ mod tests {
 
     #[test]
     fn points_balance_only_if_every_one_is_written_rejected_dropped_or_in_flight() {
-        let given = SinkIn { points: 100, enqueued: 90, popped: 5, queue_full: 15, shutdown: 0 };
+        let given = SinkIn { made: 100, points: 100, enqueued: 90, popped: 5, queue_full: 15, shutdown: 0 };
         let mut out = WrCounters { settled: 80, written: 70, shutdown: 3, ..WrCounters::default() };
         out.rejected[1] = 7;
         let ledger = sink_ledger(&given, &out);
@@ -254,5 +256,8 @@ mod tests {
         assert_eq!(ledger.rejected["beyond_retention"], 7);
         out.written += 1;
         assert!(!sink_ledger(&given, &out).balanced, "a point counted twice is a remainder");
+        out.written -= 1;
+        let lost = SinkIn { made: 101, ..given };
+        assert!(!sink_ledger(&lost, &out).balanced, "a point that was made and never given is a remainder");
     }
 }

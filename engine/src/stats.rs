@@ -50,8 +50,6 @@ pub struct RxCounters {
     pub foreign: u64,
     /// Message parts after the second.
     pub further_parts: u64,
-    /// Frames larger than `message_bytes_max`.
-    pub oversized: u64,
 }
 
 impl RxCounters {
@@ -69,7 +67,6 @@ impl RxCounters {
         let mut shared = cell.counters.lock();
         shared.feeds.clone_from(&self.feeds);
         (shared.foreign, shared.further_parts) = (self.foreign, self.further_parts);
-        shared.oversized = self.oversized;
     }
 }
 
@@ -87,6 +84,8 @@ pub struct FeedOut {
 /// One sink, as an encoder counts it: `points = enqueued + queue_full + shutdown`, in points.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SinkIn {
+    /// Points that the decoders of its feeds have made, less those of the open batch: each must be in `points`.
+    pub made: u64,
     /// Points of closed batches that go to this sink.
     pub points: u64,
     /// Points put into its queue.

@@ -62,9 +62,9 @@ impl FrameBlock {
         });
     }
 
-    /// Sets the receive time of every frame from position `first` on: one clock read serves a burst.
-    pub fn stamp(&mut self, first: usize, recv: WallNanos) {
-        for head in self.heads.iter_mut().skip(first) {
+    /// Sets the receive time of every frame: one clock read serves a burst.
+    pub fn stamp(&mut self, recv: WallNanos) {
+        for head in &mut self.heads {
             head.recv = recv;
         }
     }

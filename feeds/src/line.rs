@@ -16,8 +16,12 @@ const TAIL_BYTES: usize = 64;
 /// Room that [`Line::reserve`] makes beyond what was asked for, so that a wide store finds room for its padding.
 const SLACK_BYTES: usize = TAIL_BYTES;
 
-/// Memory kept for the next frame: one large image must not stay for ever.
+/// Memory kept however small the frames are.
 const KEPT_BYTES: usize = 256 * 1024;
+
+/// Small frames after which larger memory is given back: one large image must not stay for ever, and a feed of large
+/// frames must not pay for each.
+const PATIENCE: u32 = 1_024;
 
 /// Lines being written.
 #[derive(Debug, Default)]
@@ -25,23 +29,29 @@ pub struct Line {
     /// As long as the longest text so far that may be kept.
     buffer: Vec<u8>,
     at: usize,
+    /// Frames since the memory was needed.
+    idle: u32,
 }
 
 impl Line {
     /// Starts again at the front.
     #[inline]
     pub fn clear(&mut self) {
-        self.at = 0;
         if self.buffer.len() > KEPT_BYTES {
             self.shrink();
         }
+        self.at = 0;
     }
 
     #[cold]
     #[inline(never)]
     fn shrink(&mut self) {
-        self.buffer.truncate(KEPT_BYTES);
-        self.buffer.shrink_to_fit();
+        self.idle = if self.at > KEPT_BYTES { 0 } else { self.idle + 1 };
+        if self.idle == PATIENCE {
+            self.idle = 0;
+            self.buffer.truncate(KEPT_BYTES);
+            self.buffer.shrink_to_fit();
+        }
     }
 
     /// What was written.
@@ -238,6 +248,20 @@ mod tests {
                 prop_assert_eq!(line.text(), expected);
             }
         }
+    }
+
+    #[test]
+    fn memory_of_a_large_frame_is_given_back_after_many_small_ones() {
+        let mut line = Line::default();
+        line.put(&[b'x'; 4 * KEPT_BYTES]);
+        let large = line.buffer.len();
+        for _ in 0..PATIENCE {
+            assert_eq!(line.buffer.len(), large);
+            line.clear();
+            line.put(b"small");
+        }
+        line.clear();
+        assert_eq!(line.buffer.len(), KEPT_BYTES);
     }
 
     #[test]

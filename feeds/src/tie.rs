@@ -8,6 +8,9 @@ const TIMES_KEPT: usize = 8;
 /// Maps remembered at one time beside the last one, so that one that comes again keeps its ordinals.
 const CROWD_MAX: usize = 16_384;
 
+/// Maps for which memory is kept when a crowd is over.
+const CROWD_KEPT: usize = 64;
+
 /// Maps remembered beside the last one of each time, in all series of a decoder; 24 bytes each.
 pub const CROWDS_MAX: usize = 1 << 18;
 
@@ -99,7 +102,7 @@ impl Moment {
     }
 }
 
-/// The maps before the last one of a time, sorted by their ids, then their ordinals.
+/// The maps before the last one of a time, sorted by their ids, then their ordinals; empty: free for another time.
 #[derive(Debug)]
 struct Crowd {
     time: i64,
@@ -159,7 +162,7 @@ pub struct TieState {
     /// Counts the candidates of the map being read.
     map: u64,
     map_candidates: u32,
-    crowds: Option<Box<Vec<Crowd>>>,
+    crowds: Vec<Crowd>,
 }
 
 impl TieState {
@@ -177,7 +180,7 @@ impl TieState {
 
     /// Maps remembered in its crowds.
     pub fn kept(&self) -> usize {
-        self.crowds.iter().flat_map(|crowds| crowds.iter()).map(|crowd| crowd.uses.len()).sum()
+        self.crowds.iter().map(|crowd| crowd.uses.len()).sum()
     }
 
     /// The ordinal of a point at `time`. `kept` counts the maps remembered in the crowds of all series.
@@ -199,22 +202,23 @@ impl TieState {
         match self.ring.get_mut(usize::from(at)) {
             Some(place) => {
                 let gone = std::mem::replace(place, moment).time;
-                if self.crowds.is_some() {
+                if !self.crowds.is_empty() {
                     self.forget(gone, kept);
                 }
             }
-            None => self.ring.push(moment),
+            None => {
+                self.ring.reserve_exact(TIMES_KEPT - self.ring.len());
+                self.ring.push(moment);
+            }
         }
     }
 
     #[cold]
     fn forget(&mut self, time: i64, kept: &mut usize) {
-        let Some(crowds) = &mut self.crowds else { return };
-        if let Some(at) = crowds.iter().position(|crowd| crowd.time == time) {
-            *kept = kept.saturating_sub(crowds.swap_remove(at).uses.len());
-        }
-        if crowds.is_empty() {
-            self.crowds = None;
+        if let Some(crowd) = self.crowds.iter_mut().find(|crowd| crowd.time == time) {
+            *kept = kept.saturating_sub(crowd.uses.len());
+            crowd.uses.clear();
+            crowd.uses.shrink_to(CROWD_KEPT);
         }
     }
 
@@ -241,12 +245,7 @@ impl TieState {
             moment.next = moment.last.end();
             return Ordinal { ordinal, collision: false, out_of_order, forgotten: false };
         }
-        let crowds = self.crowds.get_or_insert_default();
-        let at = crowds.iter().position(|crowd| crowd.time == time).unwrap_or_else(|| {
-            crowds.push(Crowd { time, uses: Vec::new() });
-            crowds.len() - 1
-        });
-        let Some(crowd) = crowds.get_mut(at) else {
+        let Some(crowd) = crowd_at(&mut self.crowds, time) else {
             return Ordinal { ordinal: rule.first(), collision: false, out_of_order, forgotten: true };
         };
         let forgotten = !crowd.add(moment.last, kept);
@@ -264,6 +263,18 @@ impl TieState {
         moment.next = moment.next.max(moment.last.end());
         Ordinal { ordinal, collision, out_of_order, forgotten }
     }
+}
+
+/// The crowd of a time: its own, else an empty one.
+fn crowd_at(crowds: &mut Vec<Crowd>, time: i64) -> Option<&mut Crowd> {
+    let own = crowds.iter().position(|crowd| crowd.time == time && !crowd.uses.is_empty());
+    let at = own.or_else(|| crowds.iter().position(|crowd| crowd.uses.is_empty())).unwrap_or(crowds.len());
+    if at == crowds.len() {
+        crowds.push(Crowd { time, uses: Vec::new() });
+    }
+    let crowd = crowds.get_mut(at)?;
+    crowd.time = time;
+    Some(crowd)
 }
 
 #[cfg(test)]
@@ -351,7 +362,7 @@ mod tests {
         for time in 6..6 + TIMES_KEPT as i64 {
             state.ordinal(time, Rule::Local, message(1, 1 << 20));
         }
-        assert_eq!((state.kept, state.ties.crowds.is_none()), (0, true));
+        assert_eq!((state.kept, state.ties.kept()), (0, 0));
     }
 
     #[test]

@@ -24,16 +24,6 @@ fn digits(text: &[u8]) -> Option<i64> {
     Some(number)
 }
 
-/// A mask of the bytes `at` of a word of eight.
-const fn bytes(at: &[u32]) -> u64 {
-    let (mut mask, mut next) = (0, 0);
-    while next < at.len() {
-        mask |= 0xff << (8 * at[next]);
-        next += 1;
-    }
-    mask
-}
-
 /// The same byte eight times.
 const fn each(byte: u8) -> u64 {
     u64::from_le_bytes([byte; 8])
@@ -56,15 +46,16 @@ fn pairs(text: u64, digits: u64) -> Option<[u8; 8]> {
 /// `None` if it is none, or outside the years 1678 to 2261 that i64 holds.
 #[inline]
 pub fn parse_rfc3339(text: &[u8]) -> Option<i64> {
-    const DATE: u64 = bytes(&[0, 1, 2, 3, 5, 6]);
+    const DATE: u64 = u64::from_le_bytes(*b"\xff\xff\xff\xff\0\xff\xff\0");
     const DATE_MARKS: u64 = u64::from_le_bytes(*b"\0\0\0\0-\0\0-");
-    const TIME: u64 = bytes(&[0, 1, 3, 4, 6, 7]);
+    const TIME: u64 = u64::from_le_bytes(*b"\xff\xff\0\xff\xff\0\xff\xff");
+    const COLON: u64 = u64::from_le_bytes(*b"\0\0\0\0\0\xff\0\0");
     const TIME_MARKS: u64 = u64::from_le_bytes(*b"\0\0\0\0\0:\0\0");
     let (date, rest) = text.split_first_chunk::<8>()?;
     let (time, rest) = rest.split_first_chunk::<8>()?;
     let ([b':', s1, s2], tail) = rest.split_first_chunk::<3>()? else { return None };
     let (date, time) = (u64::from_le_bytes(*date), u64::from_le_bytes(*time));
-    if date & !DATE != DATE_MARKS || time & bytes(&[5]) != TIME_MARKS {
+    if date & !DATE != DATE_MARKS || time & COLON != TIME_MARKS {
         return None;
     }
     if !matches!((time >> 16) as u8, b'T' | b't' | b' ') {
@@ -128,7 +119,7 @@ fn fraction(tail: &[u8]) -> Option<(i64, &[u8])> {
 /// The number in the first six bytes and how many of them were read: all or none.
 #[inline]
 fn six_digits(text: u64) -> (i64, usize) {
-    match pairs(text, bytes(&[0, 1, 2, 3, 4, 5])) {
+    match pairs(text, (1 << 48) - 1) {
         Some([high, _, middle, _, low, ..]) => {
             (i64::from(high) * 10_000 + i64::from(middle) * 100 + i64::from(low), 6)
         }
@@ -204,7 +195,7 @@ mod tests {
         }
         let time: jiff::Timestamp = format!("{}.{:.9}{zone}", &text[..19], fraction).parse().ok()?;
         let leap = i128::from(&text[17..19] == "60") * 1_000_000_000;
-        i64::try_from(time.as_nanosecond() + leap).ok().filter(|_| text >= "1678" && text < "2262")
+        i64::try_from(time.as_nanosecond() + leap).ok().filter(|_| ("1678".."2262").contains(&text))
     }
 
     proptest! {

@@ -255,6 +255,7 @@ fn give(arguments: &Arguments, bench: &Bench, pairs: &[Pair], report: &Report) -
         "msgs_per_s": median(pairs.iter().map(|pair| pair.tickline_msgs_per_s)),
         "latency_ratio": if bench.paced { latency_ratio } else { Value::Null },
         "pairs": pairs,
+        "arguments": std::env::args().skip(1).collect::<Vec<_>>(),
         "shape": arguments.feed,
         "source": bench.load.shape.source(),
         "seed": arguments.seed,

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use tickline_bench::shapes::Shape;
 use tickline_feeds::clock::{Clock, WallNanos};
-use tickline_feeds::payload::{ControlKey, PayloadWriter};
+use tickline_feeds::payload::{ControlKey, PayloadWriter, reserved};
 use tickline_feeds::socket;
 use tickline_loadgen::clock::OsClock;
 use tickline_loadgen::plan::Rate;
@@ -68,7 +68,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Code> {
 
     let clock = OsClock::start();
     let (first, start) = (clock.wall(), clock.mono());
-    let (mut late, mut bytes) = (0, 0);
+    let (mut late, mut bytes, mut src, mut last) = (0, 0, 0, 0);
     let topic = shape.name.as_bytes();
     for at in 0..arguments.messages {
         let mut due = WallNanos(0);
@@ -84,13 +84,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Code> {
         }
         let payload = run.next_at(clock.wall(), due);
         bytes += payload.len() as u64;
+        if at + 1 == arguments.messages && shape.reserved {
+            (src, last) = reserved(payload).map_or((0, 0), |(known, _)| (known.src, known.seq));
+        }
         // XPUB_NODROP: a full queue blocks here instead of losing messages.
         publisher.send(topic, zmq::SNDMORE)?;
         publisher.send(payload, 0)?;
     }
     let elapsed_ns = clock.mono().since(start);
     let mut end = PayloadWriter::default();
-    end.control(ControlKey::End, 0, 0, clock.wall());
+    end.control(ControlKey::End, src, last, clock.wall());
     publisher.send(topic, zmq::SNDMORE)?;
     publisher.send(end.bytes(), 0)?;
     let payload_bytes = bytes / arguments.messages.max(1);

@@ -102,7 +102,24 @@ fn a_drop_in_a_block_that_is_dropped_itself_is_still_announced() {
     rig.send(7, 4);
     rig.send(7, 4);
     rig.send(7, 4);
-    assert_eq!(rig.take(), Some((4, vec![drops(7, 4), drops(7, 4)])));
+    assert_eq!(rig.take(), Some((4, vec![drops(7, 8)])));
+}
+
+#[test]
+fn however_long_an_encoder_is_held_what_is_announced_stays_small() {
+    let mut newest = Rig::new(WhenFull::DropNewest);
+    let mut oldest = Rig::new(WhenFull::DropOldest);
+    for _ in 0..10_000 {
+        for feed in [7, 8] {
+            newest.send(feed, 2);
+            oldest.send(feed, 2);
+        }
+    }
+    assert_eq!(newest.sender.unannounced, [drops(7, 19_998), drops(8, 19_998)]);
+    let notices = oldest.receiver.shared.notices();
+    assert_eq!(notices.iter().map(|notice| notice.drops.len()).collect::<Vec<_>>(), [2]);
+    drop(notices);
+    assert_eq!(oldest.take(), Some((2, vec![drops(7, 19_998), drops(8, 19_998)])));
 }
 
 #[test]

@@ -16,7 +16,7 @@ use tickline_feeds::clock::Clock;
 use tickline_loadgen::clock::OsClock;
 use tickline_sinks::admin::{Admin, AdminError, Change, Policy, changes, probe, spoken};
 use tickline_sinks::open::open;
-use tickline_sinks::sink::Outcome;
+use tickline_sinks::sink::{FaultKind, Outcome};
 
 use super::Exit;
 use crate::http::bind;
@@ -230,9 +230,11 @@ fn may_write(config: &Config, name: &str, sink: &Sink) -> Finding {
         Outcome::Stored { detail, .. } => {
             finding(State::Refused, &what, format!("must store points: {}", detail.unwrap_or_default()))
         }
+        Outcome::NotSent(fault) | Outcome::InDoubt(fault) if fault.kind == FaultKind::Transient => {
+            finding(State::Bad, &what, format!("does not take writes now: {}", fault.detail))
+        }
         Outcome::Split(fault) | Outcome::NotSent(fault) | Outcome::InDoubt(fault) => {
-            let detail = format!("must be allowed to write: code {}, {}", fault.code, fault.detail);
-            finding(State::Refused, &what, detail)
+            finding(State::Refused, &what, format!("must be allowed to write: {}", fault.detail))
         }
         Outcome::Held => finding(State::Note, &what, "takes points, durable at the next commit"),
     }

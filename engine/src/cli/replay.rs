@@ -33,7 +33,9 @@ pub(super) struct ReplayArgs {
 
 pub(super) fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
     let mut loaded = args.config.load_runnable()?;
-    if let Some(oldest) = oldest(&loaded.config, &args.captures)? {
+    let asks = loaded.config.sinks.values().any(|sink| keeps_for_a_time(&sink.kind));
+    // Decoding everything once before is only for databases that drop what is old.
+    if let Some(oldest) = asks.then(|| oldest(&loaded.config, &args.captures)).transpose()?.flatten() {
         refuse_if_dropped(&loaded.config, oldest, OsClock::start().wall())?;
     }
     // Nothing is served: a replay may stand beside the engine that has the port.
@@ -48,6 +50,11 @@ pub(super) fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
     };
     let (report, ended) = launch.go()?;
     conclude(report, ended, Standard::Ended, &args.report)
+}
+
+/// Whether a sink may drop what is old and tells when; version 3 does not tell.
+fn keeps_for_a_time(sink: &SinkKind) -> bool {
+    matches!(sink, SinkKind::Influx(influx) if !matches!(influx.target, InfluxTarget::V3 { .. }))
 }
 
 /// Time of the oldest point that the captures would make.
@@ -101,8 +108,7 @@ fn time_of(line: &[u8]) -> Option<WallNanos> {
 fn refuse_if_dropped(config: &Config, oldest: WallNanos, now: WallNanos) -> Result<(), Failure> {
     for (name, sink) in &config.sinks {
         let SinkKind::Influx(influx) = &sink.kind else { continue };
-        // Version 3 does not tell.
-        if matches!(influx.target, InfluxTarget::V3 { .. }) {
+        if !keeps_for_a_time(&sink.kind) {
             continue;
         }
         let policy = Admin::new(name, influx).and_then(|admin| admin.write_policy());

@@ -7,9 +7,12 @@ use crate::channel::{BLOCK_BYTES_KEPT, BLOCKS_KEPT};
 use crate::quarantine::SUSPECTS_MAX;
 use crate::stage::socket::BURST_BYTES;
 use tickline_feeds::frame::PAYLOAD_KEPT_BYTES;
+use tickline_feeds::tie::CROWDS_MAX;
 
 /// Bytes of one series in a decoder's tables: key, last times and slot; counted generously.
 const SERIES_BYTES: u64 = 1_024;
+/// Bytes of one map that met others at one time.
+const TIE_BYTES: u64 = 24;
 /// Bytes of the histograms of one thread and their published copies.
 const HISTOGRAMS_BYTES: u64 = 2 * 3 * 256 * 1024;
 
@@ -33,6 +36,7 @@ pub(super) fn rows(config: &Config, plan: &Plan) -> Vec<MemoryRow> {
     let burst = BURST_BYTES as u64 + message;
     let batch = engine.batch_bytes_max as u64 + message;
     let row = |what: &str, bound, bytes| MemoryRow { what: what.to_owned(), bound, bytes };
+    let feeds = plan.feeds.len() as u64;
     let series: u64 = plan.feeds.iter().map(|feed| feed.feed.series_max as u64).sum();
     let mut rows = vec![
         row("frames that wait for encoders", "queue_bytes_max", queues * engine.queue_bytes_max as u64),
@@ -40,6 +44,7 @@ pub(super) fn rows(config: &Config, plan: &Plan) -> Vec<MemoryRow> {
         row("empty blocks kept", "32 a queue", queues * (BLOCKS_KEPT * 2 * BLOCK_BYTES_KEPT) as u64),
         row("open and empty batches", "batch_bytes_max", encoders * 2 * batch),
         row("series tables", "series_max", series * SERIES_BYTES),
+        row("messages that met at one time", "262144 a feed", feeds * CROWDS_MAX as u64 * TIE_BYTES),
         row("undecodable frames on their way", "64 frames", (SUSPECTS_MAX * PAYLOAD_KEPT_BYTES) as u64),
         row("histograms", "threads", (encoders + plan.writers.len() as u64) * HISTOGRAMS_BYTES),
     ];

@@ -96,6 +96,16 @@ impl Batcher {
         self.sinks.iter().map(|(sink, _)| sink).eq(sinks)
     }
 
+    /// Calls `each` with the position of every sink that it serves.
+    pub fn for_each_sink(&self, mut each: impl FnMut(usize)) {
+        self.sinks.iter().for_each(|(sink, _)| each(*sink));
+    }
+
+    /// Points that no sink has been given yet.
+    pub fn open_points(&self) -> u64 {
+        self.open.points
+    }
+
     /// The batch to append to. What was first appended since the last close counts as begun at `now`.
     pub fn writable(&mut self, now: MonoNanos) -> &mut Batch {
         if self.open.points == 0 {

@@ -272,6 +272,7 @@ impl Encoder {
             }
             *shared = *own;
         }
+        self.count_made();
         shared.sinks.clone_from(&self.counters.sinks);
         shared.batches = self.counters.batches;
         if self.now.since(self.sequences_at) >= SEQUENCES_EVERY_NS {
@@ -280,6 +281,21 @@ impl Encoder {
             let points =
                 slots.filter_map(|(slot, feed)| Some((feed, slot.as_ref()?.decoder.sequence_points())));
             shared.sequences = points.collect();
+        }
+    }
+
+    /// What the decoders say they have made for each sink, which is not how the sinks' points are counted.
+    fn count_made(&mut self) {
+        self.counters.sinks.iter_mut().for_each(|sink| sink.made = 0);
+        let slots = self.slots.iter().zip(&self.counters.feeds);
+        for (batcher, at) in self.batchers.iter().zip(0..) {
+            let own = slots.clone().filter(|(slot, _)| slot.as_ref().is_some_and(|slot| slot.batcher == at));
+            let made: u64 = own.map(|(_, feed)| feed.counts.points_made).sum();
+            batcher.for_each_sink(|sink| {
+                if let Some(sink) = self.counters.sinks.get_mut(sink) {
+                    sink.made += made.saturating_sub(batcher.open_points());
+                }
+            });
         }
     }
 

@@ -64,7 +64,7 @@ impl Receiving {
         let end = socket.burst(wait, &mut self.blocks, &mut self.counters);
         let wall = self.clock.wall();
         for block in &mut self.blocks {
-            block.frames.stamp(0, wall);
+            block.frames.stamp(wall);
         }
         self.hand_over();
         end

@@ -186,7 +186,6 @@ impl Subscriber {
         let feed = counters.feed(route.feed);
         feed.received += 1;
         feed.bytes += payload.len() as u64;
-        counters.oversized += u64::from(oversized);
         // The receive time is stamped once a burst.
         let (feed, endpoint, recv) = (route.feed, self.spec.at, WallNanos(0));
         block.frames.push(&Frame { feed, endpoint, recv, topic, payload: kept, oversized });

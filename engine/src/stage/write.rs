@@ -49,12 +49,13 @@ struct Unit {
     request: Request,
 }
 
-/// How a unit ended.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum End {
-    Settled,
-    Held,
-    Aborted,
+/// What became of the points of a unit. It is counted together with `settled`, in one go, so that the ledger
+/// balances whenever it is read.
+#[derive(Debug, Default)]
+struct Settlement {
+    written: u64,
+    rejected: [u64; RejectReason::ALL.len()],
+    shutdown: u64,
 }
 
 /// One connection's writer.
@@ -130,18 +131,18 @@ impl Writer {
     fn take(&mut self, first: Arc<Batch>) {
         let unit = self.join(first);
         if self.stop.aborted() {
-            self.counters.shutdown += unit.request.points;
-            return self.settle(unit, End::Aborted);
+            let left = Settlement { shutdown: unit.request.points, ..Settlement::default() };
+            return self.settle(vec![unit], &left);
         }
         match self.write(&unit.request) {
-            End::Held => {
+            Some(settlement) => self.settle(vec![unit], &settlement),
+            None => {
                 if self.held.is_empty() {
                     self.held_since = self.clock.mono();
                 }
                 self.held_bytes += unit.request.lines.len();
                 self.held.push(unit);
             }
-            end => self.settle(unit, end),
         }
     }
 
@@ -169,26 +170,32 @@ impl Writer {
         Unit { batches, request: Request { lines, points } }
     }
 
-    /// Writes one request until every part of it is settled or held.
-    fn write(&mut self, request: &Request) -> End {
-        let (mut parts, mut end) = (vec![request.clone()], End::Settled);
+    /// Writes one request until every part of it is settled; none if it is held.
+    fn write(&mut self, request: &Request) -> Option<Settlement> {
+        let (mut parts, mut settlement) = (vec![request.clone()], Settlement::default());
+        let mut held = false;
         while let Some(part) = parts.pop() {
             let mut attempt = 0;
             loop {
                 let outcome = self.attempt(&part);
                 match self.step(&outcome, attempt, part.points) {
-                    Step::Settled { written, rejected } => self.count(written, &rejected, &outcome),
-                    Step::Held => end = End::Held,
+                    Step::Settled { written, rejected } => {
+                        self.count(written, &rejected, &outcome, &mut settlement);
+                    }
+                    Step::Held => held = true,
                     Step::Split => match split(&part) {
                         Some((first, second)) => parts.extend([second, first]),
                         // A request of several points in one line cannot be: it is the line that is bad.
-                        None => self.count(0, &[(RejectReason::BadLine, part.points)], &outcome),
+                        None => {
+                            let bad = [(RejectReason::BadLine, part.points)];
+                            self.count(0, &bad, &outcome, &mut settlement);
+                        }
                     },
                     Step::Wait { ms, .. } => {
                         if self.wait(ms) {
                             let left: u64 = parts.iter().map(|part| part.points).sum();
-                            self.counters.shutdown += part.points + left;
-                            return End::Aborted;
+                            settlement.shutdown += part.points + left;
+                            return Some(settlement);
                         }
                         attempt = attempt.saturating_add(1);
                         self.counters.retries += 1;
@@ -198,7 +205,7 @@ impl Writer {
                 break;
             }
         }
-        end
+        (!held).then_some(settlement)
     }
 
     fn attempt(&mut self, request: &Request) -> Outcome {
@@ -236,11 +243,17 @@ impl Writer {
         step
     }
 
-    fn count(&mut self, written: u64, rejected: &[(RejectReason, u64)], outcome: &Outcome) {
-        self.counters.written += written;
+    fn count(
+        &mut self,
+        written: u64,
+        rejected: &[(RejectReason, u64)],
+        outcome: &Outcome,
+        to: &mut Settlement,
+    ) {
+        to.written += written;
         for (reason, points) in rejected {
             let at = RejectReason::ALL.iter().position(|known| known == reason);
-            if let Some(count) = at.and_then(|at| self.counters.rejected.get_mut(at)) {
+            if let Some(count) = at.and_then(|at| to.rejected.get_mut(at)) {
                 *count += points;
             }
             if let Some(suppressed) = self.log.admit(self.clock.mono()) {
@@ -251,16 +264,20 @@ impl Writer {
         }
     }
 
-    /// Gives batches back. This is the one place that counts them as settled.
-    fn settle(&mut self, unit: Unit, end: End) {
-        self.counters.bytes += unit.request.lines.len() as u64;
-        // The request reads the batch: it must go first, or the batch would not come back.
-        drop(unit.request);
+    /// Counts what became of the points of these units and gives their batches back. Only here are points settled.
+    fn settle(&mut self, units: Vec<Unit>, settlement: &Settlement) {
+        self.counters.written += settlement.written;
+        self.counters.rejected.iter_mut().zip(settlement.rejected).for_each(|(to, new)| *to += new);
+        self.counters.shutdown += settlement.shutdown;
         let acked = self.clock.wall().0;
-        for batch in unit.batches {
-            self.counters.settled += batch.points;
-            if end == End::Settled {
-                for mark in &batch.marks {
+        for Unit { batches, request } in units {
+            self.counters.bytes += request.lines.len() as u64;
+            // The request reads the batch: it must go first, or the batch would not come back.
+            drop(request);
+            for batch in batches {
+                self.counters.settled += batch.points;
+                // Where nothing was stored there is nothing that was acknowledged.
+                for mark in batch.marks.iter().filter(|_| settlement.written > 0) {
                     if mark.sent != 0 {
                         self.latencies.publish_to_ack.record(mark.sent, acked, 1);
                     }
@@ -268,8 +285,8 @@ impl Writer {
                         self.latencies.due_to_ack.record(mark.due, acked, 1);
                     }
                 }
+                self.spec.pool.give(batch);
             }
-            self.spec.pool.give(batch);
         }
     }
 
@@ -282,35 +299,31 @@ impl Writer {
     /// Makes durable what is held, however often it has to be written again for that.
     fn commit(&mut self) {
         let points = self.held.iter().map(|unit| unit.request.points).sum();
-        let mut attempt = 0;
-        let end = loop {
-            if self.held.is_empty() {
-                return;
-            }
+        let (mut attempt, mut settlement) = (0, Settlement::default());
+        while !self.held.is_empty() {
             let outcome = self.sink.commit();
             match self.step(&outcome, attempt, points) {
                 Step::Settled { written, rejected } => {
-                    self.count(written, &rejected, &outcome);
-                    break End::Settled;
+                    self.count(written, &rejected, &outcome, &mut settlement);
+                    break;
                 }
                 Step::Held | Step::Split => {
                     self.stop.fail(format!("{}: a commit must settle, found {outcome:?}", self.spec.name));
-                    self.counters.shutdown += points;
-                    break End::Aborted;
+                    settlement.shutdown = points;
+                    break;
                 }
                 Step::Wait { ms, .. } => {
                     attempt = attempt.saturating_add(1);
                     self.counters.retries += 1;
                     if self.wait(ms) || !self.write_held_again() {
-                        self.counters.shutdown += points;
-                        break End::Aborted;
+                        settlement.shutdown = points;
+                        break;
                     }
                 }
             }
-        };
-        for unit in std::mem::take(&mut self.held) {
-            self.settle(unit, end);
         }
+        let held = std::mem::take(&mut self.held);
+        self.settle(held, &settlement);
         self.held_bytes = 0;
     }
 

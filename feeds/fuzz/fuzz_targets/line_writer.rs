@@ -38,14 +38,13 @@ libfuzzer_sys::fuzz_target!(|line: Sent<'_>| {
     ];
     let bad = counts.bad;
     let plan = FieldPlan::of_names([line.field, "text", "decimal", "float"].into_iter());
-    let mut lines = table.key(series).to_vec();
-    let mut writer = Line::new(&mut lines);
+    let mut writer = Line::default();
+    writer.put(table.key(series));
     let fields_at = writer.position();
     assert!(plan.put(&mut writer, &slots, &mut counts), "the integer is always there");
     writer.set(fields_at, b' ');
     writer.put(b" 1\n");
-    writer.end();
-    let written = std::str::from_utf8(&lines).expect("UTF-8 in, UTF-8 out");
+    let written = std::str::from_utf8(writer.text()).expect("UTF-8 in, UTF-8 out");
     let parsed: Vec<_> = parse_lines(written).collect();
     let [Ok(read)] = parsed.as_slice() else { panic!("must be one line: {written:?}") };
     let stored = read.tag_value("t").map_or("", |value| value.as_str());

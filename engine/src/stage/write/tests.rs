@@ -33,10 +33,14 @@ struct Double {
     commits: VecDeque<Outcome>,
     record: Arc<Mutex<Record>>,
     abort: Option<Arc<Stop>>,
+    cell: Arc<WrCell>,
 }
 
 impl Sink for Double {
     fn write(&mut self, request: &Request) -> Outcome {
+        let WrCounters { settled, written, rejected, shutdown, .. } = *self.cell.counters.lock();
+        let balance = written + rejected.iter().sum::<u64>() + shutdown;
+        assert_eq!(settled, balance, "what is published balances in the middle of a request, too");
         self.record.lock().unwrap().writes.push(String::from_utf8(request.lines.to_vec()).unwrap());
         self.answers.pop_front().unwrap_or_else(|| {
             if let Some(stop) = &self.abort {
@@ -94,6 +98,7 @@ fn run(case: Case) -> Seen {
         commits: case.commits.into(),
         record: Arc::clone(&record),
         abort: case.abort.then(|| Arc::clone(&stop)),
+        cell: Arc::clone(&cell),
     };
     let spec = WriterSpec {
         name: "wr-double-0".into(),
@@ -132,9 +137,10 @@ fn a_write_in_doubt_is_sent_again_with_the_same_bytes_and_counted_once() {
 #[test]
 fn a_spoiled_request_is_halved_until_only_the_bad_line_is_refused() {
     let spoiled = || Outcome::Split(fault(FaultKind::Content));
-    let answers = vec![spoiled(), Outcome::accepted(), spoiled(), spoiled()];
+    let again = not_sent(FaultKind::Transient);
+    let answers = vec![spoiled(), Outcome::accepted(), again, spoiled(), spoiled()];
     let seen = run(case(&[("a\nb\nx\nd\n", 4)], answers));
-    assert_eq!(seen.writes, ["a\nb\nx\nd\n", "a\nb\n", "x\nd\n", "x\n", "d\n"]);
+    assert_eq!(seen.writes, ["a\nb\nx\nd\n", "a\nb\n", "x\nd\n", "x\nd\n", "x\n", "d\n"]);
     assert_eq!((seen.counters.written, seen.counters.rejected[0], seen.counters.settled), (3, 1, 4));
 }
 

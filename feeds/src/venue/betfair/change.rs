@@ -36,8 +36,11 @@ pub(super) struct MarketChange {
     first_runner: usize,
 }
 
-/// Changes and deltas for which memory is kept: the image of all markets must not stay for ever.
+/// Changes and deltas for which memory is kept however small the messages are.
 const KEPT: usize = 4_096;
+
+/// Messages after which larger memory is given back: the image of all markets must not stay for ever.
+const PATIENCE: u32 = 1_024;
 
 /// All changes of one message.
 #[derive(Debug, Default)]
@@ -45,15 +48,27 @@ pub(super) struct Changes {
     pub(super) markets: Vec<MarketChange>,
     runners: Vec<Change>,
     deltas: Vec<Delta>,
+    /// Messages since the memory was needed.
+    idle: u32,
 }
 
 impl Changes {
     pub(super) fn clear(&mut self) {
+        if self.deltas.capacity() > KEPT {
+            self.shrink();
+        }
         self.markets.clear();
         self.runners.clear();
         self.deltas.clear();
-        self.runners.shrink_to(KEPT);
-        self.deltas.shrink_to(KEPT);
+    }
+
+    fn shrink(&mut self) {
+        self.idle = if self.deltas.len() > KEPT { 0 } else { self.idle + 1 };
+        if self.idle == PATIENCE {
+            self.idle = 0;
+            self.runners.shrink_to(KEPT);
+            self.deltas.shrink_to(KEPT);
+        }
     }
 
     /// Begins a market, whose `rc` entries are read next.
