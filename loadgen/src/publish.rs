@@ -19,6 +19,10 @@ use crate::sender::{Attempt, Sender};
 /// Longest sleep, so that a stop and the heartbeat are seen.
 const SLEEP_MAX_NS: u64 = 20_000_000;
 
+/// How long a publisher that has said its end stays connected. Closed sooner, what TCP still holds for a slow
+/// subscriber would be thrown away when the next word of that subscriber, its ZMTP heartbeat, meets a closed port.
+const STAY_NS: u64 = 1_000_000_000;
+
 /// Silence after which a heartbeat is sent.
 const HEARTBEAT_NS: u64 = 1_000_000_000;
 
@@ -61,6 +65,10 @@ pub struct Progress {
     pub sent: AtomicU64,
     /// Whether its subscriber has come, or was not waited for.
     pub started: AtomicBool,
+    /// Whether ZeroMQ has taken its end.
+    pub end_said: AtomicBool,
+    /// Whether everything is sent that will be.
+    pub ended: AtomicBool,
 }
 
 /// Everything one publisher thread needs.
@@ -70,6 +78,8 @@ pub(crate) struct Publisher<S, C> {
     pub(crate) source: S,
     pub(crate) clock: C,
     pub(crate) stop: Arc<AtomicBool>,
+    /// Everything has arrived: the connection need not be kept.
+    pub(crate) leave: Arc<AtomicBool>,
     pub(crate) progress: Arc<Progress>,
     pub(crate) decimals: Decimals,
     pub(crate) wait: bool,
@@ -120,6 +130,9 @@ impl<S: Source, C: Clock> Publisher<S, C> {
         }
         let elapsed_ns = self.clock.mono().since(start);
         let ended = self.sender.end(self.clock.wall())?;
+        self.progress.end_said.store(ended, Ordering::Relaxed);
+        self.progress.ended.store(true, Ordering::Relaxed);
+        self.stay()?;
         let sent = self.progress.sent.load(Ordering::Relaxed);
         Ok(FeedResult {
             endpoint: self.sender.endpoint().to_owned(),
@@ -143,7 +156,18 @@ impl<S: Source, C: Clock> Publisher<S, C> {
         self.stop.load(Ordering::Relaxed)
     }
 
-    fn wait_for_subscriber(&self) -> Result<(), LoadError> {
+    /// Keeps the connection until its subscriber has gone, someone says that it may end, or its time is over.
+    fn stay(&mut self) -> Result<(), LoadError> {
+        let from = self.clock.mono();
+        while !self.leave.load(Ordering::Relaxed) && self.clock.mono().since(from) < STAY_NS {
+            if !self.sender.has_subscriber()? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn wait_for_subscriber(&mut self) -> Result<(), LoadError> {
         let from = self.clock.mono();
         while !self.stopped() {
             if self.sender.subscriber_came()? {

@@ -153,6 +153,7 @@ pub fn start<C: Clock + 'static>(plan: &ReplayPlan, span: &Span, clock: C) -> Re
         source,
         clock,
         stop,
+        leave: Arc::clone(&running.leave),
         progress: Arc::default(),
         decimals: plan.decimals,
         wait: plan.wait,

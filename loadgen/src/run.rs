@@ -30,6 +30,8 @@ const CAPTURE_CHUNK_BYTES: usize = 1 << 20;
 pub struct Running {
     publishers: Vec<Thread>,
     stop: Arc<AtomicBool>,
+    /// The publishers need not keep their connections.
+    pub(crate) leave: Arc<AtomicBool>,
     plan: Option<LoadPlan>,
 }
 
@@ -51,7 +53,7 @@ pub fn start<C: Clock + Clone + 'static>(plan: LoadPlan, clock: C) -> Result<Run
         let sender = Sender::bind(&context, &load.feed, &load.topic, &load.endpoint, options)?;
         bound.push((load.feed.clone(), sender, source));
     }
-    let mut running = Running { publishers: Vec::new(), stop: Arc::new(AtomicBool::new(false)), plan: None };
+    let mut running = Running::new(Arc::default());
     for (feed, sender, source) in bound {
         running.add(Publisher {
             feed,
@@ -59,6 +61,7 @@ pub fn start<C: Clock + Clone + 'static>(plan: LoadPlan, clock: C) -> Result<Run
             source,
             clock: clock.clone(),
             stop: Arc::clone(&running.stop),
+            leave: Arc::clone(&running.leave),
             progress: Arc::default(),
             decimals: plan.decimals,
             wait: plan.wait,
@@ -71,8 +74,9 @@ pub fn start<C: Clock + Clone + 'static>(plan: LoadPlan, clock: C) -> Result<Run
 }
 
 impl Running {
+    /// Without publishers yet.
     pub(crate) fn new(stop: Arc<AtomicBool>) -> Self {
-        Self { publishers: Vec::new(), stop, plan: None }
+        Self { publishers: Vec::new(), stop, leave: Arc::default(), plan: None }
     }
 
     pub(crate) fn add<S: Source + 'static, C: Clock + 'static>(
@@ -110,13 +114,22 @@ impl Running {
         }
     }
 
+    /// Whether every publisher has sent everything that it will; it may still keep its connection for a moment.
+    pub fn has_ended(&self) -> bool {
+        let ended =
+            |thread: &Thread| thread.progress.ended.load(Ordering::Relaxed) || thread.handle.is_finished();
+        self.publishers.iter().all(ended)
+    }
+
     /// Whether every publisher has ended.
     pub fn is_finished(&self) -> bool {
         self.publishers.iter().all(|thread| thread.handle.is_finished())
     }
 
-    /// Waits for the end, writes the capture file if one was asked for, and says what was done.
+    /// Waits for the end, writes the capture file if one was asked for, and says what was done. A publisher that
+    /// has ended does not keep its connection any longer.
     pub fn finish(self) -> Result<LoadResult, LoadError> {
+        self.leave.store(true, Ordering::Relaxed);
         let mut feeds = Vec::new();
         let mut failed = None;
         for thread in self.publishers {

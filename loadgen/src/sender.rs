@@ -23,6 +23,8 @@ pub(crate) struct Sender {
     endpoint: String,
     src: u32,
     sent: u64,
+    /// Prefixes of the topic that are subscribed to.
+    subscriptions: Vec<Vec<u8>>,
     control: PayloadWriter,
 }
 
@@ -74,6 +76,7 @@ impl Sender {
             endpoint: bound,
             src,
             sent: 0,
+            subscriptions: Vec::new(),
             control: PayloadWriter::default(),
         })
     }
@@ -94,12 +97,37 @@ impl Sender {
     }
 
     /// Waits a little for a subscription that covers the topic.
-    pub(crate) fn subscriber_came(&self) -> Result<bool, zmq::Error> {
+    pub(crate) fn subscriber_came(&mut self) -> Result<bool, zmq::Error> {
         if self.socket.poll(zmq::POLLIN, i64::from(WAIT_MS))? == 0 {
             return Ok(false);
         }
+        self.look()
+    }
+
+    /// Waits a little for the last subscriber to go, and says whether there still is one.
+    pub(crate) fn has_subscriber(&mut self) -> Result<bool, zmq::Error> {
+        let wait_ms = if self.subscriptions.is_empty() { 0 } else { i64::from(WAIT_MS) };
+        while self.socket.poll(zmq::POLLIN, wait_ms)? != 0 {
+            self.look()?;
+            if self.subscriptions.is_empty() {
+                break;
+            }
+        }
+        Ok(!self.subscriptions.is_empty())
+    }
+
+    /// Reads one word of a subscriber: true if it wants the topic from now on.
+    fn look(&mut self) -> Result<bool, zmq::Error> {
         let message = self.socket.recv_bytes(zmq::DONTWAIT)?;
-        Ok(message.split_first().is_some_and(|(kind, prefix)| *kind == 1 && self.topic.starts_with(prefix)))
+        let Some((kind, prefix)) = message.split_first().filter(|(_, prefix)| self.topic.starts_with(prefix))
+        else {
+            return Ok(false);
+        };
+        self.subscriptions.retain(|known| known != prefix);
+        if *kind == 1 {
+            self.subscriptions.push(prefix.to_vec());
+        }
+        Ok(*kind == 1)
     }
 
     /// Sends without waiting. `numbered`: the payload carries the number after [`Sender::last_seq`].

@@ -33,6 +33,7 @@ impl Sender {
         let mut child = Command::new(std::env::current_exe()?)
             .args(["send", "--shape", load.shape.name, "--rate", &load.rate])
             .args(["--seed", &load.seed.to_string(), "--messages", &load.messages.to_string()])
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .context("the sender must start")?;

@@ -100,6 +100,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Code> {
     let (first_ns, messages) = (first.0, arguments.messages);
     let sent = Sent { first_ns, elapsed_ns, messages, late, payload_bytes };
     say(&serde_json::to_string(&sent)?)?;
+    // Closed sooner, what TCP still holds would be lost when the receiver's next heartbeat meets a closed port. Its
+    // standard input ends when the receiver has everything.
+    std::io::copy(&mut std::io::stdin(), &mut std::io::sink())?;
     Ok(Code::Ok)
 }
 

@@ -2,6 +2,7 @@
 //! over ZeroMQ on free ports into a sink, and the verdict also holds the generator's own count against ours.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -9,6 +10,7 @@ use tickline_config::model::Config;
 use tickline_config::report::{Report, Verdict};
 use tickline_loadgen::clock::OsClock;
 use tickline_loadgen::plan::{FeedLoad, LoadPlan, Rate};
+use tickline_loadgen::publish::Progress;
 use tickline_loadgen::result::LoadResult;
 use tickline_loadgen::run::{Running, start};
 
@@ -91,7 +93,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<Exit, Failure> {
         rate_text(args.rate),
         args.duration
     );
-    let mut watch = Watch { generator: Some(generator), result: None, since: 0, arrived: 0 };
+    let mut watch = Watch { generator, since: 0, arrived: 0 };
     let launch = Launch {
         command: "demo",
         loaded: &loaded,
@@ -172,8 +174,7 @@ fn line_file(dir: &Path) -> PathBuf {
 
 /// Watches the generator, and then what it has sent on its way.
 struct Watch {
-    generator: Option<Running>,
-    result: Option<Result<LoadResult, Failure>>,
+    generator: Running,
     /// When something last arrived, ns.
     since: u64,
     arrived: u64,
@@ -182,35 +183,25 @@ struct Watch {
 impl Watch {
     /// Whether everything has been sent and has arrived, or will not arrive any more.
     fn done(&mut self, run: &Run) -> bool {
-        if let Some(generator) = self.generator.take_if(|generator| generator.is_finished()) {
-            self.result = Some(generator.finish().map_err(Failure::failed));
-        }
         let view = run.view();
         let now = view.clock.mono().0;
         let arrived = Reading::take(&view.stats).feeds_in.iter().map(|feed| feed.received).sum();
         if arrived != self.arrived {
             (self.arrived, self.since) = (arrived, now);
         }
-        match &self.result {
-            None => false,
-            Some(Err(_)) => true,
-            Some(Ok(result)) => {
-                // One message more a feed: the end is said.
-                let sent: u64 = result.feeds.iter().map(|feed| feed.sent + u64::from(feed.ended)).sum();
-                arrived >= sent || now.saturating_sub(self.since) > ARRIVAL_NS
-            }
+        if !self.generator.has_ended() {
+            return false;
         }
+        // One message more a feed: the end is said.
+        let said = |progress: &Progress| u64::from(progress.end_said.load(Ordering::Relaxed));
+        let sent = |progress: &Progress| progress.sent.load(Ordering::Relaxed) + said(progress);
+        let sent: u64 = self.generator.progress().map(|(_, progress)| sent(progress)).sum();
+        arrived >= sent || now.saturating_sub(self.since) > ARRIVAL_NS
     }
 
     fn end(self) -> Result<LoadResult, Failure> {
-        match (self.result, self.generator) {
-            (Some(result), _) => result,
-            (None, Some(generator)) => {
-                generator.stop();
-                generator.finish().map_err(Failure::failed)
-            }
-            (None, None) => Err(Failure::failed("demo: the generator has vanished")),
-        }
+        self.generator.stop();
+        self.generator.finish().map_err(Failure::failed)
     }
 }
 

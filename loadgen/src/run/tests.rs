@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use tickline_feeds::capture::Reader;
+use tickline_feeds::clock::MonoNanos;
 use tickline_feeds::payload::reserved;
 
 use super::*;
@@ -47,6 +48,36 @@ fn a_subscriber_gets_every_message_from_the_first_to_the_end() {
             assert_eq!((feed.planned, feed.sent), (6_000, 6_000));
         }
     }
+}
+
+/// A clock that goes on by 1 ms whenever it is read.
+#[derive(Clone, Debug, Default)]
+struct Stepping(Arc<std::sync::atomic::AtomicU64>);
+
+impl Clock for Stepping {
+    fn wall(&self) -> WallNanos {
+        WallNanos(CAPTURE_EPOCH.0 + self.mono().0 as i64)
+    }
+
+    fn mono(&self) -> MonoNanos {
+        MonoNanos(self.0.fetch_add(1_000_000, Ordering::Relaxed))
+    }
+}
+
+#[test]
+fn a_publisher_that_has_ended_keeps_its_connection_until_its_subscriber_goes() {
+    let running = start(plan(&["kraken_tick"], Rate::PerSecond(1_000.0), 50), Stepping::default()).unwrap();
+    let subscriber = Subscriber::connect(&endpoint(&running), 1_000);
+    subscriber.until_end();
+    // Alone it would end after a second of its clock, which are at least 10 s of ours.
+    assert!(!running.is_finished());
+    drop(subscriber);
+    let clock = OsClock::start();
+    while !running.is_finished() {
+        assert!(clock.mono().0 < 9_000_000_000, "it does not see that its subscriber has gone");
+        std::thread::yield_now();
+    }
+    assert_eq!(running.finish().unwrap().feeds[0].sent, 50);
 }
 
 #[test]
