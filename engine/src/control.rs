@@ -13,6 +13,7 @@ use signal_hook_mio::v1_0::Signals;
 use tickline_config::Loaded;
 use tickline_feeds::clock::MonoNanos;
 
+use crate::losses::Losses;
 use crate::quarantine::{Quarantine, Suspect};
 use crate::report::{Histograms, report};
 use crate::run::Run;
@@ -209,6 +210,7 @@ struct Keeper {
     suspects: Receiver<Suspect>,
     line: StatusLine,
     second: MonoNanos,
+    losses: Losses,
 }
 
 impl Keeper {
@@ -220,6 +222,7 @@ impl Keeper {
             suspects: run.suspects(),
             line: StatusLine::on_terminal(),
             second: run.view().clock.mono(),
+            losses: Losses::default(),
         })
     }
 
@@ -234,12 +237,14 @@ impl Keeper {
         if now.since(self.second) >= SECOND_NS {
             self.second = now;
             self.line.show(&run.view());
+            self.losses.look(&run.view(), now);
             self.save(run, false);
         }
     }
 
     fn end(&mut self, run: &Run) {
         self.look(run, run.view().clock.mono());
+        self.losses.look(&run.view(), MonoNanos(u64::MAX));
         self.save(run, true);
         self.line.end();
         if let Some(left_out) = self.quarantine.as_ref().map(|q| q.left_out).filter(|n| *n > 0) {

@@ -8,6 +8,7 @@ pub mod control;
 pub mod http;
 pub mod ledger;
 mod log_limit;
+mod losses;
 pub mod metrics;
 pub mod plan;
 pub mod quarantine;

@@ -2,7 +2,7 @@
 //! missed meanwhile. Written each second and at stop, always whole: a reader finds the old one or the new one.
 
 use std::collections::BTreeMap;
-use std::fs::{File, rename};
+use std::fs::{File, TryLockError, rename};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -28,10 +28,23 @@ impl StateFile {
         Ok(Self(dir.join("sequences.json")))
     }
 
-    /// Reads what was last written, for the endpoints of a plan. No file means a first start.
-    pub fn load(&self, endpoints: &[String]) -> io::Result<Resume> {
+    /// Takes the folder for this process; it is free again when the file is dropped.
+    pub fn lock(dir: &Path) -> io::Result<File> {
+        std::fs::create_dir_all(dir)?;
+        let file = File::options().append(true).create(true).open(dir.join("lock"))?;
+        file.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => io::Error::other("another tickline uses this folder"),
+            TryLockError::Error(error) => error,
+        })?;
+        Ok(file)
+    }
+
+    /// Reads what was last written, for the endpoints of a plan, and whether that was at a stop. No file means a
+    /// first start. After a kill the numbers are up to a second old: what came in that second was received, and
+    /// counts as lost all the same.
+    pub fn load(&self, endpoints: &[String]) -> io::Result<(Resume, bool)> {
         let text = match std::fs::read(&self.0) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Resume::new()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Resume::new(), true)),
             read => read?,
         };
         let value: Value = serde_json::from_slice(&text)?;
@@ -44,18 +57,19 @@ impl StateFile {
         for (feed, point) in rows.iter().filter_map(|row| parse(row, endpoints)) {
             resume.entry(feed).or_default().push(point);
         }
-        Ok(resume)
+        let clean = value.get("clean").and_then(Value::as_bool).unwrap_or(false);
+        Ok((resume, clean))
     }
 
-    /// Writes where the sources stand now; `durable` also syncs it to disk. As long as some feed has not said
+    /// Writes where the sources stand now; `last`: at a stop, synced to disk. As long as some feed has not said
     /// where its sources stand, the file stays as it is: it knows more.
-    pub fn save(&self, view: &View, durable: bool) -> io::Result<()> {
+    pub fn save(&self, view: &View, last: bool) -> io::Result<()> {
         let Some(rows) = rows(view) else { return Ok(()) };
-        let text = serde_json::to_vec_pretty(&json!({ "schema": SCHEMA, "sources": rows }))?;
+        let text = serde_json::to_vec_pretty(&json!({ "schema": SCHEMA, "clean": last, "sources": rows }))?;
         let new = self.0.with_extension("json.new");
         let mut file = File::create(&new)?;
         file.write_all(&text)?;
-        if durable {
+        if last {
             file.sync_all()?;
         }
         rename(&new, &self.0)
@@ -103,11 +117,13 @@ mod tests {
     fn a_row_is_read_back_for_its_endpoint_wherever_that_stands_in_the_plan() {
         let dir = tempfile::tempdir().unwrap();
         let state = StateFile::in_dir(dir.path()).unwrap();
-        assert_eq!(state.load(&[]).unwrap(), Resume::new());
+        assert_eq!(state.load(&[]).unwrap(), (Resume::new(), true));
         let row = |endpoint| json!({ "feed": "f", "endpoint": endpoint, "topic": "t", "src": 9, "last": 77 });
-        let text = json!({ "schema": SCHEMA, "sources": [row("tcp://a:1"), row("tcp://gone:1")] });
+        let rows = [row("tcp://a:1"), row("tcp://gone:1")];
+        let text = json!({ "schema": SCHEMA, "clean": false, "sources": rows });
         std::fs::write(dir.path().join("sequences.json"), text.to_string()).unwrap();
-        let resume = state.load(&["tcp://b:1".into(), "tcp://a:1".into()]).unwrap();
+        let (resume, clean) = state.load(&["tcp://b:1".into(), "tcp://a:1".into()]).unwrap();
+        assert!(!clean);
         let point = SequencePoint { endpoint: 1, topic: "t".into(), src: 9, last: 77 };
         assert_eq!(resume, Resume::from([("f".to_owned(), vec![point])]));
     }
@@ -118,5 +134,14 @@ mod tests {
         std::fs::write(dir.path().join("sequences.json"), r#"{"schema":"tickline.sequences/9"}"#).unwrap();
         let error = StateFile::in_dir(dir.path()).unwrap().load(&[]).unwrap_err().to_string();
         assert_eq!(error, "schema: must be \"tickline.sequences/1\", found \"tickline.sequences/9\"");
+    }
+
+    #[test]
+    fn a_folder_serves_one_process() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = StateFile::lock(dir.path()).unwrap();
+        assert_eq!(StateFile::lock(dir.path()).unwrap_err().to_string(), "another tickline uses this folder");
+        drop(first);
+        StateFile::lock(dir.path()).unwrap();
     }
 }

@@ -158,7 +158,7 @@ fn database(config: &Config, name: &str, sink: &Sink, influx: &Influx) -> Vec<Fi
         Ok((policy, policies)) => findings.extend(kept(&what, &policy, &policies, &config.retention)),
         Err(error @ AdminError::Unsupported { .. }) => findings.push(finding(State::Note, &what, error)),
         Err(error @ AdminError::Missing { .. }) => {
-            findings.push(finding(State::Refused, &what, format!("{error}{}", hint(influx))));
+            findings.push(finding(State::Refused, &what, format!("{error}{}", hint(influx, config))));
             return findings;
         }
         Err(error) => findings.push(finding(State::Refused, &what, error)),
@@ -178,11 +178,17 @@ fn database(config: &Config, name: &str, sink: &Sink, influx: &Influx) -> Vec<Fi
     findings
 }
 
-/// What creates a database.
-fn hint(influx: &Influx) -> &'static str {
-    match influx.target {
-        InfluxTarget::V1 { .. } => ": tickline db apply creates it",
-        InfluxTarget::V2 { .. } | InfluxTarget::V3 { .. } => ": must be created with the server's own tools",
+/// What creates a database or policy.
+fn hint(influx: &Influx, config: &Config) -> String {
+    let InfluxTarget::V1 { retention_policy, .. } = &influx.target else {
+        return ": must be created with the server's own tools".to_owned();
+    };
+    match retention_policy {
+        Some(policy) if !config.retention.contains_key(policy) => {
+            let known: Vec<&str> = config.retention.keys().map(String::as_str).collect();
+            format!(": no [retention.{policy}] is configured, only {}", known.join(", "))
+        }
+        _ => ": tickline db apply creates it".to_owned(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! From a loaded configuration to the report of a run: what `run`, `replay` and `demo` have in common.
 
+use std::fs::File;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -80,7 +81,7 @@ impl Launch<'_> {
         let plan = Plan::new(config, &cores()).map_err(Failure::configuration)?;
         let socket = config.http.listen.map(bind).transpose().map_err(Failure::configuration)?;
         let mut control = Control::new().map_err(Failure::failed)?;
-        let resume = self.state_dir.as_deref().map_or_else(|| Ok(Resume::new()), |dir| resume(dir, &plan))?;
+        let (_lock, resume) = self.state_dir.as_deref().map(|dir| resume(dir, &plan)).transpose()?.unzip();
         let clock = OsClock::start();
         let (instance, started) = (config.engine.instance.clone(), clock.wall().0);
         let mut run = Run::start(Setup {
@@ -94,7 +95,7 @@ impl Launch<'_> {
                     .map_err(|error| error.to_string())
             },
             instruments: instruments()?,
-            resume,
+            resume: resume.unwrap_or_default(),
             source: self.source,
         })?;
         let server = serve(socket, &run)?;
@@ -125,9 +126,19 @@ pub(super) fn conclude(
     Ok(Exit::of_run(ended, &report, standard))
 }
 
-fn resume(dir: &Path, plan: &Plan) -> Result<Resume, Failure> {
-    let state = StateFile::in_dir(dir).and_then(|state| state.load(&plan.endpoints));
-    state.map_err(|error| Failure::configuration(format!("engine.state_dir: {}: {error}", dir.display())))
+/// The folder's lock, and where the sources stood.
+fn resume(dir: &Path, plan: &Plan) -> Result<(File, Resume), Failure> {
+    let state = StateFile::lock(dir)
+        .and_then(|lock| Ok((lock, StateFile::in_dir(dir)?.load(&plan.endpoints)?)))
+        .map_err(|error| Failure::configuration(format!("engine.state_dir: {}: {error}", dir.display())));
+    let (lock, (resume, clean)) = state?;
+    if !clean {
+        tracing::warn!(
+            "the last run ended without a stop: of what it had received, up to a second counts as lost before \
+             receive now"
+        );
+    }
+    Ok((lock, resume))
 }
 
 fn serve(socket: Option<TcpListener>, run: &Run) -> Result<Option<Server>, Failure> {

@@ -65,7 +65,7 @@ fn text(config: &Config, plan: &Plan) -> Result<String, std::fmt::Error> {
     let apart = bytes_text(plan.libzmq_bytes);
     writeln!(
         out,
-        "  {:<36} {apart:>12}  rcvhwm × message_bytes_max × endpoints, apart from that",
+        "  {:<36} {apart:>12}  rcvhwm × message_bytes_max × endpoints, if every message were that large",
         "libzmq may hold"
     )?;
     writeln!(out, "files")?;
