@@ -14,3 +14,4 @@ pub mod parquet;
 pub mod retry;
 pub mod scripted;
 pub mod sink;
+pub mod spool;

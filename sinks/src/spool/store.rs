@@ -1,0 +1,122 @@
+//! What the spool asks of a folder, behind a trait so that tests can fail each operation and lose power between
+//! any two.
+
+use std::fmt::Debug;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// Folder inside a store for copies of damaged bytes.
+pub const QUARANTINE: &str = "quarantine";
+
+/// One file of a store.
+pub trait StoreFile: Send + Debug {
+    /// Bytes in it.
+    fn bytes(&self) -> io::Result<u64>;
+    /// Reads at `at` until `into` is full or the file ends; returns the bytes read.
+    fn read_at(&self, at: u64, into: &mut [u8]) -> io::Result<usize>;
+    /// Writes behind what is there. After an error part of it may stand there.
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// Makes everything written durable. A failure is final: the kernel forgets what it could not write.
+    fn sync(&mut self) -> io::Result<()>;
+    /// Cuts the file to `bytes`.
+    fn truncate(&mut self, bytes: u64) -> io::Result<()>;
+}
+
+/// A folder.
+pub trait Store: Send + Debug {
+    /// Names of the files in it.
+    fn names(&self) -> io::Result<Vec<String>>;
+    /// Makes a new file; fails if there is one.
+    fn create(&self, name: &str) -> io::Result<Box<dyn StoreFile>>;
+    /// Opens a file for reading.
+    fn open(&self, name: &str) -> io::Result<Box<dyn StoreFile>>;
+    /// Removes a file.
+    fn remove(&self, name: &str) -> io::Result<()>;
+    /// Makes the names in the folder durable.
+    fn sync_names(&self) -> io::Result<()>;
+    /// Bytes that may still be written there.
+    fn free_bytes(&self) -> io::Result<u64>;
+}
+
+/// A folder of the local disk.
+#[derive(Clone, Debug)]
+pub struct LocalStore {
+    dir: PathBuf,
+}
+
+impl LocalStore {
+    /// Makes the folder, readable by its owner only, if it is not there.
+    pub fn new(dir: &Path) -> io::Result<Self> {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+        Ok(Self { dir: dir.to_owned() })
+    }
+}
+
+impl Store for LocalStore {
+    fn names(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.dir)? {
+            let entry = entry?;
+            if entry.file_type()?.is_file() {
+                names.extend(entry.file_name().into_string());
+            }
+        }
+        Ok(names)
+    }
+
+    fn create(&self, name: &str) -> io::Result<Box<dyn StoreFile>> {
+        let mut options = OpenOptions::new();
+        let file = options.read(true).append(true).create_new(true).mode(0o600).open(self.dir.join(name))?;
+        Ok(Box::new(file))
+    }
+
+    fn open(&self, name: &str) -> io::Result<Box<dyn StoreFile>> {
+        Ok(Box::new(File::open(self.dir.join(name))?))
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        fs::remove_file(self.dir.join(name))
+    }
+
+    fn sync_names(&self) -> io::Result<()> {
+        File::open(&self.dir)?.sync_all()
+    }
+
+    fn free_bytes(&self) -> io::Result<u64> {
+        let space = rustix::fs::statvfs(&self.dir)?;
+        Ok(space.f_bavail.saturating_mul(space.f_frsize))
+    }
+}
+
+impl StoreFile for File {
+    fn bytes(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+
+    fn read_at(&self, at: u64, into: &mut [u8]) -> io::Result<usize> {
+        let mut read = 0;
+        while let Some(rest) = into.get_mut(read..).filter(|rest| !rest.is_empty()) {
+            match FileExt::read_at(self, rest, at + read as u64) {
+                Ok(0) => break,
+                Ok(bytes) => read += bytes,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(read)
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.write_all(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_data()
+    }
+
+    fn truncate(&mut self, bytes: u64) -> io::Result<()> {
+        self.set_len(bytes)
+    }
+}
