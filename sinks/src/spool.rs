@@ -7,6 +7,7 @@ pub mod record;
 mod recover;
 mod scan;
 pub mod store;
+mod sync;
 
 #[cfg(test)]
 mod tests;
@@ -220,54 +221,6 @@ impl Spool {
     fn close_segment(&mut self) {
         let Some(number) = self.active.take() else { return };
         self.remove_if_done(number);
-    }
-
-    /// Makes everything appended durable. If the disk refuses, what was appended since the last sync is written
-    /// once more, to a new segment: after a failed sync the kernel may have forgotten it and says nothing more.
-    pub fn sync(&mut self, now_ns: i64) -> io::Result<()> {
-        if self.unsynced.is_empty() && self.found.is_empty() {
-            return Ok(());
-        }
-        let Err(error) = self.sync_files() else {
-            self.unsynced.clear();
-            return Ok(());
-        };
-        self.active = None;
-        let mut again = std::mem::take(&mut self.unsynced).into_iter();
-        while let Some((old, lines)) = again.next() {
-            let Some((head, state)) = self.record(old).map(|record| (record.head, record.state)) else {
-                continue;
-            };
-            if state == State::Done {
-                continue;
-            }
-            match self.write(head, &lines, now_ns) {
-                Ok(new) => {
-                    self.set_state(new, state);
-                    self.set_state(old, State::Done);
-                    self.moved.insert(old, new);
-                    self.unsynced.push((new, lines));
-                }
-                Err(error) => {
-                    self.unsynced.push((old, lines));
-                    self.unsynced.extend(again);
-                    return Err(error);
-                }
-            }
-        }
-        Err(error)
-    }
-
-    fn sync_files(&mut self) -> io::Result<()> {
-        let written = self.unsynced.iter().map(|(id, _)| id.segment);
-        let all: BTreeSet<u64> = written.chain(self.found.iter().copied()).collect();
-        for number in all {
-            if let Some(segment) = self.segments.get_mut(&number) {
-                segment.file.sync()?;
-            }
-            self.found.remove(&number);
-        }
-        self.store.sync_names()
     }
 
     /// The oldest record that waits, with its lines in `into`; it is the caller's until [`Spool::acknowledge`] or
