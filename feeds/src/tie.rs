@@ -215,7 +215,8 @@ impl TieState {
 
     #[cold]
     fn forget(&mut self, time: i64, kept: &mut usize) {
-        if let Some(crowd) = self.crowds.iter_mut().find(|crowd| crowd.time == time) {
+        if let Some(crowd) = self.crowds.iter_mut().find(|crowd| crowd.time == time && !crowd.uses.is_empty())
+        {
             *kept = kept.saturating_sub(crowd.uses.len());
             crowd.uses.clear();
             crowd.uses.shrink_to(CROWD_KEPT);

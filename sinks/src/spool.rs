@@ -125,6 +125,8 @@ pub struct Spool {
     unsynced: Vec<(RecordId, Vec<u8>)>,
     /// Segments of an earlier process that were not synced by this one.
     found: BTreeSet<u64>,
+    /// Segments whose sync has failed and whose records are not all written again yet.
+    suspects: BTreeSet<u64>,
     /// Where records stand now that a failed sync had written again.
     moved: HashMap<RecordId, RecordId>,
     stats: SpoolStats,

@@ -36,6 +36,7 @@ impl Spool {
             next_id: 0,
             unsynced: Vec::new(),
             found: BTreeSet::new(),
+            suspects: BTreeSet::new(),
             moved: HashMap::new(),
             stats: SpoolStats::default(),
         };

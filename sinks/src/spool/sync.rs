@@ -9,6 +9,7 @@ impl Spool {
     /// Makes everything appended durable. If the disk refuses, what was appended since the last sync is written
     /// once more, to a new segment: after a failed sync the kernel may have forgotten it and says nothing more.
     pub fn sync(&mut self, now_ns: i64) -> io::Result<()> {
+        self.write_suspects_again(now_ns)?;
         if self.unsynced.is_empty() && self.found.is_empty() {
             return Ok(());
         }
@@ -16,13 +17,26 @@ impl Spool {
             self.unsynced.clear();
             return Ok(());
         };
-        self.active = None;
-        let mut again = std::mem::take(&mut self.unsynced).into_iter();
-        while let Some((old, lines)) = again.next() {
-            let Some((head, state)) = self.record(old).map(|record| (record.head, record.state)) else {
-                continue;
-            };
-            if state == State::Done {
+        self.suspects = self.unsynced.iter().map(|(id, _)| id.segment).collect();
+        // Whether or not that is possible now: nothing is durable yet.
+        self.write_suspects_again(now_ns).ok();
+        Err(error)
+    }
+
+    /// Writes what stands in a file whose sync has failed to another one. Until that is done no sync succeeds: the
+    /// next one of the same file would say that all is well.
+    fn write_suspects_again(&mut self, now_ns: i64) -> io::Result<()> {
+        if self.suspects.is_empty() {
+            return Ok(());
+        }
+        // Ids ascend in a segment, and newer batches may stand in the active one by now.
+        self.close_segment();
+        let mut failed = None;
+        for (old, lines) in std::mem::take(&mut self.unsynced) {
+            let found = self.record(old).map(|record| (record.head, record.state));
+            let Some((head, state)) = found.filter(|(_, state)| *state != State::Done) else { continue };
+            if failed.is_some() || !self.suspects.contains(&old.segment) {
+                self.unsynced.push((old, lines));
                 continue;
             }
             match self.write(head, &lines, now_ns) {
@@ -34,12 +48,15 @@ impl Spool {
                 }
                 Err(error) => {
                     self.unsynced.push((old, lines));
-                    self.unsynced.extend(again);
-                    return Err(error);
+                    failed = Some(error);
                 }
             }
         }
-        Err(error)
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        self.suspects.clear();
+        Ok(())
     }
 
     fn sync_files(&mut self) -> io::Result<()> {

@@ -199,7 +199,7 @@ enum Action {
     DropOldest,
     Crash,
     LosePower,
-    FailAt(u64),
+    Fail { after: u64, times: u64 },
 }
 
 fn action() -> impl Strategy<Value = Action> {
@@ -212,7 +212,7 @@ fn action() -> impl Strategy<Value = Action> {
         1 => Just(Action::DropOldest),
         1 => Just(Action::Crash),
         1 => Just(Action::LosePower),
-        1 => (1_u64..12).prop_map(Action::FailAt),
+        2 => (0_u64..12, 1_u64..6).prop_map(|(after, times)| Action::Fail { after, times }),
     ]
 }
 
@@ -289,7 +289,7 @@ proptest! {
                 }
                 Action::Crash | Action::LosePower => {
                     drop(spool);
-                    store.fail_at(u64::MAX / 2);
+                    store.fail(0, 0);
                     held.clear();
                     if matches!(action, Action::LosePower) {
                         store.lose_power(|sides| dice.next().unwrap_or(0) % sides);
@@ -310,7 +310,7 @@ proptest! {
                     }
                     oracle.durable.retain(|batch| oracle.appended.contains_key(batch));
                 }
-                Action::FailAt(operation) => store.fail_at(operation),
+                Action::Fail { after, times } => store.fail(after, times),
             }
         }
     }

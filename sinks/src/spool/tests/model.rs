@@ -22,7 +22,8 @@ struct Disk {
     durable: BTreeMap<String, Arc<Mutex<Content>>>,
     free_bytes: u64,
     operations: u64,
-    fails_at: u64,
+    /// The operations that fail: the first, and the one behind the last.
+    fails: (u64, u64),
 }
 
 /// A folder in memory; clones are the same folder.
@@ -39,7 +40,7 @@ impl Disk {
     /// Counts an operation that changes something, and fails the one that is to fail.
     fn step(&mut self) -> io::Result<()> {
         self.operations += 1;
-        if self.operations == self.fails_at {
+        if (self.fails.0..self.fails.1).contains(&self.operations) {
             return Err(io::Error::from_raw_os_error(5));
         }
         Ok(())
@@ -51,9 +52,11 @@ impl ModelStore {
         Self(Arc::new(Mutex::new(Disk { free_bytes: u64::MAX, ..Disk::default() })))
     }
 
-    pub(super) fn fail_at(&self, operation: u64) {
+    /// The next operations but `after` fail, `times` of them.
+    pub(super) fn fail(&self, after: u64, times: u64) {
         let mut disk = self.0.lock().unwrap();
-        disk.fails_at = disk.operations + operation;
+        let first = disk.operations + after + 1;
+        disk.fails = (first, first + times);
     }
 
     pub(super) fn set_free_bytes(&self, bytes: u64) {
@@ -63,7 +66,7 @@ impl ModelStore {
     /// The machine loses power. `dice` decides what becomes of everything that was not durable.
     pub(super) fn lose_power(&self, mut dice: impl FnMut(usize) -> usize) {
         let mut disk = self.0.lock().unwrap();
-        disk.fails_at = 0;
+        disk.fails = (0, 0);
         let mut after = BTreeMap::new();
         let names: Vec<String> = disk.files.keys().chain(disk.durable.keys()).cloned().collect();
         for name in names {
