@@ -5,7 +5,7 @@ use crate::model::{Compat, Encode, Engine, Http, Pinning, Receive, Retention, Wh
 use crate::reader::{Context, Reader};
 use crate::tree::{Node, Value};
 
-/// What a full queue does, by name. `spool` comes with the spool.
+/// What a full queue does, by name.
 pub(crate) const WHEN_FULL: [(&str, WhenFull); 3] = [
     ("block", WhenFull::Block),
     ("drop_oldest", WhenFull::DropOldest),
@@ -43,9 +43,6 @@ pub(crate) fn read_engine(node: &Node, context: &mut Context<'_>) -> Option<Engi
 
 /// `when_full` of the section.
 pub(crate) fn when_full(r: &mut Reader<'_, '_, '_>) -> WhenFull {
-    if r.node("when_full").and_then(Node::as_text) == Some("spool") {
-        r.wrong("when_full", "needs the spool, which this version does not have, found \"spool\"");
-    }
     r.choice("when_full", &WHEN_FULL).unwrap_or(WhenFull::Block)
 }
 

@@ -81,6 +81,7 @@ const fn may(name: &'static str, kind: Kind) -> Key {
 }
 
 const WHEN_FULL: Kind = Kind::Choice(&["block", "drop_oldest", "drop_newest"]);
+const SINK_WHEN_FULL: Kind = Kind::Choice(&["block", "drop_oldest", "drop_newest", "spool"]);
 
 /// `[engine]`
 pub(crate) static ENGINE: Section = Section {
@@ -168,7 +169,23 @@ pub(crate) static SINK: Section = Section {
         needs("kind", Kind::Choice(&["influxdb", "parquet", "file", "null"])),
         may("feeds", Kind::Texts),
         has("queue_batches_max", Kind::Integer(1, 4_096)),
+        has("durability", Kind::Choice(&["memory", "spill", "journal", "journal_sync"])),
+        may("when_full", SINK_WHEN_FULL),
+        may("spool", Kind::Table(&SPOOL)),
+    ],
+};
+
+/// `[sinks.NAME.spool]`
+pub(crate) static SPOOL: Section = Section {
+    name: "defaults.spool",
+    keys: &[
+        may("dir", Kind::Text),
+        has("max_bytes", Kind::Bytes("1MiB", "64TiB")),
+        has("min_free_bytes", Kind::Bytes("0B", "64TiB")),
+        has("max_age", Kind::Retention("1s", "5000w")),
         has("when_full", WHEN_FULL),
+        has("sync_every", Kind::Duration("1ms", "10s")),
+        has("sync_bytes", Kind::Bytes("4KiB", "1GiB")),
     ],
 };
 

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::engine::{is_host_name, read_compat, read_engine, read_http, read_retention};
 use crate::feed::{self, read_feed};
-use crate::keys::{CUSTOM, FEED, RETENTION, Section};
+use crate::keys::{CUSTOM, FEED, RETENTION, SPOOL, Section};
 use crate::model::Config;
 use crate::reader::{Context, unknown};
 use crate::show;
@@ -166,8 +166,12 @@ fn complete(tree: &mut Table, defaults: &Table) {
         }
     }
     for (_, node) in members(tree, "sinks") {
-        if let Some(form) = node.as_table().and_then(form_of) {
-            fill(node, form.sections, defaults);
+        let Some(form) = node.as_table().and_then(form_of) else { continue };
+        fill(node, form.sections, defaults);
+        let place = node.place;
+        if let Value::Table(sink) = &mut node.value {
+            let empty = || Node { place, value: Value::Table(Table::new()) };
+            fill(sink.entry("spool".to_owned()).or_insert_with(empty), &[&SPOOL], defaults);
         }
     }
     for (_, node) in members(tree, "retention") {

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::secret::Secret;
+mod sink;
+
+pub use sink::{Durability, File, Influx, InfluxTarget, Parquet, Sink, SinkKind, Spool};
 
 /// The whole configuration of one engine.
 #[derive(Clone, Debug, PartialEq)]
@@ -264,103 +266,6 @@ pub enum CustomType {
     Bool,
     /// Text.
     Str,
-}
-
-/// `[sinks.NAME]`: where points go.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Sink {
-    /// Feeds whose points go there; none: all.
-    pub feeds: Option<Vec<String>>,
-    /// Batches that may wait for the sink.
-    pub queue_batches_max: usize,
-    /// What the encoders do when that queue is full.
-    pub when_full: WhenFull,
-    /// What kind of sink, with its own keys.
-    pub kind: SinkKind,
-}
-
-/// The sinks of this version.
-#[derive(Clone, Debug, PartialEq)]
-pub enum SinkKind {
-    /// InfluxDB 1, 2 or 3.
-    Influx(Influx),
-    /// Parquet files.
-    Parquet(Parquet),
-    /// One file of line protocol.
-    File(File),
-    /// Counts and forgets.
-    Null,
-}
-
-/// An InfluxDB sink.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Influx {
-    /// Base URL without path, such as `http://127.0.0.1:8086`.
-    pub url: String,
-    /// Where and how to log in, by generation.
-    pub target: InfluxTarget,
-    /// Requests in flight, each on a writer thread of its own.
-    pub connections: usize,
-    /// Whole request, connection included.
-    pub timeout: Duration,
-    /// Compress bodies.
-    pub gzip: bool,
-    /// Waiting batches are joined into one request up to this size.
-    pub request_bytes_max: usize,
-    /// HTTP proxy; none is used unless it is named here.
-    pub proxy: Option<String>,
-}
-
-/// Database, login and endpoint of one generation of InfluxDB.
-#[derive(Clone, Debug, PartialEq)]
-pub enum InfluxTarget {
-    /// `POST /write`
-    V1 {
-        /// Database.
-        database: String,
-        /// Retention policy; none: the database's default.
-        retention_policy: Option<String>,
-        /// Basic login.
-        login: Option<(String, Secret)>,
-    },
-    /// `POST /api/v2/write`
-    V2 {
-        /// Organisation.
-        org: String,
-        /// Bucket.
-        bucket: String,
-        /// `Authorization: Token`
-        token: Option<Secret>,
-    },
-    /// `POST /api/v3/write_lp`
-    V3 {
-        /// Database.
-        database: String,
-        /// `Authorization: Bearer`
-        token: Option<Secret>,
-    },
-}
-
-/// A Parquet sink.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Parquet {
-    /// Folder of the files.
-    pub dir: PathBuf,
-    /// A file is finished at about this size.
-    pub file_bytes_max: u64,
-    /// A file is finished at this age.
-    pub file_age_max: Duration,
-    /// Lines that may be held before they must be committed.
-    pub held_bytes_max: usize,
-    /// Open files; the oldest is finished first.
-    pub open_files_max: usize,
-}
-
-/// A file sink.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct File {
-    /// File that lines are appended to.
-    pub path: PathBuf,
 }
 
 /// One retention policy.

@@ -157,10 +157,10 @@ fn descriptions(text: &str) -> BTreeMap<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keys::{CUSTOM, CUSTOM_TIME};
+    use crate::keys::{CUSTOM, CUSTOM_TIME, SPOOL};
 
     fn sections() -> Vec<&'static Section> {
-        let once = [&ENGINE, &HTTP, &COMPAT, &RETENTION, &FEED, &CUSTOM, &CUSTOM_TIME];
+        let once = [&ENGINE, &HTTP, &COMPAT, &RETENTION, &FEED, &CUSTOM, &CUSTOM_TIME, &SPOOL];
         once.into_iter().chain(SINK_FORMS.iter().flat_map(|f| f.sections).copied()).collect()
     }
 

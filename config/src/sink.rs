@@ -1,10 +1,11 @@
 //! Reads `[sinks.NAME]`: the keys of every sink, then those of its kind and, for InfluxDB, its version.
 
-use crate::engine::when_full;
+use crate::engine::{WHEN_FULL, when_full};
 use crate::keys::{
-    FILE, INFLUXDB, INFLUXDB_V1, INFLUXDB_V2, INFLUXDB_V3, PARQUET, SINK, SINK_FORMS, Section, SinkForm,
+    FILE, INFLUXDB, INFLUXDB_V1, INFLUXDB_V2, INFLUXDB_V3, PARQUET, SINK, SINK_FORMS, SPOOL, Section,
+    SinkForm,
 };
-use crate::model::{File, Influx, InfluxTarget, Parquet, Sink, SinkKind};
+use crate::model::{Durability, File, Influx, InfluxTarget, Parquet, Sink, SinkKind, Spool, WhenFull};
 use crate::reader::{Context, Reader};
 use crate::tree::{Node, Table, Value};
 
@@ -60,11 +61,48 @@ pub(crate) fn read_sink(path: &str, node: &Node, context: &mut Context<'_>) -> O
         Kind::File => SinkKind::File(File { path: r.text("path").unwrap_or_default().into() }),
         Kind::Null => SinkKind::Null,
     };
-    Some(Sink {
-        feeds: r.texts("feeds"),
-        queue_batches_max: r.number("queue_batches_max"),
+    let durability = r.choice("durability", &DURABILITIES).unwrap_or(Durability::Memory);
+    let when_full = queue_when_full(&mut r, durability);
+    let (feeds, queue_batches_max) = (r.texts("feeds"), r.number("queue_batches_max"));
+    let spool = r.node("spool").and_then(|node| read_spool(&format!("{path}.spool"), node, context));
+    Some(Sink { feeds, queue_batches_max, durability, when_full, spool: spool?, kind })
+}
+
+const DURABILITIES: [(&str, Durability); 4] = [
+    ("memory", Durability::Memory),
+    ("spill", Durability::Spill),
+    ("journal", Durability::Journal),
+    ("journal_sync", Durability::JournalSync),
+];
+
+/// What a full queue does: with a spool behind it, only one thing.
+fn queue_when_full(r: &mut Reader<'_, '_, '_>, durability: Durability) -> WhenFull {
+    let options = WHEN_FULL.map(|(name, policy)| (name, Some(policy)));
+    let [block, drop_oldest, drop_newest] = options;
+    let named = r.choice("when_full", &[block, drop_oldest, drop_newest, ("spool", None)]);
+    match named {
+        Some(None) if durability == Durability::Memory => {
+            r.wrong("when_full", "needs a durability other than \"memory\", found \"spool\"");
+        }
+        Some(Some(_)) if durability != Durability::Memory => {
+            let rule = "must be \"spool\" or absent unless durability is \"memory\"";
+            r.wrong("when_full", format!("{rule}; spool.when_full says what a full spool does"));
+        }
+        _ => {}
+    }
+    named.flatten().unwrap_or(WhenFull::Block)
+}
+
+fn read_spool(path: &str, node: &Node, context: &mut Context<'_>) -> Option<Spool> {
+    let mut r = Reader::open(path, node, &[&SPOOL], context, &|_| None)?;
+    Some(Spool {
+        dir: r.text("dir").map(Into::into),
+        bytes_max: r.bytes("max_bytes"),
+        free_bytes_min: r.bytes("min_free_bytes"),
+        age_max: r.retention("max_age"),
         when_full: when_full(&mut r),
-        kind,
+        sync_every: r.duration("sync_every"),
+        sync_bytes: r.bytes("sync_bytes"),
     })
 }
 

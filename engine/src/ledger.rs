@@ -1,5 +1,5 @@
 //! The ledger: four equations over what every stage has counted on its own. Cells are read downstream first
-//! (writers, encoders, receivers), so that a live reading never shows more taken than given. A remainder at the
+//! (writers, spoolers, encoders, receivers), so that a live reading never shows more taken than given. A remainder at the
 //! end of a run, a queue that is not empty included, is a bug.
 
 use std::collections::BTreeMap;
@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use tickline_config::report::Ledger;
 use tickline_feeds::counts::{Counts, Undecodable};
 use tickline_sinks::sink::RejectReason;
+use tickline_sinks::spool::SpoolStats;
 
-use crate::stats::{EncCounters, FeedIn, FeedOut, RxCounters, SinkIn, Stats, WrCounters};
+use crate::stats::{EncCounters, FeedIn, FeedOut, RxCounters, SinkIn, SpoolCounters, Stats, WrCounters};
 
 /// Every number of a run, read at one time.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +20,8 @@ pub struct Reading {
     pub feeds_out: Vec<FeedOut>,
     /// By sink, as given.
     pub sinks_in: Vec<SinkIn>,
+    /// By sink, as spooled; nothing where there is no spool.
+    pub spools: Vec<SpoolCounters>,
     /// By sink, as settled.
     pub sinks_out: Vec<WrCounters>,
     /// Messages of topics that no feed asked for.
@@ -36,6 +39,10 @@ impl Reading {
         for cell in stats.wr.lock().iter() {
             reading.add_writer(cell.sink, &cell.counters.lock());
         }
+        for cell in stats.sp.lock().iter() {
+            reading.spools.resize_with(reading.spools.len().max(cell.sink + 1), SpoolCounters::default);
+            reading.spools[cell.sink].clone_from(&cell.counters.lock());
+        }
         for cell in stats.enc.lock().iter() {
             reading.add_encoder(&cell.counters.lock());
         }
@@ -45,7 +52,8 @@ impl Reading {
         let feeds = reading.feeds_in.len().max(reading.feeds_out.len());
         reading.feeds_in.resize(feeds, FeedIn::default());
         reading.feeds_out.resize(feeds, FeedOut::default());
-        let sinks = reading.sinks_in.len().max(reading.sinks_out.len());
+        let sinks = reading.sinks_in.len().max(reading.sinks_out.len()).max(reading.spools.len());
+        reading.spools.resize(sinks, SpoolCounters::default());
         reading.sinks_in.resize(sinks, SinkIn::default());
         reading.sinks_out.resize(sinks, WrCounters::default());
         reading
@@ -148,20 +156,32 @@ pub fn feed_ledger(came: &FeedIn, went: &FeedOut) -> Ledger {
 
 /// Equation 4 of one sink, and that it was given every point that its feeds' decoders have made. `in_flight` is what was put into its queue and has not been given back, counted
 /// apart from what became of the points.
-pub fn sink_ledger(given: &SinkIn, settled: &WrCounters) -> Ledger {
-    let in_flight = given.enqueued.saturating_sub(given.popped).saturating_sub(settled.settled);
-    let dropped = given.queue_full + given.shutdown + settled.shutdown;
+pub fn sink_ledger(given: &SinkIn, spool: &SpoolCounters, settled: &WrCounters) -> Ledger {
+    let SpoolStats { recovered, waiting: spooled, damaged, .. } = spool.stats;
+    let taken = (given.enqueued + recovered).saturating_sub(given.popped);
+    let kept_or_lost = spooled + damaged + spool.spool_full + spool.max_age + spool.shutdown;
+    let in_flight = taken.saturating_sub(settled.settled + kept_or_lost);
+    let dropped = reasons([
+        ("queue_full", given.queue_full),
+        ("spool_full", spool.spool_full),
+        ("max_age", spool.max_age),
+        ("spool_damaged", damaged),
+        ("shutdown", given.shutdown + spool.shutdown + settled.shutdown),
+    ]);
     let rejected: u64 = settled.rejected.iter().sum();
+    let lost: u64 = dropped.values().sum();
     let names = RejectReason::ALL.map(RejectReason::name);
     Ledger {
         points: given.points,
+        recovered,
         written: settled.written,
         rejected: reasons(names.into_iter().zip(settled.rejected)),
-        dropped: reasons([("queue_full", given.queue_full), ("shutdown", given.shutdown + settled.shutdown)]),
+        dropped,
+        spooled,
         in_flight,
-        balanced: given.points == settled.written + rejected + dropped + in_flight
+        balanced: given.points + recovered == settled.written + rejected + lost + spooled + in_flight
             && given.points == given.made
-            && given.enqueued >= given.popped + settled.settled,
+            && taken >= settled.settled + kept_or_lost,
         ..Ledger::default()
     }
 }
@@ -247,17 +267,36 @@ mod tests {
     }
 
     #[test]
+    fn points_on_disk_balance_only_if_each_stands_in_one_place() {
+        let given = SinkIn { made: 100, points: 100, enqueued: 100, ..SinkIn::default() };
+        let stats = SpoolStats { recovered: 50, waiting: 30, damaged: 4, ..SpoolStats::default() };
+        let mut spool = SpoolCounters { stats, spool_full: 6, max_age: 2, ..SpoolCounters::default() };
+        let out = WrCounters { settled: 100, written: 100, ..WrCounters::default() };
+        let ledger = sink_ledger(&given, &spool, &out);
+        assert_eq!((ledger.balanced, ledger.recovered, ledger.spooled, ledger.in_flight), (true, 50, 30, 8));
+        assert_eq!(ledger.dropped.values().sum::<u64>(), 12);
+        spool.stats.waiting = 39;
+        assert!(!sink_ledger(&given, &spool, &out).balanced, "on disk and stored at once");
+    }
+
+    #[test]
     fn points_balance_only_if_every_one_is_written_rejected_dropped_or_in_flight() {
         let given = SinkIn { made: 100, points: 100, enqueued: 90, popped: 5, queue_full: 15, shutdown: 0 };
         let mut out = WrCounters { settled: 80, written: 70, shutdown: 3, ..WrCounters::default() };
         out.rejected[1] = 7;
-        let ledger = sink_ledger(&given, &out);
+        let ledger = sink_ledger(&given, &SpoolCounters::default(), &out);
         assert_eq!((ledger.balanced, ledger.in_flight), (true, 5));
         assert_eq!(ledger.rejected["beyond_retention"], 7);
         out.written += 1;
-        assert!(!sink_ledger(&given, &out).balanced, "a point counted twice is a remainder");
+        assert!(
+            !sink_ledger(&given, &SpoolCounters::default(), &out).balanced,
+            "a point counted twice is a remainder"
+        );
         out.written -= 1;
         let lost = SinkIn { made: 101, ..given };
-        assert!(!sink_ledger(&lost, &out).balanced, "a point that was made and never given is a remainder");
+        assert!(
+            !sink_ledger(&lost, &SpoolCounters::default(), &out).balanced,
+            "a point that was made and never given is a remainder"
+        );
     }
 }

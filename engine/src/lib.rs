@@ -2,6 +2,7 @@
 //! accounts for every one of them. It owns threads, queues, clocks, signals and the command line; it reads no
 //! venue's payload and speaks no database's protocol.
 
+pub mod accepted;
 pub mod channel;
 pub mod cli;
 pub mod control;

@@ -2,8 +2,9 @@
 //! memory. Pure: made from the configuration and the cores of the machine, before anything is started.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
-use tickline_config::model::{Config, Encode, Feed, Pinning, Receive, Sink, SinkKind};
+use tickline_config::model::{Config, Durability, Encode, Feed, Pinning, Receive, Sink, SinkKind};
 
 mod memory;
 
@@ -56,6 +57,8 @@ pub struct SinkPlan {
     pub sink: Sink,
     /// Writer threads.
     pub connections: usize,
+    /// The thread that puts batches on disk, unless its durability is `memory`.
+    pub spooler: Option<ThreadPlan>,
 }
 
 /// One thread.
@@ -182,7 +185,14 @@ fn sink_plan(name: &str, sink: &Sink) -> SinkPlan {
         SinkKind::Influx(influx) => influx.connections,
         SinkKind::Parquet(_) | SinkKind::File(_) | SinkKind::Null => 1,
     };
-    SinkPlan { name: name.to_owned(), sink: sink.clone(), connections }
+    let spooler = (sink.durability != Durability::Memory)
+        .then(|| ThreadPlan { name: format!("sp-{name}"), core: None });
+    SinkPlan { name: name.to_owned(), sink: sink.clone(), connections, spooler }
+}
+
+/// Folder of a sink's spool.
+pub fn spool_dir(state_dir: &Path, name: &str, sink: &Sink) -> PathBuf {
+    sink.spool.dir.clone().unwrap_or_else(|| state_dir.join("spool").join(name))
 }
 
 fn endpoints(config: &Config) -> Vec<String> {
@@ -244,7 +254,10 @@ fn files(config: &Config) -> Vec<(&'static str, String)> {
         ("quarantine", state.join("quarantine.cap").display().to_string()),
         ("histograms on SIGUSR1", state.join("histograms.json").display().to_string()),
     ];
-    for sink in config.sinks.values() {
+    for (name, sink) in &config.sinks {
+        if sink.durability != Durability::Memory {
+            files.push(("spool", spool_dir(state, name, sink).display().to_string()));
+        }
         match &sink.kind {
             SinkKind::Parquet(parquet) => files.push(("parquet", parquet.dir.display().to_string())),
             SinkKind::File(file) => files.push(("line protocol", file.path.display().to_string())),

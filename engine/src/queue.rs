@@ -7,8 +7,18 @@ use crossbeam_channel::{Receiver, SendTimeoutError, Sender, TrySendError, bounde
 use tickline_config::model::WhenFull;
 use tickline_sinks::batch::{Batch, reclaim};
 
+use crate::accepted::Accepted;
 use crate::stats::SinkIn;
 use crate::stop::{LOOK_EVERY, Stop};
+
+/// A batch on its way to a writer.
+#[derive(Debug)]
+pub struct Job {
+    /// The batch.
+    pub batch: Arc<Batch>,
+    /// Which one it is to the spooler that has sent it; 0 where there is none.
+    pub ticket: u64,
+}
 
 /// Empty batches for use again, shared by encoders and writers.
 #[derive(Clone, Debug)]
@@ -38,11 +48,14 @@ impl BatchPool {
 /// An encoder's end of a sink's queue. All clones feed the same writers.
 #[derive(Clone, Debug)]
 pub struct BatchSender {
-    batches: Sender<Arc<Batch>>,
-    /// The writers' end, to take the oldest batch out again.
-    oldest: Receiver<Arc<Batch>>,
+    batches: Sender<Job>,
+    /// The other end, to take the oldest batch out again.
+    oldest: Receiver<Job>,
+    /// What writers take from: the same queue, or the one behind the spooler.
+    writers: Receiver<Job>,
     when_full: WhenFull,
     pool: BatchPool,
+    accepted: Arc<Accepted>,
 }
 
 /// Both ends of the queue in front of one sink.
@@ -50,70 +63,87 @@ pub fn batch_queue(
     batches_max: usize,
     when_full: WhenFull,
     pool: &BatchPool,
-) -> (BatchSender, Receiver<Arc<Batch>>) {
-    let (batches, writers) = bounded(batches_max);
-    (BatchSender { batches, oldest: writers.clone(), when_full, pool: pool.clone() }, writers)
+    accepted: &Arc<Accepted>,
+) -> (BatchSender, Receiver<Job>) {
+    let (batches, oldest) = bounded(batches_max);
+    let (pool, accepted) = (pool.clone(), Arc::clone(accepted));
+    let writers = oldest.clone();
+    (BatchSender { batches, oldest: oldest.clone(), writers, when_full, pool, accepted }, oldest)
 }
 
 impl BatchSender {
-    /// Whether a writer would wait for the next batch.
-    pub fn idle(&self) -> bool {
-        self.batches.is_empty()
+    /// The same, where writers take from another queue, behind a spooler.
+    #[must_use]
+    pub fn before(self, writers: Receiver<Job>) -> Self {
+        Self { writers, ..self }
     }
 
-    /// Whether the queue would soon hold up its encoder: small batches would only bring that nearer.
+    /// Whether a writer would wait for the next batch.
+    pub fn idle(&self) -> bool {
+        self.writers.is_empty() && self.batches.is_empty()
+    }
+
+    /// Whether the sink lags so far that its encoder, or the disk, is next: small batches would only make it worse.
     pub fn crowded(&self) -> bool {
-        self.when_full == WhenFull::Block && self.batches.len() * 2 >= self.batches.capacity().unwrap_or(1)
+        let half_full = self.writers.len() * 2 >= self.writers.capacity().unwrap_or(1);
+        self.when_full == WhenFull::Block && half_full
     }
 
     /// Puts a batch into the queue by the sink's policy and counts it.
     pub fn send(&self, batch: Arc<Batch>, counters: &mut SinkIn, stop: &Stop) {
         let points = batch.points;
+        let job = Job { batch, ticket: 0 };
         counters.points += points;
         match self.when_full {
-            WhenFull::Block => self.send_or_wait(batch, counters, stop),
-            WhenFull::DropNewest => match self.batches.try_send(batch) {
+            WhenFull::Block => self.send_or_wait(job, counters, stop),
+            WhenFull::DropNewest => match self.batches.try_send(job) {
                 Ok(()) => counters.enqueued += points,
-                Err(TrySendError::Full(batch) | TrySendError::Disconnected(batch)) => {
+                Err(TrySendError::Full(job) | TrySendError::Disconnected(job)) => {
                     counters.queue_full += points;
-                    self.pool.give(batch);
+                    self.lose(job);
                 }
             },
-            WhenFull::DropOldest => self.send_and_drop_oldest(batch, counters, stop),
+            WhenFull::DropOldest => self.send_and_drop_oldest(job, counters, stop),
         }
     }
 
-    fn send_or_wait(&self, mut batch: Arc<Batch>, counters: &mut SinkIn, stop: &Stop) {
-        let points = batch.points;
+    fn lose(&self, job: Job) {
+        self.accepted.lose(&job.batch);
+        self.pool.give(job.batch);
+    }
+
+    fn send_or_wait(&self, mut job: Job, counters: &mut SinkIn, stop: &Stop) {
+        let points = job.batch.points;
         loop {
-            match self.batches.send_timeout(batch, LOOK_EVERY) {
+            match self.batches.send_timeout(job, LOOK_EVERY) {
                 Ok(()) => return counters.enqueued += points,
                 Err(SendTimeoutError::Timeout(back) | SendTimeoutError::Disconnected(back))
                     if stop.aborted() =>
                 {
                     counters.shutdown += points;
-                    return self.pool.give(back);
+                    return self.lose(back);
                 }
-                Err(SendTimeoutError::Timeout(back) | SendTimeoutError::Disconnected(back)) => batch = back,
+                Err(SendTimeoutError::Timeout(back) | SendTimeoutError::Disconnected(back)) => job = back,
             }
         }
     }
 
-    fn send_and_drop_oldest(&self, mut batch: Arc<Batch>, counters: &mut SinkIn, stop: &Stop) {
-        let points = batch.points;
+    fn send_and_drop_oldest(&self, mut job: Job, counters: &mut SinkIn, stop: &Stop) {
+        let points = job.batch.points;
         loop {
-            match self.batches.try_send(batch) {
+            match self.batches.try_send(job) {
                 Ok(()) => return counters.enqueued += points,
                 Err(TrySendError::Disconnected(back)) => {
                     counters.shutdown += points;
-                    return stop.fail(format!("queue: the writers are gone, {} lines left", back.points));
+                    return stop
+                        .fail(format!("queue: the writers are gone, {} lines left", back.batch.points));
                 }
-                Err(TrySendError::Full(back)) => batch = back,
+                Err(TrySendError::Full(back)) => job = back,
             }
             if let Ok(oldest) = self.oldest.try_recv() {
-                counters.popped += oldest.points;
-                counters.queue_full += oldest.points;
-                self.pool.give(oldest);
+                counters.popped += oldest.batch.points;
+                counters.queue_full += oldest.batch.points;
+                self.lose(oldest);
             }
         }
     }
@@ -129,14 +159,14 @@ mod tests {
 
     fn fill(when_full: WhenFull) -> (SinkIn, Vec<u64>) {
         let (pool, stop, mut counters) = (BatchPool::new(4), Stop::default(), SinkIn::default());
-        let (sender, writers) = batch_queue(2, when_full, &pool);
+        let (sender, writers) = batch_queue(2, when_full, &pool, &Arc::default());
         for points in [1, 20, 300] {
             if points == 300 && when_full == WhenFull::Block {
                 stop.abort();
             }
             send(&sender, points, &mut counters, &stop);
         }
-        (counters, writers.try_iter().map(|batch| batch.points).collect())
+        (counters, writers.try_iter().map(|job| job.batch.points).collect())
     }
 
     #[test]
@@ -160,7 +190,7 @@ mod tests {
     #[test]
     fn a_batch_that_two_sinks_have_read_comes_back_empty_with_its_memory() {
         let pool = BatchPool::new(4);
-        let first = Arc::new(Batch { lines: Vec::with_capacity(4096), points: 3, marks: vec![] });
+        let first = Arc::new(Batch { lines: Vec::with_capacity(4096), points: 3, ..Batch::default() });
         let second = Arc::clone(&first);
         pool.give(first);
         assert_eq!(pool.take().lines.capacity(), 0, "still read by the second sink");

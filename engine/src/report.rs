@@ -9,6 +9,7 @@ use tickline_config::report::{
 };
 use tickline_loadgen::host::{build, host, rss_max_bytes};
 
+use crate::accepted::Sources;
 use crate::ledger::{Reading, add, at_rest, feed_ledger, has_sequences, sink_ledger, undecodable_reasons};
 use crate::stats::{EncLatencies, Latencies, Stats, WrLatencies};
 use crate::view::View;
@@ -52,7 +53,7 @@ pub fn report(view: &View, histograms: Histograms) -> Report {
         host: host(),
         config_sha256: view.config.lock().1.clone(),
         elapsed_s,
-        accepted: accepted(view, &ledger),
+        accepted: accepted(view),
         ledger,
         feeds,
         latency_ns: latency_ns.into(),
@@ -161,9 +162,10 @@ fn sink_reports(view: &View, reading: &Reading, histograms: Histograms) -> BTree
     }
     let sink = |(at, latencies): (usize, &WrLatencies)| {
         let given = reading.sinks_in.get(at).copied().unwrap_or_default();
+        let spool = reading.spools.get(at).cloned().unwrap_or_default();
         let settled = reading.sinks_out.get(at).cloned().unwrap_or_default();
         let report = SinkReport {
-            ledger: sink_ledger(&given, &settled),
+            ledger: sink_ledger(&given, &spool, &settled),
             points: given.points,
             bytes: settled.bytes,
             requests: settled.requests,
@@ -195,19 +197,22 @@ fn latency(from: &Latencies, histograms: Histograms) -> Latency {
     latency
 }
 
-/// What every sink has: everything, once nothing is under way and nothing was dropped.
-fn accepted(view: &View, ledger: &Ledger) -> BTreeMap<String, BTreeMap<String, BTreeMap<String, u64>>> {
+/// What every sink of a feed has accepted: of each source the lowest of their numbers.
+fn accepted(view: &View) -> BTreeMap<String, BTreeMap<String, BTreeMap<String, u64>>> {
+    let by_sink: Vec<Sources> = view.sinks.iter().map(|sink| sink.accepted.sources()).collect();
     let mut accepted: BTreeMap<String, BTreeMap<String, BTreeMap<String, u64>>> = BTreeMap::new();
-    if !at_rest(ledger) || !ledger.dropped.is_empty() {
-        return accepted;
-    }
-    let names = view.feeds.lock().clone();
-    for cell in view.stats.enc.lock().iter() {
-        for (feed, points) in &cell.counters.lock().sequences {
-            let Some(name) = names.get(usize::from(*feed)) else { continue };
-            for point in points {
-                let topics = accepted.entry(name.name.clone()).or_default();
-                topics.entry(point.topic.clone()).or_default().insert(point.src.to_string(), point.last);
+    for feed in view.feeds.lock().iter().filter(|feed| feed.active) {
+        let of = |sink: &usize| by_sink.get(*sink)?.get(feed.name.as_str());
+        let all: Vec<_> = feed.sinks.iter().map(of).collect();
+        let Some(Some(first)) = all.first() else { continue };
+        for (topic, sources) in *first {
+            for src in sources.keys() {
+                let last = |topics: &Option<&BTreeMap<_, BTreeMap<u32, u64>>>| {
+                    topics.and_then(|topics| topics.get(topic)?.get(src).copied())
+                };
+                let Some(lowest) = all.iter().map(last).min().flatten() else { continue };
+                let topics = accepted.entry(feed.name.clone()).or_default();
+                topics.entry(topic.to_string()).or_default().insert(src.to_string(), lowest);
             }
         }
     }
@@ -219,7 +224,10 @@ fn cpu(stats: &Stats) -> CpuSeconds {
     CpuSeconds {
         rx: seconds(stats.rx.lock().iter().map(|cell| *cell.cpu_ns.lock()).sum()),
         enc: seconds(stats.enc.lock().iter().map(|cell| *cell.cpu_ns.lock()).sum()),
-        wr: seconds(stats.wr.lock().iter().map(|cell| *cell.cpu_ns.lock()).sum()),
+        wr: seconds(
+            stats.wr.lock().iter().map(|cell| *cell.cpu_ns.lock()).sum::<u64>()
+                + stats.sp.lock().iter().map(|cell| *cell.cpu_ns.lock()).sum::<u64>(),
+        ),
     }
 }
 

@@ -27,6 +27,7 @@ use crate::stop::Stop;
 use crate::view::View;
 
 mod reload;
+pub mod sinks;
 mod start;
 
 /// How long threads may take to notice an abort.
@@ -138,7 +139,8 @@ pub struct Run {
     receivers: Vec<ReceiverHandle>,
     /// Queues and new feeds of the encoder threads.
     encoders: Vec<(FrameQueue, Sender<NewFeed>)>,
-    sinks: Vec<BatchSender>,
+    /// Queues of the sinks, each with the age at which it wants a batch at the latest, ns.
+    sinks: Vec<(BatchSender, Option<u64>)>,
     pool: BatchPool,
     suspects: (Sender<Suspect>, Receiver<Suspect>),
     threads: Vec<Thread>,

@@ -9,6 +9,7 @@ use tickline_feeds::clock::MonoNanos;
 use tickline_feeds::counts::Counts;
 use tickline_feeds::sequence::SequencePoint;
 use tickline_sinks::sink::RejectReason;
+use tickline_sinks::spool::SpoolStats;
 
 /// How often a thread merges its histograms into its cell.
 pub const MERGE_EVERY_NS: u64 = 250_000_000;
@@ -153,6 +154,27 @@ impl WrCounters {
     }
 }
 
+/// Counters of one spooler.
+#[derive(Clone, Debug, Default)]
+pub struct SpoolCounters {
+    /// The spool itself.
+    pub stats: SpoolStats,
+    /// Points written to it.
+    pub appended: u64,
+    /// Batches that it did not take when they came.
+    pub append_failures: u64,
+    /// Syncs that failed.
+    pub sync_failures: u64,
+    /// Points dropped because it was full.
+    pub spool_full: u64,
+    /// Points dropped because they had waited too long.
+    pub max_age: u64,
+    /// Points dropped because the run ended and the disk did not take them.
+    pub shutdown: u64,
+    /// What keeps the disk from taking batches, if anything does.
+    pub trouble: Option<String>,
+}
+
 /// A distribution of latencies, ns; differences below 0 are counted apart, never clipped.
 #[derive(Clone, Debug)]
 pub struct Latencies {
@@ -272,6 +294,17 @@ pub struct WrCell {
     pub cpu_ns: Cell<u64>,
 }
 
+/// What a spooler publishes.
+#[derive(Debug, Default)]
+pub struct SpoolCell {
+    /// Its sink.
+    pub sink: usize,
+    /// Counters.
+    pub counters: Cell<SpoolCounters>,
+    /// CPU time of the thread, ns.
+    pub cpu_ns: Cell<u64>,
+}
+
 /// Every cell of a run.
 #[derive(Debug, Default)]
 pub struct Stats {
@@ -279,6 +312,8 @@ pub struct Stats {
     pub rx: Cell<Vec<Arc<RxCell>>>,
     /// Encoders.
     pub enc: Cell<Vec<Arc<EncCell>>>,
+    /// Spoolers.
+    pub sp: Cell<Vec<Arc<SpoolCell>>>,
     /// Writers.
     pub wr: Cell<Vec<Arc<WrCell>>>,
 }

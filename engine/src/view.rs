@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use crossbeam_channel::Receiver;
 use tickline_feeds::clock::{Clock, MonoNanos};
-use tickline_sinks::batch::Batch;
 
+use crate::accepted::Accepted;
 use crate::channel::FillGauge;
+use crate::queue::Job;
 use crate::stats::{Cell, Stats};
 use crate::stop::Stop;
 
@@ -18,6 +19,8 @@ pub struct FeedView {
     pub name: String,
     /// False once a new configuration has removed or replaced it; its numbers stay.
     pub active: bool,
+    /// Sinks its points go to, by position.
+    pub sinks: Vec<usize>,
 }
 
 /// A sink's name and queue.
@@ -26,7 +29,9 @@ pub struct SinkView {
     /// Name.
     pub name: String,
     /// The writers' end, for its length only.
-    pub queue: Receiver<Arc<Batch>>,
+    pub queue: Receiver<Job>,
+    /// What it has accepted.
+    pub accepted: Arc<Accepted>,
 }
 
 /// A run, seen from outside.

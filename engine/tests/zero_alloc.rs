@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use crossbeam_channel::Receiver;
-use tickline::queue::{BatchPool, batch_queue};
+use tickline::accepted::Accepted;
+use tickline::queue::{BatchPool, Job, batch_queue};
 use tickline::stage::batcher::{BatchLimits, Batcher};
 use tickline::stats::SinkIn;
 use tickline::stop::Stop;
@@ -16,7 +17,7 @@ use tickline_feeds::clock::{MonoNanos, WallNanos};
 use tickline_feeds::decoder::{Decoder, DecoderSpec};
 use tickline_feeds::frame::{Frame, FrameBlock};
 use tickline_feeds::payload::{PayloadWriter, Reserved, Times};
-use tickline_sinks::batch::{Batch, Mark};
+use tickline_sinks::batch::{Mark, Position};
 
 const START_NS: i64 = 1_785_641_762_000_000_000;
 const SYMBOLS: u64 = 50;
@@ -151,7 +152,10 @@ struct Lane {
     decoder: Decoder,
     batcher: Batcher,
     sinks: [SinkIn; 2],
-    queues: [Receiver<Arc<Batch>>; 2],
+    queues: [Receiver<Job>; 2],
+    accepted: [Arc<Accepted>; 2],
+    heard: u64,
+    names: [Arc<str>; 2],
     pool: BatchPool,
     stop: Stop,
     lines: u64,
@@ -161,19 +165,33 @@ impl Lane {
     fn new(kind: DecoderKind) -> Self {
         let decoder = Decoder::new(&DecoderSpec { feed: feed(kind), legacy_tick: false }, Arc::default());
         let pool = BatchPool::new(8);
-        let (first, first_end) = batch_queue(4, WhenFull::Block, &pool);
-        let (second, second_end) = batch_queue(4, WhenFull::Block, &pool);
+        let accepted = <[Arc<Accepted>; 2]>::default();
+        let (first, first_end) = batch_queue(4, WhenFull::Block, &pool, &accepted[0]);
+        let (second, second_end) = batch_queue(4, WhenFull::Block, &pool, &accepted[1]);
         let limits =
             BatchLimits { linger_ns: 5_000_000, bytes_max: 1 << 16, lines_max: 500, age_max_ns: 500_000_000 };
         Self {
             decoder: decoder.unwrap(),
-            batcher: Batcher::new(vec![(0, first), (1, second)], pool.clone(), limits),
+            batcher: Batcher::new(vec![(0, first), (1, second)], pool.clone(), limits, 0),
             sinks: [SinkIn::default(); 2],
             queues: [first_end, second_end],
+            accepted,
+            heard: 0,
+            names: ["f".into(), "e".into()],
             pool,
             stop: Stop::default(),
             lines: 0,
         }
+    }
+
+    fn close(&mut self) {
+        let Self { decoder, heard, names: [feed, endpoint], .. } = self;
+        self.batcher.close(&mut self.sinks, &self.stop, |positions| {
+            decoder.heard_since(heard, |topic, src, last| {
+                let (feed, endpoint, topic) = (Arc::clone(feed), Arc::clone(endpoint), Arc::clone(topic));
+                positions.push(Position { feed, endpoint, topic, src, last });
+            });
+        });
     }
 
     fn burst(&mut self, block: &FrameBlock, now: MonoNanos) {
@@ -184,12 +202,17 @@ impl Lane {
                 batch.points += u64::from(decoded.points);
                 batch.marks.push(Mark { sent: decoded.sent, due: decoded.due });
             }
-            self.batcher.close_if_full(&mut self.sinks, &self.stop);
+            if self.batcher.is_full() {
+                self.close();
+            }
         }
-        self.batcher.close_if_due(now, &mut self.sinks, &self.stop);
+        if self.batcher.is_due(now) {
+            self.close();
+        }
         // Both sinks read, and the last one to finish gives the batch back.
-        for queue in &self.queues {
-            while let Ok(batch) = queue.try_recv() {
+        for (queue, accepted) in self.queues.iter().zip(&self.accepted) {
+            while let Ok(Job { batch, .. }) = queue.try_recv() {
+                accepted.accept(batch.number, &batch.positions);
                 self.lines += batch.lines.iter().filter(|byte| **byte == b'\n').count() as u64;
                 self.pool.give(batch);
             }

@@ -213,6 +213,11 @@ impl Decoder {
         self.sequences.points()
     }
 
+    /// Calls `each` with topic, `_src` and last number of the sources that were heard since `mark`, and moves it.
+    pub fn heard_since(&self, mark: &mut u64, each: impl FnMut(&Arc<str>, u32, u64)) {
+        self.sequences.heard_since(mark, each);
+    }
+
     /// Continues where the state file stood; before the first frame.
     pub fn resume_sequences(&mut self, points: &[SequencePoint]) {
         self.sequences.resume(points);

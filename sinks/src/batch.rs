@@ -13,6 +13,30 @@ pub struct Mark {
     pub due: i64,
 }
 
+/// Up to which message of one source everything is in this batch or those before it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// Feed.
+    pub feed: Arc<str>,
+    /// Endpoint of the feed, as configured.
+    pub endpoint: Arc<str>,
+    /// Topic as sent.
+    pub topic: Arc<str>,
+    /// `_src`
+    pub src: u32,
+    /// `_seq`
+    pub last: u64,
+}
+
+/// Which batch it is: those of one lane are numbered in the order of their making, from 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BatchNumber {
+    /// The encoder and the set of sinks.
+    pub lane: u32,
+    /// Position in the lane.
+    pub number: u64,
+}
+
 /// Lines of one encoder, in order, each ended by a newline.
 #[derive(Debug, Default)]
 pub struct Batch {
@@ -22,19 +46,25 @@ pub struct Batch {
     pub points: u64,
     /// One a message, in order.
     pub marks: Vec<Mark>,
+    /// The sources that have moved on since the batch before.
+    pub positions: Vec<Position>,
+    /// Which batch it is; none for one that was read from disk.
+    pub number: Option<BatchNumber>,
 }
 
 impl Batch {
     /// An empty batch with room for `bytes` of lines and `messages` marks.
     pub fn with_capacity(bytes: usize, messages: usize) -> Self {
-        Self { lines: Vec::with_capacity(bytes), points: 0, marks: Vec::with_capacity(messages) }
+        let (lines, marks) = (Vec::with_capacity(bytes), Vec::with_capacity(messages));
+        Self { lines, marks, ..Self::default() }
     }
 
     /// Empties the batch and keeps its memory.
     pub fn clear(&mut self) {
         self.lines.clear();
         self.marks.clear();
-        self.points = 0;
+        self.positions.clear();
+        (self.points, self.number) = (0, None);
     }
 }
 
@@ -50,7 +80,7 @@ mod tests {
 
     #[test]
     fn a_batch_comes_back_only_from_its_last_reader() {
-        let first = Arc::new(Batch { lines: b"m v=1 1\n".to_vec(), points: 1, marks: vec![] });
+        let first = Arc::new(Batch { lines: b"m v=1 1\n".to_vec(), points: 1, ..Batch::default() });
         let second = Arc::clone(&first);
         assert!(reclaim(first).is_none());
         let again = reclaim(second).unwrap();

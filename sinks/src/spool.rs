@@ -3,11 +3,16 @@
 //! is acknowledged, its segment when all of its records are; after a crash what was not is sent again. It owns
 //! no thread and reads no clock; who calls it decides when to sync and what to do when it is full.
 
+mod cursor;
+mod expire;
+pub mod fingerprint;
+pub mod positions;
 pub mod record;
 mod recover;
 mod scan;
 pub mod store;
 mod sync;
+mod take;
 
 #[cfg(test)]
 mod tests;
@@ -15,6 +20,9 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 
+use crate::batch::Batch;
+use cursor::Cursor;
+use positions::Positions;
 use record::{Head, Header, LINES_BYTES_MAX};
 use store::{Store, StoreFile};
 
@@ -72,9 +80,13 @@ pub struct SpoolStats {
     pub segments: u64,
     /// Points that are not acknowledged.
     pub points: u64,
+    /// Of these, points that no one has been given.
+    pub waiting: u64,
     /// Points found at the start.
     pub recovered: u64,
-    /// Points in damaged records.
+    /// Points that were found missing or damaged at the start.
+    pub damaged_before: u64,
+    /// Points that were found damaged when their turn came; they are in `recovered`.
     pub damaged: u64,
     /// Damaged places.
     pub damages: u64,
@@ -106,6 +118,30 @@ struct Segment {
     left: usize,
     /// Records before this one are taken or done.
     first_waiting: usize,
+    /// Records before this one are done.
+    first_left: usize,
+    /// Wall time of the last append.
+    written_ns: i64,
+}
+
+impl Segment {
+    fn new(
+        name: String,
+        file: Box<dyn StoreFile>,
+        bytes: u64,
+        records: Vec<Record>,
+        written_ns: i64,
+    ) -> Self {
+        let left = records.iter().filter(|record| record.state != State::Done).count();
+        Self { name, file, bytes, records, left, first_waiting: 0, first_left: 0, written_ns }
+    }
+
+    /// Id of the first record that is not done.
+    fn first_left(&mut self) -> Option<u64> {
+        let rest = self.records.get(self.first_left..).unwrap_or_default();
+        self.first_left += rest.iter().take_while(|record| record.state == State::Done).count();
+        self.records.get(self.first_left).map(|record| record.head.id)
+    }
 }
 
 /// See the module.
@@ -121,7 +157,7 @@ pub struct Spool {
     active: Option<u64>,
     next_segment: u64,
     next_id: u64,
-    /// Records written since the last sync, with their lines: a failed sync loses them in the kernel.
+    /// Records written since the last sync, with all their bytes: a failed sync loses them in the kernel.
     unsynced: Vec<(RecordId, Vec<u8>)>,
     /// Segments of an earlier process that were not synced by this one.
     found: BTreeSet<u64>,
@@ -129,6 +165,10 @@ pub struct Spool {
     suspects: BTreeSet<u64>,
     /// Where records stand now that a failed sync had written again.
     moved: HashMap<RecordId, RecordId>,
+    cursor: Cursor,
+    positions: Positions,
+    /// Id of the first record of this process.
+    begun_id: u64,
     stats: SpoolStats,
 }
 
@@ -145,19 +185,32 @@ fn read_name(name: &str) -> Option<(u64, u64)> {
 impl Spool {
     /// Appends a batch; it is safe from a crash of this process at once, from one of the machine after
     /// [`Spool::sync`].
-    pub fn append(&mut self, lines: &[u8], points: u32, now_ns: i64) -> Result<RecordId, AppendError> {
-        self.check_room(lines)?;
-        let head = Head::of(self.next_id, points, lines);
-        let id = self.write(head, lines, now_ns)?;
+    pub fn append(&mut self, batch: &Batch, now_ns: i64) -> Result<RecordId, AppendError> {
+        let points = u32::try_from(batch.points).unwrap_or(u32::MAX);
+        if batch.lines.len() > LINES_BYTES_MAX || u64::from(points) != batch.points {
+            return Err(io::Error::other(format!("a batch must be at most {LINES_BYTES_MAX} bytes")).into());
+        }
+        let mut bytes =
+            Vec::with_capacity(record::HEAD_BYTES + batch.lines.len() + 64 * batch.positions.len());
+        bytes.resize(record::HEAD_BYTES, 0);
+        positions::write(&batch.positions, &mut bytes);
+        let head = Head::of(self.next_id, points, bytes.len() - record::HEAD_BYTES, &batch.lines);
+        bytes.extend_from_slice(&batch.lines);
+        bytes.iter_mut().zip(head.to_bytes()).for_each(|(to, from)| *to = from);
+        self.check_room(bytes.len() as u64)?;
+        let id = self.write(head, &bytes, now_ns)?;
         self.next_id = head.next_id();
-        self.stats.points += u64::from(points);
-        self.unsynced.push((id, lines.to_vec()));
+        self.stats.points += batch.points;
+        self.unsynced.push((id, bytes));
         Ok(id)
     }
 
-    fn check_room(&self, lines: &[u8]) -> Result<(), AppendError> {
-        let (bytes, bytes_max) = (self.stats.bytes, self.limits.bytes_max);
-        let wanted = (record::HEAD_BYTES + lines.len()) as u64;
+    fn check_room(&mut self, wanted: u64) -> Result<(), AppendError> {
+        let bytes_max = self.limits.bytes_max;
+        if self.stats.bytes + wanted > bytes_max {
+            self.sweep(None);
+        }
+        let bytes = self.stats.bytes;
         if bytes + wanted > bytes_max {
             return Err(AppendError::Full { bytes, bytes_max });
         }
@@ -165,14 +218,11 @@ impl Spool {
         if free_bytes < free_bytes_min.saturating_add(wanted) {
             return Err(AppendError::LowDisk { free_bytes, free_bytes_min });
         }
-        if lines.len() > LINES_BYTES_MAX {
-            return Err(io::Error::other(format!("a batch must be at most {LINES_BYTES_MAX} bytes")).into());
-        }
         Ok(())
     }
 
     /// Writes one record to the active segment, and leaves nothing of it if that fails.
-    fn write(&mut self, head: Head, lines: &[u8], now_ns: i64) -> io::Result<RecordId> {
+    fn write(&mut self, head: Head, record: &[u8], now_ns: i64) -> io::Result<RecordId> {
         let number = match self.active {
             Some(number) => number,
             None => self.begin_segment(head.id, now_ns)?,
@@ -181,8 +231,7 @@ impl Spool {
             return Err(io::Error::other("the active segment is gone"));
         };
         let before = segment.bytes;
-        let written = segment.file.append(&head.to_bytes()).and_then(|()| segment.file.append(lines));
-        if let Err(error) = written {
+        if let Err(error) = segment.file.append(record) {
             // What cannot be cut off is stepped over at the next start; nothing more is written behind it.
             if segment.file.truncate(before).is_err() {
                 self.active = None;
@@ -191,6 +240,7 @@ impl Spool {
         }
         segment.bytes += head.record_bytes();
         segment.left += 1;
+        segment.written_ns = now_ns;
         // The sink has it already, or will be given it: whoever appends decides with `give_back`.
         segment.records.push(Record { head, at: before, state: State::Taken });
         let id = RecordId { segment: number, at: segment.records.len() - 1 };
@@ -212,8 +262,7 @@ impl Spool {
             return Err(error);
         }
         let bytes = record::HEADER_BYTES as u64;
-        let segment = Segment { name, file, bytes, records: Vec::new(), left: 0, first_waiting: 0 };
-        self.segments.insert(number, segment);
+        self.segments.insert(number, Segment::new(name, file, bytes, Vec::new(), now_ns));
         self.stats.bytes += bytes;
         self.active = Some(number);
         Ok(number)
@@ -221,71 +270,30 @@ impl Spool {
 
     /// Nothing more is written to the active segment.
     fn close_segment(&mut self) {
-        let Some(number) = self.active.take() else { return };
-        self.remove_if_done(number);
-    }
-
-    /// The oldest record that waits, with its lines in `into`; it is the caller's until [`Spool::acknowledge`] or
-    /// [`Spool::give_back`]. Damaged ones are stepped over and counted.
-    pub fn take_oldest(&mut self, into: &mut Vec<u8>) -> io::Result<Option<(RecordId, u32)>> {
-        while let Some(id) = self.first_waiting() {
-            let Some((segment, record)) = self.place(id) else { return Ok(None) };
-            let head = record.head;
-            into.resize(head.lines_bytes as usize, 0);
-            let read = segment.file.read_at(record.at + record::HEAD_BYTES as u64, into)?;
-            into.truncate(read);
-            if head.fits(into) {
-                self.set_state(id, State::Taken);
-                return Ok(Some((id, head.points)));
-            }
-            self.give_up(id, into);
-        }
-        Ok(None)
-    }
-
-    /// A record whose lines are damaged: they are kept, counted, and never sent.
-    fn give_up(&mut self, id: RecordId, lines: &[u8]) {
-        let Some((segment, record)) = self.place(id) else { return };
-        let (name, at, points) = (segment.name.clone(), record.at, u64::from(record.head.points));
-        self.stats.damages += 1;
-        self.stats.damaged += points;
-        let kept = self.quarantine.create(&format!("{name}-{at}")).and_then(|mut file| file.append(lines));
-        // Counted all the same: a full disk must not stop what is whole.
-        kept.ok();
-        self.finish(id);
-    }
-
-    /// The record is stored by the sink: it goes.
-    pub fn acknowledge(&mut self, id: RecordId) {
-        let id = self.resolve(id);
-        self.finish(id);
-    }
-
-    /// The record waits again, because the sink did not take it.
-    pub fn give_back(&mut self, id: RecordId) {
-        let id = self.resolve(id);
-        self.set_state(id, State::Waiting);
-    }
-
-    /// Throws away the oldest records that wait, until a segment goes; returns their points.
-    pub fn drop_oldest(&mut self) -> u64 {
-        let Some(first) = self.first_waiting() else { return 0 };
-        let mut dropped = 0;
-        while let Some(id) = self.first_waiting().filter(|id| id.segment == first.segment) {
-            dropped += self.record(id).map_or(0, |record| u64::from(record.head.points));
-            self.finish(id);
-        }
-        if self.active == Some(first.segment) {
-            self.close_segment();
-        }
-        dropped
+        self.active = None;
     }
 
     /// Closes the spool: what is done goes, the rest is durable and is found at the next start.
     pub fn close(&mut self, now_ns: i64) -> io::Result<()> {
         let synced = self.sync(now_ns);
         self.close_segment();
+        self.sweep(None);
+        self.save_cursor();
         synced
+    }
+
+    /// Where the sources stood in what was found at the start, sent or not.
+    pub fn positions(&self) -> &Positions {
+        &self.positions
+    }
+
+    /// Whether records of an earlier process are still there.
+    pub fn has_recovered(&self) -> bool {
+        self.segments.values().any(|segment| {
+            let rest = segment.records.get(segment.first_left..).unwrap_or_default();
+            let first = rest.iter().find(|record| record.state != State::Done);
+            first.is_some_and(|record| record.head.id < self.begun_id)
+        })
     }
 
     /// What it holds and has met.
@@ -327,11 +335,13 @@ impl Spool {
         if record.state != State::Done && state == State::Done {
             segment.left -= 1;
         }
+        let points = u64::from(record.head.points);
+        self.stats.waiting += if state == State::Waiting { points } else { 0 };
+        self.stats.waiting -= if record.state == State::Waiting { points } else { 0 };
         record.state = state;
         if state == State::Waiting {
             segment.first_waiting = segment.first_waiting.min(id.at);
         }
-        self.remove_if_done(id.segment);
     }
 
     /// A record is done with, whatever became of it.
@@ -339,18 +349,5 @@ impl Spool {
         let Some(points) = self.record(id).filter(|record| record.state != State::Done) else { return };
         self.stats.points -= u64::from(points.head.points);
         self.set_state(id, State::Done);
-    }
-
-    /// Removes a segment that nobody needs. One that cannot be removed now is found, and sent again, at the next
-    /// start.
-    fn remove_if_done(&mut self, number: u64) {
-        let done = self.segments.get(&number).is_some_and(|segment| segment.left == 0);
-        if !done || self.active == Some(number) {
-            return;
-        }
-        if let Some(segment) = self.segments.remove(&number) {
-            self.stats.bytes = self.stats.bytes.saturating_sub(segment.bytes);
-            self.store.remove(&segment.name).ok();
-        }
     }
 }

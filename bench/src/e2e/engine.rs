@@ -141,5 +141,5 @@ pub(crate) fn defaults(shape: &Shape) -> Result<Loaded> {
 
 /// The sink that forgets.
 pub(crate) fn null_sink() -> Vec<String> {
-    vec!["sinks.null.kind=\"null\"".to_owned()]
+    vec!["sinks.null.kind=\"null\"".to_owned(), "sinks.null.durability=\"memory\"".to_owned()]
 }

@@ -48,6 +48,7 @@ impl Server {
     pub(crate) fn sink(&self, connections: usize) -> Vec<String> {
         vec![
             "sinks.influx.kind=\"influxdb\"".to_owned(),
+            "sinks.influx.durability=\"memory\"".to_owned(),
             "sinks.influx.version=1".to_owned(),
             format!("sinks.influx.url=\"{}\"", self.url),
             format!("sinks.influx.database=\"{DATABASE}\""),

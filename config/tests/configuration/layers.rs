@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tickline_config::model::{
-    Config, CustomTime, CustomType, DecoderKind, Encode, FieldChoice, InfluxTarget, Pinning, Receive,
-    SinkKind, SystemFields, Tiebreak, TimeUnit, WhenFull,
+    Config, CustomTime, CustomType, DecoderKind, Durability, Encode, FieldChoice, InfluxTarget, Pinning,
+    Receive, SinkKind, Spool, SystemFields, Tiebreak, TimeUnit, WhenFull,
 };
 
 use crate::load;
@@ -93,7 +93,8 @@ fn each_sink_has_the_defaults_of_its_kind() {
     let text = "[sinks.one]\nkind = 'influxdb'\nversion = 1\nurl = 'http://h:1/'\ndatabase = 'd'\n\
                 [sinks.three]\nkind = 'influxdb'\nversion = 3\nurl = 'https://[::1]:2'\ndatabase = 'd'\n\
                 [sinks.files]\nkind = 'parquet'\ndir = 'p'\n[sinks.lines]\nkind = 'file'\npath = 'l'\n\
-                [sinks.none]\nkind = 'null'\nwhen_full = 'drop_oldest'\n";
+                [sinks.none]\nkind = 'null'\ndurability = 'memory'\nwhen_full = 'drop_oldest'\n\
+                [sinks.safe]\nkind = 'null'\ndurability = 'journal'\nspool.max_age = '7d'\n";
     let sinks = load(text, &[], &[]).unwrap().config.sinks;
     let SinkKind::Influx(one) = &sinks["one"].kind else { panic!("{sinks:?}") };
     assert_eq!((one.url.as_str(), one.connections, one.timeout), ("http://h:1", 2, Duration::from_secs(10)));
@@ -111,7 +112,11 @@ fn each_sink_has_the_defaults_of_its_kind() {
     let full: Vec<_> =
         sinks.values().map(|s| (s.when_full, s.queue_batches_max, s.feeds.is_none())).collect();
     let block = (WhenFull::Block, 16, true);
-    assert_eq!(full, [block, block, (WhenFull::DropOldest, 16, true), block, block]);
+    assert_eq!(full, [block, block, (WhenFull::DropOldest, 16, true), block, block, block]);
+    assert_eq!((sinks["one"].durability, sinks["safe"].durability), (Durability::Spill, Durability::Journal));
+    let spool = Spool { age_max: Some(Duration::from_secs(7 * 86_400)), ..sinks["one"].spool.clone() };
+    assert_eq!(sinks["safe"].spool, spool);
+    assert_eq!((spool.dir, spool.bytes_max, spool.when_full), (None, 8 << 30, WhenFull::Block));
 }
 
 #[test]

@@ -40,7 +40,7 @@ fn a_value_out_of_range_or_of_the_wrong_type_says_the_rule_and_what_was_found() 
         ),
         (
             "when_full = 'spool'",
-            "when_full: needs the spool, which this version does not have, found \"spool\"",
+            "when_full: must be \"block\", \"drop_oldest\" or \"drop_newest\", found \"spool\"",
         ),
         (
             "instance = '../x'",
@@ -279,13 +279,33 @@ fn all_violations_are_told_in_the_order_of_files_and_arguments() {
     let text =
         "[sinks.s]\nkind = 'null'\nfoo = 1\n[engine]\nencoders = 0\n[feeds.kraken_tick]\nseries_max = 0\n";
     let error = load(text, &["engine.rcvhwm=0", "http.listen=here"], &[]).unwrap_err();
-    let want = "t.toml:3:1: sinks.s.foo: unknown key, there are kind, feeds, queue_batches_max, when_full\n\
+    let want = "t.toml:3:1: sinks.s.foo: unknown key, there are kind, feeds, queue_batches_max, \
+                durability, when_full, spool\n\
                 t.toml:5:1: engine.encoders: must be 1..=64, found 0\n\
                 t.toml:7:1: feeds.kraken_tick.series_max: must be 1..=100000000, found 0\n\
                 --set engine.rcvhwm: engine.rcvhwm: must be 1..=100000000, found 0\n\
                 --set http.listen: http.listen: must be an IP address and port, such as \"127.0.0.1:9600\", or \
                 \"off\", found \"here\"";
     assert_eq!(error, want);
+}
+
+#[test]
+fn a_sink_with_a_spool_has_no_other_policy_and_one_without_has_no_spool() {
+    let with = |lines: &str| load(&format!("[sinks.s]\nkind = 'null'\n{lines}"), &[], &[]).unwrap_err();
+    assert_eq!(
+        with("when_full = 'block'\n"),
+        "t.toml:3:1: sinks.s.when_full: must be \"spool\" or absent unless durability is \"memory\"; \
+         spool.when_full says what a full spool does"
+    );
+    assert_eq!(
+        with("durability = 'memory'\nwhen_full = 'spool'\n"),
+        "t.toml:4:1: sinks.s.when_full: needs a durability other than \"memory\", found \"spool\""
+    );
+    assert_eq!(
+        with("[sinks.s.spool]\nmax_byte = '1GiB'\nsync_every = 50\n"),
+        "t.toml:4:1: sinks.s.spool.max_byte: unknown key, did you mean \"max_bytes\"\n\
+         t.toml:5:1: sinks.s.spool.sync_every: must carry a unit, such as \"50ms\", found 50"
+    );
 }
 
 #[test]

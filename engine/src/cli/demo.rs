@@ -152,6 +152,14 @@ fn load(args: &DemoArgs, generator: &Running) -> Result<tickline_config::Loaded,
         DemoSink::Null => sets.push("sinks.null.kind=\"null\"".to_owned()),
         DemoSink::Influx => {}
     }
+    // A demo leaves nothing behind that a later one would send.
+    let name = match args.sink() {
+        DemoSink::Parquet => "parquet",
+        DemoSink::File => "file",
+        DemoSink::Null => "null",
+        DemoSink::Influx => "influx",
+    };
+    sets.push(format!("sinks.{name}.durability=\"memory\""));
     sets.extend(args.sets.iter().cloned());
     let loaded = match &args.influx {
         Some(url) if args.sink() == DemoSink::Influx => {

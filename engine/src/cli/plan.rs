@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use tickline_config::model::{Config, WhenFull};
+use tickline_config::model::{Config, Durability, WhenFull};
 
 use super::launch::cores;
 use super::{ConfigArgs, Exit, Failure, print_text};
@@ -38,6 +38,10 @@ fn text(config: &Config, plan: &Plan) -> Result<String, std::fmt::Error> {
         let feeds: Vec<&str> = feeds.map(|feed| feed.name.as_str()).collect();
         writeln!(out, "  {:<24} {:<9} encodes {}", thread.name, core(thread), feeds.join(", "))?;
     }
+    for (sink, thread) in plan.sinks.iter().filter_map(|sink| Some((sink, sink.spooler.as_ref()?))) {
+        let how = durability(sink.sink.durability);
+        writeln!(out, "  {:<24} {:<9} puts on disk for {}: {how}", thread.name, core(thread), sink.name)?;
+    }
     for writer in &plan.writers {
         let name = plan.sinks.get(writer.sink).map_or("", |sink| &sink.name);
         writeln!(out, "  {:<24} {:<9} writes to {name}", writer.thread.name, core(&writer.thread))?;
@@ -54,8 +58,14 @@ fn text(config: &Config, plan: &Plan) -> Result<String, std::fmt::Error> {
         )?;
     }
     for sink in &plan.sinks {
-        let (name, when_full) = (&sink.name, policy(sink.sink.when_full));
-        writeln!(out, "  {name:<24} {} batches, when full {when_full}", sink.sink.queue_batches_max)?;
+        let (name, batches, spool) = (&sink.name, sink.sink.queue_batches_max, &sink.sink.spool);
+        if sink.spooler.is_none() {
+            writeln!(out, "  {name:<24} {batches} batches, when full {}", policy(sink.sink.when_full))?;
+            continue;
+        }
+        let (bytes, when_full) = (bytes_text(spool.bytes_max), policy(spool.when_full));
+        writeln!(out, "  {name:<24} {batches} batches, when full spool")?;
+        writeln!(out, "  {:<24} {bytes} on disk, when full {when_full}", format!("spool of {name}"))?;
     }
     writeln!(out, "memory, at most")?;
     for row in &plan.memory {
@@ -73,6 +83,15 @@ fn text(config: &Config, plan: &Plan) -> Result<String, std::fmt::Error> {
         writeln!(out, "  {what:<24} {path}")?;
     }
     Ok(out)
+}
+
+fn durability(durability: Durability) -> &'static str {
+    match durability {
+        Durability::Memory => "nothing",
+        Durability::Spill => "what the sink does not take in time",
+        Durability::Journal => "everything, then sent",
+        Durability::JournalSync => "everything, synced, then sent",
+    }
 }
 
 fn policy(when_full: WhenFull) -> &'static str {

@@ -5,7 +5,7 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tickline_config::model::{Config, InfluxTarget, SinkKind};
+use tickline_config::model::{Config, Durability, InfluxTarget, SinkKind, WhenFull};
 use tickline_feeds::capture::{Reader, Record};
 use tickline_feeds::clock::{Clock, WallNanos};
 use tickline_feeds::decoder::{Decoder, DecoderSpec};
@@ -40,6 +40,10 @@ pub(super) fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
     }
     // Nothing is served: a replay may stand beside the engine that has the port.
     loaded.config.http.listen = None;
+    // The captures are its spool: it reads no faster than the sinks write.
+    for sink in loaded.config.sinks.values_mut() {
+        (sink.durability, sink.when_full) = (Durability::Memory, WhenFull::Block);
+    }
     let launch = Launch {
         command: "replay",
         loaded: &loaded,

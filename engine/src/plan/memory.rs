@@ -5,6 +5,7 @@ use tickline_config::model::{Config, SinkKind};
 use super::Plan;
 use crate::channel::{BLOCK_BYTES_KEPT, BLOCKS_KEPT};
 use crate::quarantine::SUSPECTS_MAX;
+use crate::run::sinks::SPOOLER_BATCHES;
 use crate::stage::socket::BURST_BYTES;
 use tickline_feeds::frame::PAYLOAD_KEPT_BYTES;
 use tickline_feeds::tie::CROWDS_MAX;
@@ -15,6 +16,9 @@ const SERIES_BYTES: u64 = 1_024;
 const TIE_BYTES: u64 = 24;
 /// Bytes of the histograms of one thread and their published copies.
 const HISTOGRAMS_BYTES: u64 = 2 * 3 * 256 * 1024;
+
+/// Bytes of a record of the spool in memory.
+const RECORD_BYTES: u64 = 64;
 
 /// One thing that can grow.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +62,15 @@ pub(super) fn rows(config: &Config, plan: &Plan) -> Vec<MemoryRow> {
             SinkKind::File(_) | SinkKind::Null => batch,
         };
         rows.push(row(&format!("batches for {}", sink.name), "queue_batches_max", queued + writing));
+        if sink.spooler.is_some() {
+            // What is not synced is kept in memory, too; beside it batches wait to be taken and to be sent again.
+            let config = &sink.sink.spool;
+            let batches = (SPOOLER_BATCHES + 2 * sink.connections) as u64 * batch;
+            // At least a head and a line.
+            let records = config.bytes_max / batch.min(4_096) * RECORD_BYTES;
+            let bytes = config.sync_bytes + batch + batches + records;
+            rows.push(row(&format!("spool of {}", sink.name), "spool.max_bytes, sync_bytes", bytes));
+        }
     }
     rows
 }

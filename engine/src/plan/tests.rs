@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tickline_config::model::{
-    Compat, DecoderKind, Engine, FieldChoice, Http, SystemFields, Tiebreak, WhenFull,
+    Compat, DecoderKind, Engine, FieldChoice, Http, Spool, SystemFields, Tiebreak, WhenFull,
 };
 
 use super::*;
@@ -24,7 +24,17 @@ fn feed(endpoint: &str) -> Feed {
 
 fn sink(feeds: Option<&[&str]>) -> Sink {
     let feeds = feeds.map(|feeds| feeds.iter().map(|f| (*f).to_owned()).collect());
-    Sink { feeds, queue_batches_max: 16, when_full: WhenFull::Block, kind: SinkKind::Null }
+    let spool = Spool {
+        dir: None,
+        bytes_max: 8 << 30,
+        free_bytes_min: 0,
+        age_max: None,
+        when_full: WhenFull::Block,
+        sync_every: Duration::from_millis(50),
+        sync_bytes: 1 << 20,
+    };
+    let (durability, when_full) = (Durability::Memory, WhenFull::Block);
+    Sink { feeds, queue_batches_max: 16, durability, when_full, spool, kind: SinkKind::Null }
 }
 
 fn config() -> Config {
@@ -108,6 +118,18 @@ fn what_libzmq_may_hold_stands_apart_from_the_memory_of_the_stages() {
     let frames = plan.memory.iter().find(|row| row.bound == "queue_bytes_max").unwrap();
     assert_eq!(frames.bytes, 2 * (1 << 20), "two encoders");
     assert_eq!(plan.memory_bytes(), plan.memory.iter().map(|row| row.bytes).sum::<u64>());
+}
+
+#[test]
+fn a_sink_with_a_spool_has_a_thread_a_folder_and_memory_for_it() {
+    let mut config = config();
+    let before = Plan::new(&config, &[0]).unwrap().memory_bytes();
+    config.sinks.get_mut("some").unwrap().durability = Durability::Spill;
+    let plan = Plan::new(&config, &[0]).unwrap();
+    assert_eq!(plan.sinks[0].spooler, None);
+    assert_eq!(plan.sinks[1].spooler.as_ref().unwrap().name, "sp-some");
+    assert!(plan.files.contains(&("spool", "/state/spool/some".into())));
+    assert!(plan.memory_bytes() > before);
 }
 
 #[test]

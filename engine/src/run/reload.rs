@@ -101,11 +101,10 @@ fn prepare(run: &mut Run, old: &Config) -> Result<Vec<Fresh>, StartError> {
             Encode::Thread => before.map_or(at % run.encoders.len().max(1), |before| before.encoder),
         };
         let sinks = sinks_of(run, name);
-        let plan =
-            FeedPlan { name: name.clone(), feed: feed.clone(), endpoint, encoder, sinks: sinks.clone() };
+        let plan = FeedPlan { name: name.clone(), feed: feed.clone(), endpoint, encoder, sinks };
         let decoder = decoder(&run.config, &plan, &run.instruments)?;
         let position = |at: usize| u16::try_from(at).unwrap_or(u16::MAX);
-        let new = NewFeed { feed: position(at), decoder, sinks, replaces: replaces.map(position) };
+        let new = NewFeed::new(position(at), &plan, decoder, replaces.map(position));
         all.push(Fresh { plan, new });
     }
     Ok(all)

@@ -1,6 +1,7 @@
 //! Starting a run: queues, then sockets and sinks (whose own threads must not inherit a pin), then our threads,
 //! from the sinks back to the sockets, so that no stage ever speaks to one that is not there.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crossbeam_channel::{Sender, bounded, unbounded};
@@ -8,12 +9,14 @@ use tickline_config::model::{Config, Encode, Receive, SinkKind};
 use tickline_feeds::clock::Clock;
 use tickline_feeds::decoder::{Decoder, DecoderSpec};
 use tickline_feeds::instruments::Instruments;
+use tickline_feeds::sequence::SequencePoint;
 
+use super::sinks::{self, SPOOLER_BATCHES, SinkQueues};
 use super::{ReceiverHandle, Run, Setup, Source, StartError};
 use crate::channel::{FrameLimits, FrameQueue, FrameSender};
 use crate::plan::{FeedPlan, Plan, ReceiverPlan, ThreadPlan};
 use crate::quarantine::SUSPECTS_MAX;
-use crate::queue::{BatchPool, batch_queue};
+use crate::queue::BatchPool;
 use crate::spawn::spawn;
 use crate::stage::batcher::BatchLimits;
 use crate::stage::encode::{Encoder, EncoderSpec, NewFeed};
@@ -31,10 +34,11 @@ const BATCHES_SPARE: usize = 8;
 
 pub(super) fn start(setup: Setup<'_>) -> Result<Run, StartError> {
     let (config, plan) = (setup.config, &setup.plan);
-    let pool =
-        BatchPool::new(plan.sinks.iter().map(|s| s.sink.queue_batches_max).sum::<usize>() + BATCHES_SPARE);
-    let queues: Vec<_> =
-        plan.sinks.iter().map(|s| batch_queue(s.sink.queue_batches_max, s.sink.when_full, &pool)).collect();
+    let waiting = plan.sinks.iter().map(|sink| sink.sink.queue_batches_max + SPOOLER_BATCHES);
+    let pool = BatchPool::new(waiting.sum::<usize>() + BATCHES_SPARE);
+    let open = |sink| sinks::open(sink, &config.engine.state_dir, &pool);
+    let queues = plan.sinks.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+    let resume = sinks::resume(&queues, &plan.endpoints, &setup.resume);
     let frame_queues: Vec<FrameQueue> =
         plan.encoders.iter().map(|_| FrameQueue::new(frame_limits(config))).collect();
     let view = View {
@@ -49,7 +53,11 @@ pub(super) fn start(setup: Setup<'_>) -> Result<Run, StartError> {
             .sinks
             .iter()
             .zip(&queues)
-            .map(|(s, q)| SinkView { name: s.name.clone(), queue: q.1.clone() })
+            .map(|(s, q)| SinkView {
+                name: s.name.clone(),
+                queue: q.fresh.clone(),
+                accepted: Arc::clone(&q.accepted),
+            })
             .collect(),
         frame_queues: frame_queues.iter().map(FrameQueue::gauge).collect(),
         config: Cell::default(),
@@ -64,21 +72,15 @@ pub(super) fn start(setup: Setup<'_>) -> Result<Run, StartError> {
         endpoints: plan.endpoints.iter().cloned().map(Some).collect(),
         receivers: Vec::new(),
         encoders: Vec::new(),
-        sinks: queues.iter().map(|queue| queue.0.clone()).collect(),
+        sinks: queues.iter().map(|queue| (queue.sender.clone(), queue.age_max_ns)).collect(),
         pool,
         suspects: bounded(SUSPECTS_MAX),
         threads: Vec::new(),
     };
     run.publish_names();
-    let mut feeds = run.new_feeds(&setup)?;
+    let mut feeds = run.new_feeds(&setup, &resume)?;
     let sockets = run.open_sockets()?;
-    let opened = run.start_threads(
-        &setup,
-        queues.into_iter().map(|q| q.1).collect(),
-        frame_queues,
-        &mut feeds,
-        sockets,
-    );
+    let opened = run.start_threads(&setup, queues, frame_queues, &mut feeds, sockets);
     if opened.is_err() {
         run.view.stop.abort();
         run.finish();
@@ -114,19 +116,26 @@ impl Run {
         let active = |feed: &FeedPlan| self.config.feeds.get(&feed.name) == Some(&feed.feed);
         let last = |at: usize, name: &str| !self.feeds.iter().skip(at + 1).any(|later| later.name == name);
         let feeds = self.feeds.iter().enumerate();
-        let views =
-            feeds.map(|(at, f)| FeedView { name: f.name.clone(), active: active(f) && last(at, &f.name) });
+        let views = feeds.map(|(at, f)| FeedView {
+            name: f.name.clone(),
+            active: active(f) && last(at, &f.name),
+            sinks: f.sinks.clone(),
+        });
         *self.view.feeds.lock() = views.collect();
         *self.view.endpoints.lock() = self.endpoints.iter().map(|e| e.clone().unwrap_or_default()).collect();
     }
 
-    fn new_feeds(&self, setup: &Setup<'_>) -> Result<Vec<(usize, NewFeed)>, StartError> {
+    fn new_feeds(
+        &self,
+        setup: &Setup<'_>,
+        resume: &BTreeMap<String, Vec<SequencePoint>>,
+    ) -> Result<Vec<(usize, NewFeed)>, StartError> {
         let new = |(plan, feed): (&FeedPlan, u16)| {
             let mut decoder = decoder(setup.config, plan, &setup.instruments)?;
-            if let Some(points) = setup.resume.get(&plan.name) {
+            if let Some(points) = resume.get(&plan.name) {
                 decoder.resume_sequences(points);
             }
-            Ok((plan.encoder, NewFeed { feed, decoder, sinks: plan.sinks.clone(), replaces: None }))
+            Ok((plan.encoder, NewFeed::new(feed, plan, decoder, None)))
         };
         self.feeds.iter().zip(0u16..).map(new).collect()
     }
@@ -174,34 +183,17 @@ impl Run {
     fn start_threads(
         &mut self,
         setup: &Setup<'_>,
-        writers: Vec<crossbeam_channel::Receiver<Arc<tickline_sinks::batch::Batch>>>,
+        mut queues: Vec<SinkQueues>,
         frame_queues: Vec<FrameQueue>,
         feeds: &mut Vec<(usize, NewFeed)>,
         sockets: Vec<Subscriber>,
     ) -> Result<(), StartError> {
-        for plan in &setup.plan.writers {
-            let Some((sink, batches)) = setup.plan.sinks.get(plan.sink).zip(writers.get(plan.sink)) else {
-                continue;
-            };
-            let opened = (setup.open_sink)(sink).map_err(StartError::Sink)?;
-            let cell = Arc::new(WrCell { sink: plan.sink, ..WrCell::default() });
-            self.view.stats.wr.lock().push(Arc::clone(&cell));
-            let (request_bytes_max, hold) = match &sink.sink.kind {
-                SinkKind::Influx(influx) => (influx.request_bytes_max, None),
-                SinkKind::Parquet(parquet) => (
-                    0,
-                    Some(HoldLimits {
-                        bytes_max: parquet.held_bytes_max,
-                        age_max_ns: nanos(parquet.file_age_max),
-                    }),
-                ),
-                SinkKind::File(_) | SinkKind::Null => (0, None),
-            };
-            let (name, pool) = (plan.thread.name.clone(), self.pool.clone());
-            let spec = WriterSpec { name, batches: batches.clone(), pool, request_bytes_max, hold, cell };
-            let writer = Writer::new(spec, opened, self.clock(), Arc::clone(&self.view.stop));
-            self.spawn(&plan.thread, move || writer.run())?;
+        self.start_writers(setup, &queues)?;
+        for ((queues, plan), at) in queues.iter_mut().zip(&setup.plan.sinks).zip(0..) {
+            self.start_spooler(at, plan, queues)?;
         }
+        // Whoever waits for the writers sees them end only if no one else could speak for them.
+        drop(queues);
         for ((thread, queue), at) in setup.plan.encoders.iter().zip(frame_queues).zip(0..) {
             let (encoder, new) = self.encoder(setup.source == Source::Sockets, true);
             give_feeds(feeds, at, &new);
@@ -220,6 +212,34 @@ impl Run {
         }
     }
 
+    fn start_writers(&mut self, setup: &Setup<'_>, queues: &[SinkQueues]) -> Result<(), StartError> {
+        for plan in &setup.plan.writers {
+            let Some((sink, queues)) = setup.plan.sinks.get(plan.sink).zip(queues.get(plan.sink)) else {
+                continue;
+            };
+            let opened = (setup.open_sink)(sink).map_err(StartError::Sink)?;
+            let cell = Arc::new(WrCell { sink: plan.sink, ..WrCell::default() });
+            self.view.stats.wr.lock().push(Arc::clone(&cell));
+            let (request_bytes_max, hold) = match &sink.sink.kind {
+                SinkKind::Influx(influx) => (influx.request_bytes_max, None),
+                SinkKind::Parquet(parquet) => (
+                    0,
+                    Some(HoldLimits {
+                        bytes_max: parquet.held_bytes_max,
+                        age_max_ns: nanos(parquet.file_age_max),
+                    }),
+                ),
+                SinkKind::File(_) | SinkKind::Null => (0, None),
+            };
+            let (name, finished) = (plan.thread.name.clone(), queues.finished.clone());
+            let (fresh, backlog) = (queues.fresh.clone(), queues.backlog.clone());
+            let spec = WriterSpec { name, fresh, backlog, finished, request_bytes_max, hold, cell };
+            let writer = Writer::new(spec, opened, self.clock(), Arc::clone(&self.view.stop));
+            self.spawn(&plan.thread, move || writer.run())?;
+        }
+        Ok(())
+    }
+
     fn encoder(&self, live: bool, own_thread: bool) -> (Encoder, Sender<NewFeed>) {
         let engine = &self.config.engine;
         let cell = Arc::new(EncCell::default());
@@ -231,8 +251,11 @@ impl Run {
             lines_max: engine.batch_lines_max as u64,
             age_max_ns: nanos(engine.batch_age_max),
         };
-        let (queues, pool, quarantine) = (self.sinks.clone(), self.pool.clone(), self.suspects.0.clone());
-        let spec = EncoderSpec { queues, pool, limits, quarantine, cell, feeds, live, own_thread };
+        let (queues, age_max_ns) = self.sinks.iter().cloned().unzip();
+        let (pool, quarantine) = (self.pool.clone(), self.suspects.0.clone());
+        let at = u16::try_from(self.view.stats.enc.lock().len()).unwrap_or(u16::MAX);
+        let spec =
+            EncoderSpec { queues, pool, limits, age_max_ns, quarantine, cell, feeds, live, own_thread, at };
         (Encoder::new(spec, self.clock(), Arc::clone(&self.view.stop)), new)
     }
 
@@ -317,12 +340,16 @@ impl Run {
         self.spawn(&ThreadPlan { name: "rx-replay".into(), core: None }, move || replay.run())
     }
 
-    fn spawn(&mut self, thread: &ThreadPlan, body: impl FnOnce() + Send + 'static) -> Result<(), StartError> {
+    pub(super) fn spawn(
+        &mut self,
+        thread: &ThreadPlan,
+        body: impl FnOnce() + Send + 'static,
+    ) -> Result<(), StartError> {
         self.threads.push(spawn(&thread.name, thread.core, &self.view.stop, body)?);
         Ok(())
     }
 
-    fn clock(&self) -> Arc<dyn Clock> {
+    pub(super) fn clock(&self) -> Arc<dyn Clock> {
         Arc::clone(&self.view.clock)
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use tickline_feeds::clock::MonoNanos;
-use tickline_sinks::batch::Batch;
+use tickline_sinks::batch::{Batch, BatchNumber, Position};
 
 use crate::queue::{BatchPool, BatchSender};
 use crate::stats::SinkIn;
@@ -83,12 +83,15 @@ pub struct Batcher {
     first_line: MonoNanos,
     pool: BatchPool,
     limits: BatchLimits,
+    /// Number of the open batch.
+    number: BatchNumber,
 }
 
 impl Batcher {
     /// A batcher for these sinks, each with its position in the plan.
-    pub fn new(sinks: Vec<(usize, BatchSender)>, pool: BatchPool, limits: BatchLimits) -> Self {
-        Self { sinks, open: pool.take(), first_line: MonoNanos(0), pool, limits }
+    pub fn new(sinks: Vec<(usize, BatchSender)>, pool: BatchPool, limits: BatchLimits, lane: u32) -> Self {
+        let number = BatchNumber { lane, number: 0 };
+        Self { sinks, open: pool.take(), first_line: MonoNanos(0), pool, limits, number }
     }
 
     /// Whether it serves exactly these sinks.
@@ -118,23 +121,14 @@ impl Batcher {
         Arc::get_mut(&mut self.open).unwrap_or_else(|| unreachable!("a fresh batch has one holder"))
     }
 
-    /// Closes the batch if it is full.
-    pub fn close_if_full(&mut self, sinks: &mut [SinkIn], stop: &Stop) -> bool {
-        let full =
-            self.open.lines.len() >= self.limits.bytes_max || self.open.points >= self.limits.lines_max;
-        if full {
-            self.close(sinks, stop);
-        }
-        full
+    /// Whether the batch is full.
+    pub fn is_full(&self) -> bool {
+        self.open.lines.len() >= self.limits.bytes_max || self.open.points >= self.limits.lines_max
     }
 
-    /// Closes the batch if the rule says so; true if it was closed.
-    pub fn close_if_due(&mut self, now: MonoNanos, sinks: &mut [SinkIn], stop: &Stop) -> bool {
-        let due = close_now(self.look(now), &self.limits).is_some();
-        if due {
-            self.close(sinks, stop);
-        }
-        due
+    /// Whether the rule says that the batch must be closed.
+    pub fn is_due(&self, now: MonoNanos) -> bool {
+        close_now(self.look(now), &self.limits).is_some()
     }
 
     /// See [`look_again_ns`].
@@ -142,18 +136,29 @@ impl Batcher {
         if self.open.points == 0 { None } else { look_again_ns(self.look(now), &self.limits) }
     }
 
-    /// Closes the batch and gives it to every sink.
-    pub fn close(&mut self, sinks: &mut [SinkIn], stop: &Stop) {
+    /// Closes the batch and gives it to every sink; `tell` adds where its sources stand. True if there was one.
+    pub fn close(
+        &mut self,
+        sinks: &mut [SinkIn],
+        stop: &Stop,
+        tell: impl FnOnce(&mut Vec<Position>),
+    ) -> bool {
         if self.open.points == 0 {
-            return;
+            return false;
         }
-        let batch = std::mem::replace(&mut self.open, self.pool.take());
+        let mut batch = std::mem::replace(&mut self.open, self.pool.take());
+        if let Some(batch) = Arc::get_mut(&mut batch) {
+            batch.number = Some(self.number);
+            tell(&mut batch.positions);
+        }
+        self.number.number += 1;
         for (sink, queue) in &self.sinks {
             if let Some(counters) = sinks.get_mut(*sink) {
                 queue.send(Arc::clone(&batch), counters, stop);
             }
         }
         self.pool.give(batch);
+        true
     }
 
     fn look(&self, now: MonoNanos) -> OpenBatch {
@@ -203,27 +208,28 @@ mod tests {
     fn a_closed_batch_goes_to_every_sink_and_an_idle_queue_is_needed_to_close_early() {
         let (pool, stop) = (BatchPool::new(4), Stop::default());
         let policy = tickline_config::model::WhenFull::Block;
-        let (slow, slow_rx) = crate::queue::batch_queue(4, policy, &pool);
-        let (fast, fast_rx) = crate::queue::batch_queue(4, policy, &pool);
-        let mut batcher = Batcher::new(vec![(0, slow), (2, fast)], pool, LIMITS);
+        let queue = || crate::queue::batch_queue(4, policy, &pool, &Arc::default());
+        let ((slow, slow_rx), (fast, fast_rx)) = (queue(), queue());
+        let mut batcher = Batcher::new(vec![(0, slow), (2, fast)], pool.clone(), LIMITS, 0);
         let mut sinks = [SinkIn::default(); 3];
         let line = |batcher: &mut Batcher, now| {
             let batch = batcher.writable(MonoNanos(now));
             batch.lines.extend_from_slice(b"m v=1 1\n");
             batch.points += 1;
         };
+        let mut close = |batcher: &mut Batcher| batcher.close(&mut sinks, &stop, |_| {});
         line(&mut batcher, 10);
-        assert!(!batcher.close_if_due(MonoNanos(14), &mut sinks, &stop));
-        assert!(batcher.close_if_due(MonoNanos(15), &mut sinks, &stop));
+        assert!(!batcher.is_due(MonoNanos(14)));
+        assert!(batcher.is_due(MonoNanos(15)) && close(&mut batcher));
         line(&mut batcher, 20);
-        assert!(!batcher.close_if_due(MonoNanos(30), &mut sinks, &stop), "both queues hold a batch");
-        assert_eq!(fast_rx.try_recv().unwrap().points, 1);
-        assert!(batcher.close_if_due(MonoNanos(30), &mut sinks, &stop), "the fast sink is idle again");
+        assert!(!batcher.is_due(MonoNanos(30)), "both queues hold a batch");
+        assert_eq!(fast_rx.try_recv().unwrap().batch.points, 1);
+        assert!(batcher.is_due(MonoNanos(30)) && close(&mut batcher), "the fast sink is idle again");
         assert_eq!((slow_rx.len(), fast_rx.len()), (2, 1));
         line(&mut batcher, 40);
         drop(fast_rx.try_recv());
         assert!(
-            !batcher.close_if_due(MonoNanos(60), &mut sinks, &stop),
+            !batcher.is_due(MonoNanos(60)),
             "the slow sink's queue is half full and would block: its batches are made larger"
         );
         assert_eq!((sinks[0].enqueued, sinks[1].points, sinks[2].enqueued), (2, 0, 2));

@@ -9,9 +9,10 @@ use crossbeam_channel::{Receiver, Sender};
 use tickline_feeds::clock::{Clock, MonoNanos, WallNanos};
 use tickline_feeds::decoder::{Decoder, FrameClass};
 use tickline_feeds::frame::Frame;
-use tickline_sinks::batch::Mark;
+use tickline_sinks::batch::{Mark, Position};
 
 use crate::channel::{Block, FeedDrop, FrameReceiver, Take};
+use crate::plan::FeedPlan;
 use crate::quarantine::Suspect;
 use crate::queue::{BatchPool, BatchSender};
 use crate::stage::batcher::{BatchLimits, Batcher};
@@ -25,12 +26,24 @@ const SEQUENCES_EVERY_NS: u64 = 1_000_000_000;
 pub struct NewFeed {
     /// Its position in the plan.
     pub feed: u16,
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its endpoint, as configured.
+    pub endpoint: Arc<str>,
     /// Its decoder, without history.
     pub decoder: Decoder,
     /// The sinks its points go to, by position.
     pub sinks: Vec<usize>,
     /// The feed whose sources it continues, after a change of the configuration.
     pub replaces: Option<u16>,
+}
+
+impl NewFeed {
+    /// Feed number `feed`, as planned.
+    pub fn new(feed: u16, plan: &FeedPlan, decoder: Decoder, replaces: Option<u16>) -> Self {
+        let (name, endpoint) = (plan.name.as_str().into(), plan.feed.endpoint.as_str().into());
+        Self { feed, name, endpoint, decoder, sinks: plan.sinks.clone(), replaces }
+    }
 }
 
 /// What an encoder is made from.
@@ -42,6 +55,8 @@ pub struct EncoderSpec {
     pub pool: BatchPool,
     /// When batches are closed.
     pub limits: BatchLimits,
+    /// By sink, the age of a batch at which it wants it at the latest, ns.
+    pub age_max_ns: Vec<Option<u64>>,
     /// Where undecodable frames go.
     pub quarantine: Sender<Suspect>,
     /// Where the numbers are published.
@@ -52,6 +67,8 @@ pub struct EncoderSpec {
     pub live: bool,
     /// Whether it has a thread of its own, whose CPU time it publishes.
     pub own_thread: bool,
+    /// Position among the encoders.
+    pub at: u16,
 }
 
 #[derive(Debug)]
@@ -61,6 +78,26 @@ struct FeedSlot {
     touched: bool,
     /// The feed whose sources it takes over at its first frame, when that one has had its last.
     replaces: Option<u16>,
+    name: Arc<str>,
+    endpoint: Arc<str>,
+    /// Which sources batches have told of.
+    told: u64,
+}
+
+impl FeedSlot {
+    /// What stood in the state file is no news of ours.
+    fn skip_told(&mut self) {
+        self.decoder.heard_since(&mut self.told, |_, _, _| {});
+    }
+
+    /// Tells where the sources stand that were heard since the last time.
+    fn tell(&mut self, positions: &mut Vec<Position>) {
+        let Self { decoder, name, endpoint, told, .. } = self;
+        decoder.heard_since(told, |topic, src, last| {
+            let (feed, endpoint, topic) = (Arc::clone(name), Arc::clone(endpoint), Arc::clone(topic));
+            positions.push(Position { feed, endpoint, topic, src, last });
+        });
+    }
 }
 
 /// The encode stage of some feeds.
@@ -128,8 +165,10 @@ impl Encoder {
                 self.counters.feeds.resize(at + 1, FeedOut::default());
             }
             let batcher = self.batcher_for(&new.sinks);
-            self.slots[at] =
-                Some(FeedSlot { decoder: new.decoder, batcher, touched: true, replaces: new.replaces });
+            let NewFeed { decoder, replaces, name, endpoint, .. } = new;
+            let mut slot = FeedSlot { decoder, batcher, touched: true, replaces, name, endpoint, told: 0 };
+            slot.skip_told();
+            self.slots[at] = Some(slot);
         }
     }
 
@@ -179,8 +218,9 @@ impl Encoder {
                 if decoded.sent != 0 || decoded.due != 0 {
                     batch.marks.push(Mark { sent: decoded.sent, due: decoded.due });
                 }
-                if batcher.close_if_full(&mut self.counters.sinks, &self.stop) {
-                    self.counters.batches += 1;
+                if batcher.is_full() {
+                    let at = slot.batcher;
+                    self.close(at);
                 }
             }
             FrameClass::Points | FrameClass::Control => {}
@@ -199,14 +239,23 @@ impl Encoder {
         let points = old.map(|old| old.decoder.sequence_points()).unwrap_or_default();
         if let Some(Some(slot)) = self.slots.get_mut(at) {
             slot.decoder.resume_sequences(&points);
+            slot.skip_told();
         }
+    }
+
+    /// Closes the batch of a batcher, which tells where the sources of its feeds stand.
+    fn close(&mut self, at: usize) {
+        let Some(batcher) = self.batchers.get_mut(at) else { return };
+        let slots = self.slots.iter_mut().flatten().filter(|slot| slot.batcher == at);
+        let tell = |positions: &mut Vec<Position>| slots.for_each(|slot| slot.tell(positions));
+        self.counters.batches += u64::from(batcher.close(&mut self.counters.sinks, &self.stop, tell));
     }
 
     /// Closes what is due and publishes; once a burst, or when the wait is over.
     pub fn after_burst(&mut self) {
-        for batcher in &mut self.batchers {
-            if batcher.close_if_due(self.now, &mut self.counters.sinks, &self.stop) {
-                self.counters.batches += 1;
+        for at in 0..self.batchers.len() {
+            if self.batchers.get(at).is_some_and(|batcher| batcher.is_due(self.now)) {
+                self.close(at);
             }
         }
         if self.merge.due(self.now) {
@@ -223,9 +272,7 @@ impl Encoder {
 
     /// Closes the last batches and publishes the last numbers.
     pub fn finish(mut self) {
-        for batcher in &mut self.batchers {
-            batcher.close(&mut self.counters.sinks, &self.stop);
-        }
+        (0..self.batchers.len()).for_each(|at| self.close(at));
         self.merge_latencies();
         self.sequences_at = MonoNanos(0);
         self.now = MonoNanos(u64::MAX);
@@ -255,8 +302,13 @@ impl Encoder {
             return at;
         }
         let queues = sinks.iter().filter_map(|&sink| Some((sink, self.spec.queues.get(sink)?.clone())));
-        self.batchers.push(Batcher::new(queues.collect(), self.spec.pool.clone(), self.spec.limits));
-        self.batchers.len() - 1
+        let at = self.batchers.len();
+        let lane = u32::from(self.spec.at) << 16 | at as u32;
+        let mut limits = self.spec.limits;
+        let within = sinks.iter().filter_map(|&sink| *self.spec.age_max_ns.get(sink)?);
+        limits.age_max_ns = within.fold(limits.age_max_ns, u64::min);
+        self.batchers.push(Batcher::new(queues.collect(), self.spec.pool.clone(), limits, lane));
+        at
     }
 
     fn publish(&mut self) {

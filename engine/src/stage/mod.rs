@@ -1,4 +1,4 @@
-//! The stages of the data path, in the order of the data: receive, encode, write. Loops and policy live here;
+//! The stages of the data path, in the order of the data: receive, encode, spool, write. Loops and policy live here;
 //! what they call is straight-line code over bytes.
 
 pub mod batcher;
@@ -7,4 +7,5 @@ pub mod multiplex;
 pub mod receive;
 pub mod replay;
 pub mod socket;
+pub mod spool;
 pub mod write;

@@ -1,21 +1,28 @@
 //! The write stage: one thread a connection. It joins waiting batches into one request, writes it until the
 //! sink has settled it, keeps what is held until the next commit, and counts a batch as settled only when it
-//! gives it back. After an abort it counts what is left as dropped.
+//! gives it back. After an abort it counts what is left as dropped; with a spooler before it, it gives back what
+//! it cannot store and never drops anything.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use crossbeam_channel::{Receiver, RecvTimeoutError};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use tickline_feeds::clock::{Clock, MonoNanos};
-use tickline_sinks::batch::Batch;
 use tickline_sinks::retry::{Step, next_step, split};
 use tickline_sinks::sink::{Outcome, RejectReason, Request, Sink};
 
+use crate::accepted::Accepted;
 use crate::log_limit::LogLimit;
-use crate::queue::BatchPool;
+use crate::queue::{BatchPool, Job};
 use crate::stats::{MergeTimer, WrCell, WrCounters, WrLatencies, thread_cpu_ns};
 use crate::stop::{LOOK_EVERY, Stop};
+use unit::Unit;
+
+mod hold;
+mod unit;
+
+#[cfg(test)]
+mod tests;
 
 /// When a sink that holds what it takes must be asked to make it durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,15 +33,37 @@ pub struct HoldLimits {
     pub age_max_ns: u64,
 }
 
+/// What a writer tells the spooler of its sink.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// The job with this ticket is settled.
+    Settled(u64),
+    /// The job with this ticket could not be stored.
+    Back(u64),
+    /// A write has failed and will be tried again.
+    Trouble,
+}
+
+/// Where finished batches go.
+#[derive(Clone, Debug)]
+pub enum Finished {
+    /// No spooler: they are accepted and used again.
+    Here(BatchPool, Arc<Accepted>),
+    /// The spooler is told, which holds them, too.
+    Spooler(Sender<Word>),
+}
+
 /// What a writer is made from.
 #[derive(Debug)]
 pub struct WriterSpec {
     /// Thread name, for the log.
     pub name: String,
     /// Waiting batches; shared with the sink's other connections.
-    pub batches: Receiver<Arc<Batch>>,
+    pub fresh: Receiver<Job>,
+    /// Batches that have waited on disk: they come when no other does.
+    pub backlog: Receiver<Job>,
     /// Where finished batches go.
-    pub pool: BatchPool,
+    pub finished: Finished,
     /// Waiting batches are joined up to this size.
     pub request_bytes_max: usize,
     /// For sinks that hold.
@@ -43,10 +72,14 @@ pub struct WriterSpec {
     pub cell: Arc<WrCell>,
 }
 
-/// Batches that went into one request.
-struct Unit {
-    batches: Vec<Arc<Batch>>,
-    request: Request,
+/// How the writing of a request ended.
+enum Written {
+    /// Every part is settled.
+    Settled(Settlement),
+    /// It waits for the next commit.
+    Held,
+    /// The run ends; some parts may be settled.
+    GivenUp(Settlement),
 }
 
 /// What became of the points of a unit. It is counted together with `settled`, in one go, so that the ledger
@@ -69,7 +102,7 @@ pub struct Writer {
     merge: MergeTimer,
     log: LogLimit,
     /// A batch that was taken but did not fit into the request.
-    carry: Option<Arc<Batch>>,
+    carry: Option<Job>,
     held: Vec<Unit>,
     held_bytes: usize,
     held_since: MonoNanos,
@@ -107,12 +140,8 @@ impl Writer {
     /// The loop; ends with its queue, after the last commit.
     pub fn run(mut self) {
         loop {
-            let first = match self.carry.take() {
-                Some(batch) => Ok(batch),
-                None => self.spec.batches.recv_timeout(LOOK_EVERY),
-            };
-            match first {
-                Ok(batch) => self.take(batch),
+            match self.next() {
+                Ok((job, from)) => self.take(job, &from),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -128,15 +157,15 @@ impl Writer {
         self.publish(MonoNanos(u64::MAX));
     }
 
-    fn take(&mut self, first: Arc<Batch>) {
-        let unit = self.join(first);
+    fn take(&mut self, first: Job, from: &Receiver<Job>) {
+        let unit = self.join(first, from);
         if self.stop.aborted() {
-            let left = Settlement { shutdown: unit.request.points, ..Settlement::default() };
-            return self.settle(vec![unit], &left);
+            return self.give_up(vec![unit], Settlement::default());
         }
         match self.write(&unit.request) {
-            Some(settlement) => self.settle(vec![unit], &settlement),
-            None => {
+            Written::Settled(settlement) => self.settle(vec![unit], &settlement),
+            Written::GivenUp(settlement) => self.give_up(vec![unit], settlement),
+            Written::Held => {
                 if self.held.is_empty() {
                     self.held_since = self.clock.mono();
                 }
@@ -146,32 +175,8 @@ impl Writer {
         }
     }
 
-    /// One request out of a batch and those that wait behind it. A single batch is sent without a copy.
-    fn join(&mut self, first: Arc<Batch>) -> Unit {
-        let (mut bytes, mut batches) = (first.lines.len(), vec![first]);
-        while bytes < self.spec.request_bytes_max {
-            let Ok(next) = self.spec.batches.try_recv() else { break };
-            if bytes + next.lines.len() > self.spec.request_bytes_max {
-                self.carry = Some(next);
-                break;
-            }
-            bytes += next.lines.len();
-            batches.push(next);
-        }
-        let points = batches.iter().map(|batch| batch.points).sum();
-        let lines = match batches.as_slice() {
-            [one] => Bytes::from_owner(Lines(Arc::clone(one))),
-            several => {
-                let mut lines = Vec::with_capacity(bytes);
-                several.iter().for_each(|batch| lines.extend_from_slice(&batch.lines));
-                Bytes::from(lines)
-            }
-        };
-        Unit { batches, request: Request { lines, points } }
-    }
-
-    /// Writes one request until every part of it is settled; none if it is held.
-    fn write(&mut self, request: &Request) -> Option<Settlement> {
+    /// Writes one request until every part of it is settled, unless it is held or the run ends.
+    fn write(&mut self, request: &Request) -> Written {
         let (mut parts, mut settlement) = (vec![request.clone()], Settlement::default());
         let mut held = false;
         while let Some(part) = parts.pop() {
@@ -193,9 +198,7 @@ impl Writer {
                     },
                     Step::Wait { ms, .. } => {
                         if self.wait(ms) {
-                            let left: u64 = parts.iter().map(|part| part.points).sum();
-                            settlement.shutdown += part.points + left;
-                            return Some(settlement);
+                            return Written::GivenUp(settlement);
                         }
                         attempt = attempt.saturating_add(1);
                         self.counters.retries += 1;
@@ -205,7 +208,7 @@ impl Writer {
                 break;
             }
         }
-        (!held).then_some(settlement)
+        if held { Written::Held } else { Written::Settled(settlement) }
     }
 
     fn attempt(&mut self, request: &Request) -> Outcome {
@@ -264,17 +267,32 @@ impl Writer {
         }
     }
 
+    /// The run ends before these units are settled. A spooler keeps them, whatever became of their parts: what is
+    /// sent twice is absorbed. Else what is not settled is dropped.
+    fn give_up(&mut self, units: Vec<Unit>, mut settlement: Settlement) {
+        let Finished::Spooler(words) = &self.spec.finished else {
+            let points: u64 = units.iter().map(|unit| unit.request.points).sum();
+            let settled = settlement.written + settlement.rejected.iter().sum::<u64>();
+            settlement.shutdown = points - settled;
+            return self.settle(units, &settlement);
+        };
+        for job in units.into_iter().flat_map(|unit| unit.jobs) {
+            // A spooler that has ended has seen to it already.
+            words.send(Word::Back(job.ticket)).ok();
+        }
+    }
+
     /// Counts what became of the points of these units and gives their batches back. Only here are points settled.
     fn settle(&mut self, units: Vec<Unit>, settlement: &Settlement) {
         self.counters.written += settlement.written;
         self.counters.rejected.iter_mut().zip(settlement.rejected).for_each(|(to, new)| *to += new);
         self.counters.shutdown += settlement.shutdown;
         let acked = self.clock.wall().0;
-        for Unit { batches, request } in units {
+        for Unit { jobs, request } in units {
             self.counters.bytes += request.lines.len() as u64;
             // The request reads the batch: it must go first, or the batch would not come back.
             drop(request);
-            for batch in batches {
+            for Job { batch, ticket } in jobs {
                 self.counters.settled += batch.points;
                 // Where nothing was stored there is nothing that was acknowledged.
                 for mark in batch.marks.iter().filter(|_| settlement.written > 0) {
@@ -285,71 +303,23 @@ impl Writer {
                         self.latencies.due_to_ack.record(mark.due, acked, 1);
                     }
                 }
-                self.spec.pool.give(batch);
-            }
-        }
-    }
-
-    fn commit_due(&self, now: MonoNanos) -> bool {
-        let Some(limits) = self.spec.hold else { return !self.held.is_empty() };
-        !self.held.is_empty()
-            && (self.held_bytes >= limits.bytes_max || now.since(self.held_since) >= limits.age_max_ns)
-    }
-
-    /// Makes durable what is held, however often it has to be written again for that.
-    fn commit(&mut self) {
-        let points = self.held.iter().map(|unit| unit.request.points).sum();
-        let (mut attempt, mut settlement) = (0, Settlement::default());
-        while !self.held.is_empty() {
-            let outcome = self.sink.commit();
-            match self.step(&outcome, attempt, points) {
-                Step::Settled { written, rejected } => {
-                    self.count(written, &rejected, &outcome, &mut settlement);
-                    break;
-                }
-                Step::Held | Step::Split => {
-                    self.stop.fail(format!("{}: a commit must settle, found {outcome:?}", self.spec.name));
-                    settlement.shutdown = points;
-                    break;
-                }
-                Step::Wait { ms, .. } => {
-                    attempt = attempt.saturating_add(1);
-                    self.counters.retries += 1;
-                    if self.wait(ms) || !self.write_held_again() {
-                        settlement.shutdown = points;
-                        break;
-                    }
-                }
-            }
-        }
-        let held = std::mem::take(&mut self.held);
-        self.settle(held, &settlement);
-        self.held_bytes = 0;
-    }
-
-    /// After a failed commit the sink has given everything back.
-    fn write_held_again(&mut self) -> bool {
-        let requests: Vec<Request> = self.held.iter().map(|unit| unit.request.clone()).collect();
-        for request in requests {
-            loop {
-                let outcome = self.attempt(&request);
-                match self.step(&outcome, 0, request.points) {
-                    Step::Held => break,
-                    Step::Wait { ms, .. } => {
-                        if self.wait(ms) {
-                            return false;
+                match &self.spec.finished {
+                    Finished::Here(pool, accepted) => {
+                        if settlement.shutdown == 0 {
+                            accepted.accept(batch.number, &batch.positions);
+                        } else {
+                            accepted.lose(&batch);
                         }
+                        pool.give(batch);
                     }
-                    Step::Settled { .. } | Step::Split => {
-                        let name = &self.spec.name;
-                        self.stop
-                            .fail(format!("{name}: a sink that holds must hold again, found {outcome:?}"));
-                        return false;
+                    Finished::Spooler(words) => {
+                        // The spooler gives the batch back; it must find no one else holding it.
+                        drop(batch);
+                        words.send(Word::Settled(ticket)).ok();
                     }
                 }
             }
         }
-        true
     }
 
     fn close(&mut self) {
@@ -358,10 +328,22 @@ impl Writer {
         }
     }
 
-    /// Waits before the next try, in public; true if the run was aborted.
+    /// Waits before the next try, in public; true if there is to be none: the run was aborted or, with a spooler
+    /// to keep what is left, is ending.
     fn wait(&mut self, ms: u64) -> bool {
         self.publish(self.clock.mono());
-        self.stop.wait(Duration::from_millis(ms))
+        let mut left = Duration::from_millis(ms);
+        let Finished::Spooler(words) = &self.spec.finished else { return self.stop.wait(left) };
+        // A spooler that has ended needs no telling.
+        words.send(Word::Trouble).ok();
+        while self.stop.running() {
+            let slice = left.min(LOOK_EVERY);
+            if self.stop.wait(slice) || left == slice {
+                break;
+            }
+            left -= slice;
+        }
+        !self.stop.running()
     }
 
     fn publish(&mut self, now: MonoNanos) {
@@ -385,15 +367,3 @@ fn detail(outcome: &Outcome) -> &str {
         Outcome::Held => "held",
     }
 }
-
-/// A batch read in place by a request.
-struct Lines(Arc<Batch>);
-
-impl AsRef<[u8]> for Lines {
-    fn as_ref(&self) -> &[u8] {
-        &self.0.lines
-    }
-}
-
-#[cfg(test)]
-mod tests;

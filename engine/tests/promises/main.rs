@@ -12,3 +12,4 @@ mod rig;
 mod same_points;
 mod signals;
 mod slow_sink;
+mod spool;

@@ -2,6 +2,7 @@
 //! run without files. Payloads are those of a `custom` feed with one integer, so that each line can be known.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,14 +10,14 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use tickline::plan::Plan;
 use tickline::report::{Histograms, report};
 use tickline::run::{OpenSink, Run, Setup, Source};
-use tickline_config::model::Config;
+use tickline_config::model::{Config, Durability};
 use tickline_config::report::Report;
 use tickline_feeds::clock::{Clock, WallNanos};
 use tickline_feeds::instruments::Instruments;
 use tickline_feeds::payload::{Decimals, PayloadWriter, Reserved, Times};
 use tickline_feeds::socket::publisher;
 use tickline_loadgen::clock::OsClock;
-use tickline_sinks::sink::{Outcome, Request, Sink};
+use tickline_sinks::sink::{Fault, FaultKind, Outcome, Request, Sink};
 
 /// Longest wait for anything; it is reached only when a test fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -102,7 +103,11 @@ pub(crate) fn feed(name: &str, endpoint: &str) -> Vec<String> {
 /// A configuration out of keys.
 pub(crate) fn config(sets: &[Vec<String>]) -> Config {
     let sets: Vec<String> = sets.iter().flatten().cloned().chain(["http.listen=\"off\"".into()]).collect();
-    Config::load(&[], &sets, &|_| None).unwrap_or_else(|errors| panic!("{errors}")).config
+    let mut config = Config::load(&[], &sets, &|_| None).unwrap_or_else(|errors| panic!("{errors}")).config;
+    // What is not about the spool leaves nothing on disk.
+    let spilling = config.sinks.values_mut().filter(|sink| sink.durability == Durability::Spill);
+    spilling.for_each(|sink| sink.durability = Durability::Memory);
+    config
 }
 
 /// One key or several.
@@ -138,6 +143,35 @@ impl Sink for Gated {
         assert_eq!(self.gate.recv_timeout(PATIENCE), Err(RecvTimeoutError::Disconnected), "the gate opens");
         let text = std::str::from_utf8(&request.lines).unwrap();
         assert_eq!(text.lines().count() as u64, request.points);
+        self.lines.lock().unwrap().extend(text.lines().map(str::to_owned));
+        Outcome::accepted()
+    }
+}
+
+/// A sink that keeps its lines, and refuses them as long as it is closed.
+#[derive(Clone)]
+pub(crate) struct Refusing {
+    lines: Arc<Mutex<Vec<String>>>,
+    closed: Arc<AtomicBool>,
+}
+
+impl Refusing {
+    pub(crate) fn new(closed: Arc<AtomicBool>) -> Self {
+        Self { lines: Arc::default(), closed }
+    }
+
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.lines.lock().unwrap().clone()
+    }
+}
+
+impl Sink for Refusing {
+    fn write(&mut self, request: &Request) -> Outcome {
+        if self.closed.load(Ordering::Relaxed) {
+            let (kind, detail) = (FaultKind::Transient, "closed".to_owned());
+            return Outcome::NotSent(Fault { kind, code: 503, detail, retry_after_ms: None });
+        }
+        let text = std::str::from_utf8(&request.lines).unwrap();
         self.lines.lock().unwrap().extend(text.lines().map(str::to_owned));
         Outcome::accepted()
     }

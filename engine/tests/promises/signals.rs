@@ -142,7 +142,8 @@ fn a_second_sigint_ends_at_once_and_counts_what_is_left_as_dropped() {
     // Takes connections and never answers, as a database does that has stopped.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let sink = format!(
-        "sinks.db = {{ kind = \"influxdb\", version = 1, url = \"http://{}\", database = \"tick\", timeout = \"1s\" }}\n\
+        "sinks.db = {{ kind = \"influxdb\", version = 1, url = \"http://{}\", database = \"tick\", timeout = \"1s\", \
+         durability = \"memory\" }}\n\
          engine.shutdown_timeout = \"1h\"\n",
         silent.local_addr().unwrap()
     );

@@ -15,7 +15,7 @@ fn with_policy(policy: &str) {
         feed("alpha", &publisher.endpoint),
         keys(&["sinks.fast.kind=\"null\"", "sinks.slow.kind=\"null\"", "sinks.slow.queue_batches_max=2"]),
         keys(&["engine.batch_lines_max=50"]),
-        vec![format!("sinks.slow.when_full=\"{policy}\"")],
+        vec!["sinks.slow.durability=\"memory\"".to_owned(), format!("sinks.slow.when_full=\"{policy}\"")],
     ]);
     let (open, gate) = bounded(0);
     let (fast, slow) = (Gated::open(), Gated::new(gate));

@@ -1,6 +1,8 @@
-//! The form of a spool on disk, version 1, little-endian: a segment's header, then records, each a head and the
-//! lines of one batch. Heads are checked apart from lines, so that a start reads heads only; ids advance by
+//! The form of a spool on disk, version 1, little-endian: a segment's header, then records, each a head, the
+//! positions of the batch's sources and its lines. Heads are checked apart from lines, so that a start reads heads only; ids advance by
 //! points, so that a hole between two records says how many points it held. Pure: bytes in, bytes out.
+
+use super::positions::POSITIONS_BYTES_MAX;
 
 /// Bytes of a segment's header.
 pub const HEADER_BYTES: usize = 64;
@@ -89,6 +91,8 @@ pub struct Head {
     pub id: u64,
     /// Points in it, at least 1.
     pub points: u32,
+    /// Bytes of the positions, which stand before the lines.
+    pub positions_bytes: u32,
     /// Bytes of its lines.
     pub lines_bytes: u32,
     /// CRC-32C of its lines.
@@ -96,9 +100,10 @@ pub struct Head {
 }
 
 impl Head {
-    /// The head of a record with these lines.
-    pub fn of(id: u64, points: u32, lines: &[u8]) -> Self {
-        Self { id, points, lines_bytes: lines.len() as u32, lines_crc: crc32c::crc32c(lines) }
+    /// The head of a record with these lines and positions of so many bytes.
+    pub fn of(id: u64, points: u32, positions_bytes: usize, lines: &[u8]) -> Self {
+        let (positions_bytes, lines_bytes) = (positions_bytes as u32, lines.len() as u32);
+        Self { id, points, positions_bytes, lines_bytes, lines_crc: crc32c::crc32c(lines) }
     }
 
     /// The id behind it.
@@ -108,18 +113,24 @@ impl Head {
 
     /// Bytes of the whole record.
     pub fn record_bytes(&self) -> u64 {
-        HEAD_BYTES as u64 + u64::from(self.lines_bytes)
+        self.lines_at() + u64::from(self.lines_bytes)
+    }
+
+    /// Where its lines begin, from its first byte.
+    pub fn lines_at(&self) -> u64 {
+        HEAD_BYTES as u64 + u64::from(self.positions_bytes)
     }
 
     /// As it is written.
     pub fn to_bytes(self) -> [u8; HEAD_BYTES] {
         let mut bytes = [0; HEAD_BYTES];
-        let parts: [&[u8]; 5] = [
+        let parts: [&[u8]; 6] = [
             &RECORD_MAGIC,
             &self.lines_bytes.to_le_bytes(),
             &self.id.to_le_bytes(),
             &self.points.to_le_bytes(),
             &self.lines_crc.to_le_bytes(),
+            &self.positions_bytes.to_le_bytes(),
         ];
         for (to, from) in bytes.iter_mut().zip(parts.concat()) {
             *to = from;
@@ -145,8 +156,11 @@ impl Head {
             id: u64::from_le_bytes(part(bytes, 8).ok()?),
             points: word(16)?,
             lines_crc: word(20)?,
+            positions_bytes: word(24)?,
         };
-        (head.points > 0 && head.lines_bytes as usize <= LINES_BYTES_MAX).then_some(head)
+        let fits = head.lines_bytes as usize <= LINES_BYTES_MAX
+            && head.positions_bytes as usize <= POSITIONS_BYTES_MAX;
+        (head.points > 0 && fits).then_some(head)
     }
 
     /// Whether these are its lines.
@@ -190,8 +204,9 @@ mod tests {
         #[test]
         fn a_head_is_read_back_and_any_changed_bit_is_seen(
             id: u64, points in 1_u32.., lines in prop::collection::vec(any::<u8>(), 0..200), bit in 0..HEAD_BYTES * 8,
+            positions_bytes in 0..POSITIONS_BYTES_MAX,
         ) {
-            let head = Head::of(id, points, &lines);
+            let head = Head::of(id, points, positions_bytes, &lines);
             let mut bytes = head.to_bytes();
             prop_assert_eq!(Head::parse(&bytes), Some(head));
             prop_assert!(head.fits(&lines));
@@ -201,7 +216,7 @@ mod tests {
 
         #[test]
         fn changed_lines_do_not_fit(lines in prop::collection::vec(any::<u8>(), 1..200), at: prop::sample::Index, bit in 0..8) {
-            let head = Head::of(0, 1, &lines);
+            let head = Head::of(0, 1, 0, &lines);
             let mut changed = lines.clone();
             changed[at.index(lines.len())] ^= 1_u8 << bit;
             prop_assert!(!head.fits(&changed));

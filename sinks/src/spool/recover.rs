@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 
-use super::record::{HEADER_BYTES, Header, HeaderError};
-use super::scan::scan;
+use super::cursor::Cursor;
+use super::positions::Positions;
+use super::record::{HEAD_BYTES, HEADER_BYTES, Head, Header, HeaderError};
+use super::scan::{Found, scan};
 use super::store::{Store, StoreFile};
 use super::{Limits, Record, Segment, Spool, SpoolStats, State, read_name};
 
@@ -25,6 +27,7 @@ impl Spool {
         }
         found.sort_unstable();
         let next_segment = found.last().map_or(0, |(number, ..)| number.saturating_add(1));
+        let id = Cursor::read(store.as_ref(), &fingerprint);
         let mut spool = Self {
             store,
             quarantine,
@@ -38,28 +41,40 @@ impl Spool {
             found: BTreeSet::new(),
             suspects: BTreeSet::new(),
             moved: HashMap::new(),
+            cursor: Cursor::at(id),
+            positions: Positions::default(),
+            begun_id: 0,
             stats: SpoolStats::default(),
         };
+        let mut last = None;
         for (number, first_id, name) in found {
-            spool.recover(number, first_id, name)?;
+            // Between two segments others may have stood that are done and gone.
+            let follows = last.is_some_and(|last: u64| last.checked_add(1) == Some(number));
+            if spool.recover(number, follows, first_id, name)? {
+                last = Some(number);
+            }
         }
+        // A disk that has lost what the cursor has seen must not give its ids away again.
+        spool.next_id = spool.next_id.max(id);
+        spool.begun_id = spool.next_id;
         spool.stats.recovered = spool.stats.points;
+        spool.sweep(None);
         Ok(spool)
     }
 
-    /// Takes in one segment. Its name says the first id where its header does not.
-    fn recover(&mut self, number: u64, first_id: u64, name: String) -> io::Result<()> {
+    /// Takes in one segment, unless it is another sink's. Its name says the first id where its header does not.
+    fn recover(&mut self, number: u64, follows: bool, first_id: u64, name: String) -> io::Result<bool> {
         let file = self.store.open(&name)?;
         let mut bytes = [0; HEADER_BYTES];
         let read = file.read_at(0, &mut bytes)?;
         match Header::parse(bytes.get(..read).unwrap_or_default()) {
             Ok(header) if header.fingerprint != self.fingerprint => {
                 self.stats.foreign += 1;
-                return Ok(());
+                return Ok(false);
             }
             Err(HeaderError::Version(_)) => {
                 self.stats.foreign += 1;
-                return Ok(());
+                return Ok(false);
             }
             Err(HeaderError::Damaged) => self.keep_damaged(&name, file.as_ref(), 0, read as u64),
             Ok(_) => {}
@@ -67,25 +82,34 @@ impl Spool {
         // Ids that a failed sync wrote a second time stand in two segments: the later one is the good one, but
         // either has the same lines, and what is sent twice is absorbed.
         let contents = scan(file.as_ref(), first_id)?;
-        if first_id > self.next_id && self.next_id > 0 {
-            self.stats.damaged += first_id - self.next_id;
+        if follows {
+            self.stats.damaged_before += first_id.saturating_sub(self.next_id);
         }
         for damage in &contents.damages {
-            self.stats.damaged += damage.points;
+            self.stats.damaged_before += damage.points;
             self.keep_damaged(&name, file.as_ref(), damage.from, damage.to);
         }
-        let state = State::Waiting;
-        let records: Vec<Record> =
-            contents.records.iter().map(|found| Record { head: found.head, at: found.at, state }).collect();
         self.next_id = self.next_id.max(contents.next_id);
-        if records.is_empty() {
-            return self.store.remove(&name);
+        let mut records = Vec::with_capacity(contents.records.len());
+        for Found { head, at } in contents.records {
+            self.read_positions(file.as_ref(), at, head)?;
+            let state = if head.next_id() <= self.cursor.id { State::Done } else { State::Waiting };
+            let points = if state == State::Done { 0 } else { u64::from(head.points) };
+            self.stats.points += points;
+            self.stats.waiting += points;
+            records.push(Record { head, at, state });
         }
-        let (left, bytes) = (records.len(), file.bytes()?);
-        self.stats.points += records.iter().map(|record| u64::from(record.head.points)).sum::<u64>();
+        let (bytes, written_ns) = (file.bytes()?, file.written_ns()?);
         self.stats.bytes += bytes;
         self.found.insert(number);
-        self.segments.insert(number, Segment { name, file, bytes, records, left, first_waiting: 0 });
+        self.segments.insert(number, Segment::new(name, file, bytes, records, written_ns));
+        Ok(true)
+    }
+
+    fn read_positions(&mut self, file: &dyn StoreFile, at: u64, head: Head) -> io::Result<()> {
+        let mut bytes = vec![0; head.positions_bytes as usize];
+        let read = file.read_at(at + HEAD_BYTES as u64, &mut bytes)?;
+        self.positions.add(bytes.get(..read).unwrap_or_default());
         Ok(())
     }
 

@@ -2,18 +2,24 @@
 //! any two.
 
 use std::fmt::Debug;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 /// Folder inside a store for copies of damaged bytes.
 pub const QUARANTINE: &str = "quarantine";
+
+/// The file that says whose folder it is.
+const LOCK: &str = "LOCK";
 
 /// One file of a store.
 pub trait StoreFile: Send + Debug {
     /// Bytes in it.
     fn bytes(&self) -> io::Result<u64>;
+    /// When it was last written, wall time.
+    fn written_ns(&self) -> io::Result<i64>;
     /// Reads at `at` until `into` is full or the file ends; returns the bytes read.
     fn read_at(&self, at: u64, into: &mut [u8]) -> io::Result<usize>;
     /// Writes behind what is there. After an error part of it may stand there.
@@ -52,6 +58,30 @@ impl LocalStore {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
         Ok(Self { dir: dir.to_owned() })
     }
+
+    /// A folder that is made when the first file is.
+    pub fn at(dir: &Path) -> Self {
+        Self { dir: dir.to_owned() }
+    }
+
+    /// Takes the folder for this process; it is free again when the file is dropped.
+    pub fn lock(&self) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let mut file = file.open(self.dir.join(LOCK))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut owner = String::new();
+                file.read_to_string(&mut owner)?;
+                return Err(io::Error::other(format!("process {} uses it", owner.trim())));
+            }
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+        // Only for whoever comes second: a full disk must not keep us from starting.
+        file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).ok();
+        Ok(file)
+    }
 }
 
 impl Store for LocalStore {
@@ -68,7 +98,14 @@ impl Store for LocalStore {
 
     fn create(&self, name: &str) -> io::Result<Box<dyn StoreFile>> {
         let mut options = OpenOptions::new();
-        let file = options.read(true).append(true).create_new(true).mode(0o600).open(self.dir.join(name))?;
+        options.read(true).append(true).create_new(true).mode(0o600);
+        let file = match options.open(self.dir.join(name)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Self::new(&self.dir)?;
+                options.open(self.dir.join(name))?
+            }
+            opened => opened?,
+        };
         Ok(Box::new(file))
     }
 
@@ -93,6 +130,11 @@ impl Store for LocalStore {
 impl StoreFile for File {
     fn bytes(&self) -> io::Result<u64> {
         Ok(self.metadata()?.len())
+    }
+
+    fn written_ns(&self) -> io::Result<i64> {
+        let age = self.metadata()?.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Ok(i64::try_from(age.as_nanos()).unwrap_or(i64::MAX))
     }
 
     fn read_at(&self, at: u64, into: &mut [u8]) -> io::Result<usize> {

@@ -9,6 +9,7 @@ impl Spool {
     /// Makes everything appended durable. If the disk refuses, what was appended since the last sync is written
     /// once more, to a new segment: after a failed sync the kernel may have forgotten it and says nothing more.
     pub fn sync(&mut self, now_ns: i64) -> io::Result<()> {
+        self.sweep(Some(now_ns));
         self.write_suspects_again(now_ns)?;
         if self.unsynced.is_empty() && self.found.is_empty() {
             return Ok(());
@@ -32,22 +33,22 @@ impl Spool {
         // Ids ascend in a segment, and newer batches may stand in the active one by now.
         self.close_segment();
         let mut failed = None;
-        for (old, lines) in std::mem::take(&mut self.unsynced) {
+        for (old, bytes) in std::mem::take(&mut self.unsynced) {
             let found = self.record(old).map(|record| (record.head, record.state));
             let Some((head, state)) = found.filter(|(_, state)| *state != State::Done) else { continue };
             if failed.is_some() || !self.suspects.contains(&old.segment) {
-                self.unsynced.push((old, lines));
+                self.unsynced.push((old, bytes));
                 continue;
             }
-            match self.write(head, &lines, now_ns) {
+            match self.write(head, &bytes, now_ns) {
                 Ok(new) => {
                     self.set_state(new, state);
                     self.set_state(old, State::Done);
                     self.moved.insert(old, new);
-                    self.unsynced.push((new, lines));
+                    self.unsynced.push((new, bytes));
                 }
                 Err(error) => {
-                    self.unsynced.push((old, lines));
+                    self.unsynced.push((old, bytes));
                     failed = Some(error);
                 }
             }

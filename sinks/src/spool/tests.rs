@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::record::HEAD_BYTES;
 use super::*;
+use crate::batch::Position;
 
 const FINGERPRINT: [u8; 16] = *b"the sink of test";
 const LIMITS: Limits = Limits { bytes_max: 1 << 20, free_bytes_min: 1_000, segment_bytes: 400 };
@@ -20,16 +21,20 @@ fn lines(batch: u64, points: u32) -> Vec<u8> {
     (0..points).flat_map(|n| format!("m,batch={batch} v={n}i 1\n").into_bytes()).collect()
 }
 
-fn append(spool: &mut Spool, batch: u64, points: u32) -> Result<RecordId, AppendError> {
-    spool.append(&lines(batch, points), points, 5)
+fn batch(number: u64, points: u32) -> Batch {
+    Batch { lines: lines(number, points), points: u64::from(points), ..Batch::default() }
+}
+
+fn append(spool: &mut Spool, number: u64, points: u32) -> Result<RecordId, AppendError> {
+    spool.append(&batch(number, points), 5)
 }
 
 /// Everything that waits, in order, taken.
 fn drain(spool: &mut Spool) -> Vec<(RecordId, Vec<u8>)> {
-    let (mut all, mut into) = (Vec::new(), Vec::new());
-    while let Some((id, points)) = spool.take_oldest(&mut into).unwrap() {
-        assert_eq!(into.iter().filter(|byte| **byte == b'\n').count(), points as usize);
-        all.push((id, into.clone()));
+    let (mut all, mut into) = (Vec::new(), Batch::default());
+    while let Some(id) = spool.take_oldest(&mut into).unwrap() {
+        assert_eq!(into.lines.iter().filter(|byte| **byte == b'\n').count() as u64, into.points);
+        all.push((id, into.lines.clone()));
     }
     all
 }
@@ -42,6 +47,7 @@ fn what_was_appended_and_not_acknowledged_is_there_after_a_crash_in_order() {
     for id in &ids[..20] {
         spool.acknowledge(*id);
     }
+    spool.sync(10_000_000_000).unwrap();
     drop(spool);
     let mut again = open(&store);
     let found = drain(&mut again);
@@ -55,24 +61,25 @@ fn what_was_appended_and_not_acknowledged_is_there_after_a_crash_in_order() {
         again.acknowledge(id);
     }
     again.close(6).unwrap();
-    assert_eq!((store.names(), again.stats().points, again.stats().bytes), (vec![], 0, 0));
+    assert_eq!((again.stats().points, again.stats().bytes), (0, 0));
+    assert_eq!(store.names(), ["cursor"]);
 }
 
 #[test]
 fn a_record_that_is_given_back_comes_first_again() {
     let mut spool = open(&ModelStore::new());
     let ids: Vec<RecordId> = (0..5).map(|batch| append(&mut spool, batch, 1).unwrap()).collect();
-    let mut into = Vec::new();
+    let mut into = Batch::default();
     assert_eq!(spool.take_oldest(&mut into).unwrap(), None, "all are with whoever appended them");
     spool.give_back(ids[3]);
     spool.give_back(ids[1]);
-    assert_eq!(spool.take_oldest(&mut into).unwrap(), Some((ids[1], 1)));
-    assert_eq!(into, lines(1, 1));
+    assert_eq!(spool.take_oldest(&mut into).unwrap(), Some(ids[1]));
+    assert_eq!((into.lines.clone(), into.points), (lines(1, 1), 1));
     spool.give_back(ids[1]);
-    assert_eq!(spool.take_oldest(&mut into).unwrap(), Some((ids[1], 1)));
+    assert_eq!(spool.take_oldest(&mut into).unwrap(), Some(ids[1]));
     spool.acknowledge(ids[1]);
-    assert_eq!(spool.take_oldest(&mut into).unwrap(), Some((ids[3], 1)));
-    assert_eq!(spool.stats().points, 4);
+    assert_eq!(spool.take_oldest(&mut into).unwrap(), Some(ids[3]));
+    assert_eq!((spool.stats().points, spool.stats().waiting), (4, 0));
 }
 
 #[test]
@@ -100,6 +107,94 @@ fn a_full_spool_takes_nothing_and_dropping_the_oldest_makes_room_and_says_how_ma
     assert_eq!(left.first().map(|(_, found)| found.clone()), Some(lines(dropped / 2, 2)));
 }
 
+#[test]
+fn a_cursor_spares_a_restart_what_was_stored_and_one_that_is_damaged_or_gone_costs_nothing() {
+    let contents = |cursor: fn(&mut Vec<u8>)| {
+        let store = ModelStore::new();
+        let mut spool = open(&store);
+        let ids: Vec<RecordId> = (0..50).map(|batch| append(&mut spool, batch, 3).unwrap()).collect();
+        ids[..20].iter().chain(&ids[30..35]).for_each(|id| spool.acknowledge(*id));
+        spool.save_cursor();
+        drop(spool);
+        store.edit("cursor", cursor);
+        let mut again = open(&store);
+        let first = drain(&mut again).first().map(|(_, found)| batch_of(found));
+        append(&mut again, 77, 1).unwrap();
+        drop(again);
+        let last = drain(&mut open(&store)).last().map(|(_, found)| batch_of(found));
+        (first, last)
+    };
+    assert_eq!(contents(|_| {}), (Some(20), Some(77)));
+    assert_eq!(contents(|bytes| bytes[3] ^= 1), (Some(0), Some(77)), "a flipped bit");
+    assert_eq!(contents(|bytes| bytes.truncate(7)), (Some(0), Some(77)), "cut");
+    assert_eq!(contents(Vec::clear), (Some(0), Some(77)), "empty");
+}
+
+#[test]
+fn a_cursor_ahead_of_what_a_power_loss_left_does_not_swallow_what_comes_next() {
+    let store = ModelStore::new();
+    let mut spool = open(&store);
+    let ids: Vec<RecordId> = (0..9).map(|batch| append(&mut spool, batch, 3).unwrap()).collect();
+    ids.iter().for_each(|id| spool.acknowledge(*id));
+    spool.save_cursor();
+    drop(spool);
+    for name in store.names().iter().filter(|name| *name != "cursor") {
+        store.remove(name).unwrap();
+    }
+    let mut again = open(&store);
+    append(&mut again, 50, 2).unwrap();
+    drop(again);
+    let found = drain(&mut open(&store));
+    assert_eq!(found.iter().map(|(_, lines)| batch_of(lines)).collect::<Vec<_>>(), [50]);
+}
+
+#[test]
+fn a_segment_that_was_done_before_its_neighbours_leaves_no_damage_behind() {
+    let store = ModelStore::new();
+    let mut spool = open(&store);
+    let ids: Vec<RecordId> = (0..40).map(|batch| append(&mut spool, batch, 3).unwrap()).collect();
+    ids[8..24].iter().for_each(|id| spool.acknowledge(*id));
+    let before = spool.stats().segments;
+    spool.sync(10_000_000_000).unwrap();
+    assert!(spool.stats().segments < before);
+    drop(spool);
+    let stats = open(&store).stats();
+    assert_eq!((stats.damaged_before, stats.damages), (0, 0));
+}
+
+#[test]
+fn a_segment_that_is_done_stays_until_the_state_file_knows_its_sources() {
+    let store = ModelStore::new();
+    let mut spool = open(&store);
+    for last in 1..=41 {
+        let position =
+            Position { feed: "f".into(), endpoint: "e".into(), topic: "t".into(), src: 9, last: last * 10 };
+        let id = spool.append(&Batch { positions: vec![position], ..batch(last, 3) }, 5).unwrap();
+        spool.acknowledge(id);
+    }
+    spool.sync(1_000_000_000).unwrap();
+    assert!(spool.stats().segments > 5);
+    let last = |spool: &Spool| spool.positions().iter().map(|position| position.last).collect::<Vec<_>>();
+    spool.sync(3_000_000_000).unwrap();
+    assert_eq!(spool.stats().segments, 1, "the one that is written");
+    assert_eq!(last(&open(&store)), [410]);
+}
+
+#[test]
+fn what_has_waited_too_long_is_dropped_and_counted() {
+    let store = ModelStore::new();
+    let mut spool = open(&store);
+    for number in 0..30 {
+        let id = spool.append(&batch(number, 2), number as i64).unwrap();
+        spool.give_back(id);
+    }
+    let dropped = spool.expire(20);
+    let left = drain(&mut spool);
+    assert_eq!(dropped, 60 - 2 * left.len() as u64);
+    assert!(left.len() >= 10 && left.len() < 16, "{}", left.len());
+    assert_eq!(left.last().map(|(_, found)| batch_of(found)), Some(29));
+}
+
 /// A spool with records of different sizes in several segments, closed as by a crash.
 fn filled(batches: u64) -> ModelStore {
     let store = ModelStore::new();
@@ -123,8 +218,8 @@ fn cut_at_every_byte_of_the_last_three_records_exactly_the_whole_records_survive
         let limits = Limits { segment_bytes: u64::MAX, ..LIMITS };
         let mut spool =
             Spool::open(Box::new(store.clone()), Box::new(ModelStore::new()), FINGERPRINT, limits).unwrap();
-        for (batch, lines) in wanted.iter().enumerate() {
-            spool.append(lines, 1 + (batch % 3) as u32, 5).unwrap();
+        for number in 0..wanted.len() as u64 {
+            append(&mut spool, number, 1 + (number % 3) as u32).unwrap();
         }
         drop(spool);
         store.edit(&store.names()[0], |bytes| bytes.truncate(bytes.len() - cut));
@@ -165,7 +260,7 @@ proptest! {
         let total: u64 = wanted.iter().map(|lines| points(lines)).sum();
         let left: u64 = found.iter().map(|lines| points(lines)).sum();
         // A record at the very end has no successor whose id would tell.
-        let counted = spool.stats().damaged;
+        let counted = spool.stats().damaged + spool.stats().damaged_before;
         prop_assert!(counted <= total - left && (counted == total - left || spool.stats().damages > 0));
     }
 
@@ -192,7 +287,8 @@ proptest! {
 #[derive(Clone, Copy, Debug)]
 enum Action {
     Append { points: u32 },
-    Sync,
+    Sync { late: bool },
+    SaveCursor,
     Take,
     Acknowledge(usize),
     GiveBack(usize),
@@ -205,7 +301,8 @@ enum Action {
 fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
         6 => (1_u32..4).prop_map(|points| Action::Append { points }),
-        3 => Just(Action::Sync),
+        3 => any::<bool>().prop_map(|late| Action::Sync { late }),
+        1 => Just(Action::SaveCursor),
         3 => Just(Action::Take),
         4 => (0_usize..100).prop_map(Action::Acknowledge),
         2 => (0_usize..100).prop_map(Action::GiveBack),
@@ -256,7 +353,8 @@ proptest! {
                         held.push((next, id));
                     }
                 }
-                Action::Sync => match spool.sync(5) {
+                Action::SaveCursor => spool.save_cursor(),
+                Action::Sync { late } => match spool.sync(if late { 5_000_000_000 } else { 5 }) {
                     Ok(()) => {
                         let (life, trusted) = (oracle.lives, !oracle.sync_failed);
                         let synced = oracle.appended.iter().filter(|(_, of)| trusted || **of == life);
@@ -265,9 +363,9 @@ proptest! {
                     Err(_) => oracle.sync_failed = true,
                 },
                 Action::Take => {
-                    let mut into = Vec::new();
-                    if let Some((id, _)) = spool.take_oldest(&mut into).unwrap() {
-                        held.push((batch_of(&into), id));
+                    let mut into = Batch::default();
+                    if let Some(id) = spool.take_oldest(&mut into).unwrap() {
+                        held.push((batch_of(&into.lines), id));
                     }
                 }
                 Action::Acknowledge(at) => if !held.is_empty() {

@@ -12,6 +12,7 @@ use anyhow::{Context, Result, ensure};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use redb::{ReadableDatabase, ReadableTable, TableDefinition};
 use serde_json::{Value, json};
+use tickline_sinks::batch::Batch;
 use tickline_sinks::spool::store::LocalStore;
 use tickline_sinks::spool::{Limits, Spool};
 
@@ -20,7 +21,7 @@ const BATCHES: u64 = 4_096;
 /// Batches between two syncs: 1 MiB.
 const SYNC_EVERY: u64 = 16;
 /// Points of a batch, for the store that counts them.
-const POINTS: u32 = 256;
+const POINTS: u64 = 256;
 const TABLE: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("batches");
 
 trait Contender {
@@ -85,16 +86,17 @@ impl Contender for Segments {
     fn append(&mut self, batches: &[(u64, Vec<u8>)]) -> Result<()> {
         let spool = self.0.as_mut().context("open")?;
         for (_, batch) in batches {
-            let id = spool.append(batch, POINTS, 0)?;
+            let batch = Batch { lines: batch.clone(), points: POINTS, ..Batch::default() };
+            let id = spool.append(&batch, 0)?;
             spool.give_back(id);
         }
         Ok(spool.sync(0)?)
     }
     fn drain(&mut self) -> Result<u64> {
         let spool = self.0.as_mut().context("open")?;
-        let (mut batch, mut bytes) = (Vec::new(), 0);
-        while let Some((id, _)) = spool.take_oldest(&mut batch)? {
-            bytes += batch.len() as u64;
+        let (mut batch, mut bytes) = (Batch::default(), 0);
+        while let Some(id) = spool.take_oldest(&mut batch)? {
+            bytes += batch.lines.len() as u64;
             spool.acknowledge(id);
         }
         spool.close(0)?;

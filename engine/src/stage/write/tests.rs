@@ -3,7 +3,7 @@ use std::sync::Mutex;
 
 use crossbeam_channel::bounded;
 use tickline_feeds::clock::WallNanos;
-use tickline_sinks::batch::Mark;
+use tickline_sinks::batch::{Batch, Mark};
 use tickline_sinks::sink::{Fault, FaultKind};
 
 use super::*;
@@ -88,7 +88,8 @@ fn run(case: Case) -> Seen {
     let (send, batches) = bounded(16);
     for (lines, points) in case.batches {
         let marks = vec![Mark { sent: 400, due: 0 }];
-        send.send(Arc::new(Batch { lines: lines.into(), points, marks })).unwrap();
+        let batch = Arc::new(Batch { lines: lines.into(), points, marks, ..Batch::default() });
+        send.send(Job { batch, ticket: 0 }).unwrap();
     }
     drop(send);
     let (stop, cell) = (Arc::new(Stop::default()), Arc::new(WrCell::default()));
@@ -102,8 +103,9 @@ fn run(case: Case) -> Seen {
     };
     let spec = WriterSpec {
         name: "wr-double-0".into(),
-        batches,
-        pool: BatchPool::new(4),
+        fresh: batches,
+        backlog: crossbeam_channel::never(),
+        finished: Finished::Here(BatchPool::new(4), Arc::default()),
         request_bytes_max: case.request_bytes_max,
         hold: Some(HoldLimits { bytes_max: 1 << 20, age_max_ns: u64::MAX }),
         cell: Arc::clone(&cell),

@@ -156,6 +156,10 @@ impl StoreFile for ModelFile {
         Ok(self.content.lock().unwrap().written.len() as u64)
     }
 
+    fn written_ns(&self) -> io::Result<i64> {
+        Ok(5)
+    }
+
     fn read_at(&self, at: u64, into: &mut [u8]) -> io::Result<usize> {
         let content = self.content.lock().unwrap();
         let rest = content.written.get(at as usize..).unwrap_or_default();
