@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use crate::model::{Config, Feed, SinkKind};
+use crate::model::{Config, Durability, Feed, SinkKind};
 use crate::suggest::nearest;
 use crate::tree::{Node, Table};
 use crate::violation::{Place, Violations};
@@ -114,6 +114,13 @@ impl Rules<'_> {
                     &key,
                     format!("must name feeds of the configuration, found {feed:?}{hint}"),
                 );
+            }
+            // A batch that can never fit would wait for ever.
+            if sink.durability != Durability::Memory && batch.1 as u64 > sink.spool.bytes_max / 2 {
+                let key = format!("sinks.{name}.spool.max_bytes");
+                let found = format!("{} and {}", self.found(batch.0), self.found(&key));
+                let rule = format!("{} must be at most half of {key}, found {found}", batch.0);
+                self.broken(batch.0, &key, rule);
             }
             let (key, target) = match &sink.kind {
                 SinkKind::Influx(influx) => {

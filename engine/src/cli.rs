@@ -23,6 +23,7 @@ mod ports;
 mod replay;
 mod run;
 mod schema;
+mod spool;
 mod summary;
 
 pub use exit::{Exit, Failure};
@@ -69,6 +70,9 @@ enum Command {
     Schema(schema::SchemaArgs),
     /// Print threads, cores, queues, memory bound and files of a run before anything is started.
     Plan(plan::PlanArgs),
+    /// Look at what is on disk for the sinks, check it, send it, drop it.
+    #[command(subcommand)]
+    Spool(spool::SpoolCommand),
     /// Administer the database.
     #[command(subcommand)]
     Db(db::DbCommand),
@@ -141,6 +145,7 @@ pub fn main() -> ExitCode {
         Command::Ports(args) => ports::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Plan(args) => plan::run(&args),
+        Command::Spool(command) => spool::run(&command),
         Command::Db(command) => db::run(&command),
     };
     let exit = ended.unwrap_or_else(|failure| {

@@ -117,9 +117,12 @@ async fn ready(State(view): State<Arc<View>>) -> Response {
         reasons.push("draining".to_owned());
     }
     let reading = Reading::take(&view.stats);
-    for (sink, settled) in view.sinks.iter().zip(&reading.sinks_out) {
+    for ((sink, settled), spool) in view.sinks.iter().zip(&reading.sinks_out).zip(&reading.spools) {
         if let Some(trouble) = &settled.trouble {
             reasons.push(format!("sinks.{}: {trouble}", sink.name));
+        }
+        if let Some(trouble) = &spool.trouble {
+            reasons.push(format!("sinks.{}.spool: {trouble}", sink.name));
         }
     }
     if reasons.is_empty() {

@@ -6,6 +6,7 @@ use std::fmt::Write;
 
 use tickline_config::report::{FeedReport, Latency, Report, SinkReport};
 
+use crate::stats::SpoolCounters;
 use crate::view::View;
 
 /// The page.
@@ -44,10 +45,43 @@ pub fn page(report: &Report, view: &View) -> String {
             page.counter("sink_faults", "writes that failed, by status or os error", &labels, *count);
         }
     }
+    spools(&mut page, view, &reading.spools);
     page.counter("foreign_topics", "messages of topics that no feed asked for", &[], reading.foreign);
     page.counter("further_parts", "message parts after the second", &[], reading.further_parts);
     page.counter("batches", "batches closed", &[], reading.batches);
     page.text
+}
+
+/// Name, help and value.
+type SpoolMetric = (&'static str, &'static str, fn(&SpoolCounters) -> u64);
+
+/// The spools of those sinks that have one.
+fn spools(page: &mut Page, view: &View, spools: &[SpoolCounters]) {
+    let cells = view.stats.sp.lock().clone();
+    let has = |at: usize| cells.iter().any(|cell| cell.sink == at);
+    let of = || view.sinks.iter().zip(spools).enumerate().filter(|(at, _)| has(*at)).map(|(_, of)| of);
+    let gauges: [SpoolMetric; 4] = [
+        ("spool_points", "points on disk that wait for the sink", |s| s.stats.waiting),
+        ("spool_bytes", "bytes on disk", |s| s.stats.bytes),
+        ("spool_segments", "files on disk", |s| s.stats.segments),
+        ("spool_foreign_segments", "files of another sink or version, left alone", |s| s.stats.foreign),
+    ];
+    for (name, help, value) in gauges {
+        of().for_each(|(sink, spool)| page.gauge(name, help, &[("sink", &sink.name)], value(spool) as f64));
+    }
+    let counters: [SpoolMetric; 6] = [
+        ("spool_appended_points", "points put on disk", |s| s.appended),
+        ("spool_recovered_points", "points found on disk at the start, some sent before", |s| {
+            s.stats.recovered
+        }),
+        ("spool_damages", "damaged places found on disk", |s| s.stats.damages),
+        ("spool_damaged_points", "points in damaged places", |s| s.stats.damaged + s.stats.damaged_before),
+        ("spool_append_failures", "batches that the disk did not take when they came", |s| s.append_failures),
+        ("spool_sync_failures", "syncs that the disk refused", |s| s.sync_failures),
+    ];
+    for (name, help, value) in counters {
+        of().for_each(|(sink, spool)| page.counter(name, help, &[("sink", &sink.name)], value(spool)));
+    }
 }
 
 fn feeds(page: &mut Page, feeds: &BTreeMap<String, FeedReport>) {

@@ -6,6 +6,7 @@
 mod cursor;
 mod expire;
 pub mod fingerprint;
+pub mod inspect;
 pub mod positions;
 pub mod record;
 mod recover;

@@ -302,6 +302,11 @@ fn a_sink_with_a_spool_has_no_other_policy_and_one_without_has_no_spool() {
         "t.toml:4:1: sinks.s.when_full: needs a durability other than \"memory\", found \"spool\""
     );
     assert_eq!(
+        with("spool.max_bytes = '1MiB'\n"),
+        "t.toml:3:7: sinks.s.spool.max_bytes: engine.batch_bytes_max must be at most half of \
+         sinks.s.spool.max_bytes, found \"1MiB\" and \"1MiB\""
+    );
+    assert_eq!(
         with("[sinks.s.spool]\nmax_byte = '1GiB'\nsync_every = 50\n"),
         "t.toml:4:1: sinks.s.spool.max_byte: unknown key, did you mean \"max_bytes\"\n\
          t.toml:5:1: sinks.s.spool.sync_every: must carry a unit, such as \"50ms\", found 50"

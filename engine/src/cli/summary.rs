@@ -151,6 +151,8 @@ fn notes(report: &Report) -> Vec<String> {
     }
     for (name, sink) in &report.sinks {
         let ledger = &sink.ledger;
+        note(name, "found on disk from an earlier run", ledger.recovered);
+        note(name, "left on disk for the next run", ledger.spooled);
         ledger.rejected.iter().for_each(|(reason, n)| note(name, &format!("rejected {reason}"), *n));
         ledger.dropped.iter().for_each(|(reason, n)| note(name, &format!("dropped {reason}"), *n));
     }

@@ -242,6 +242,9 @@ impl Writer {
         if let Outcome::NotSent(fault) | Outcome::InDoubt(fault) | Outcome::Split(fault) = outcome {
             self.counters.fault(fault.code);
         }
+        if trouble.is_none() && self.counters.trouble.is_some() {
+            tracing::info!("{}: the sink takes points again", self.spec.name);
+        }
         self.counters.trouble = trouble;
         step
     }

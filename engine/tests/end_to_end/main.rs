@@ -15,4 +15,5 @@ mod publisher;
 mod readme_commands_run;
 mod recordings_arrive_complete;
 mod sent;
+mod spool_commands;
 mod ties_stay_apart;

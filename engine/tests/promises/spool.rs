@@ -172,7 +172,7 @@ fn a_full_spool_that_drops_counts_every_point_and_one_that_blocks_drops_none() {
         let (dir, context) = (tempfile::tempdir().unwrap(), zmq::Context::new());
         let mut publisher = Publisher::bind(&context, "alpha");
         let policy_key = format!("sinks.db.spool.when_full=\"{policy}\"");
-        let small = ["sinks.db.spool.max_bytes=\"1MiB\"", "engine.batch_lines_max=500", &policy_key];
+        let small = ["sinks.db.spool.max_bytes=\"1MiB\"", "engine.batch_bytes_max=\"64KiB\"", &policy_key];
         let config = spooled(dir.path(), &publisher, Durability::Spill, &small);
         let (open, gate) = bounded(0);
         let sink = Gated::new(gate);

@@ -28,7 +28,9 @@ impl Spooler {
         self.dirty = (0, None);
         match synced {
             Ok(()) => {
-                self.counters.trouble = None;
+                if self.stuck.is_none() {
+                    self.counters.trouble = None;
+                }
                 self.spool.save_cursor();
                 for ticket in std::mem::take(&mut self.unsent) {
                     if let Some(outstanding) = self.outstanding.get_mut(&ticket) {

@@ -1,0 +1,231 @@
+//! The commands that change a spool. Each takes its lock first, so that none works beside the engine.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tickline_feeds::clock::Clock;
+use tickline_loadgen::clock::OsClock;
+use tickline_sinks::batch::Batch;
+use tickline_sinks::retry::{Step, next_step, split};
+use tickline_sinks::sink::{Outcome, Request, Sink};
+use tickline_sinks::spool::Spool;
+use tickline_sinks::spool::inspect::verify;
+use tickline_sinks::spool::store::Store;
+
+use super::{Place, SpoolArgs, size, take};
+use crate::cli::{Exit, Failure, duration};
+use crate::plan::bytes_text;
+use crate::run::sinks::open_spool;
+
+/// Arguments of `drop`.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct DropArgs {
+    #[command(flatten)]
+    spools: SpoolArgs,
+    /// Only what is of another sink or version.
+    #[arg(long)]
+    foreign: bool,
+    /// Really do it; without it, only say what would go.
+    #[arg(long)]
+    yes: bool,
+}
+
+/// Arguments of `replay`.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct ReplayArgs {
+    #[command(flatten)]
+    spools: SpoolArgs,
+    /// Also what was meant for another address, database or policy.
+    #[arg(long)]
+    foreign: bool,
+    /// How long a sink that does not take a batch is tried, such as 30s.
+    #[arg(long, value_parser = duration, default_value = "30s")]
+    patience: Duration,
+}
+
+/// Opens each spool as the engine does, reads every record and, where something is damaged, writes those that are
+/// whole once more, so that the damage goes.
+pub(super) fn repair(args: &SpoolArgs) -> Result<Exit, Failure> {
+    for place in args.places()? {
+        let Some(sink) = place.sink.as_ref().filter(|_| place.dir.exists()) else { continue };
+        let (mut spool, _lock) = open_spool(&place.dir, sink).map_err(|error| {
+            Failure::failed(format!("{}: {error}; nothing was changed", place.dir.display()))
+        })?;
+        let (mut taken, mut batch) = (Vec::new(), Batch::default());
+        while let Some(record) = spool.take_oldest(&mut batch).map_err(|error| place.failure(&error))? {
+            taken.push(record);
+        }
+        let (stats, now) = (spool.stats(), OsClock::start().wall().0);
+        taken.into_iter().for_each(|record| spool.give_back(record));
+        if stats.damages > 0 {
+            write_again(&mut spool, stats.points, now).map_err(|error| place.failure(&error))?;
+        }
+        spool.close(now).map_err(|error| place.failure(&error))?;
+        println!(
+            "{}: {} points are whole, {} were damaged in {} places; the bytes are in {}",
+            place.name,
+            stats.points,
+            stats.damaged + stats.damaged_before,
+            stats.damages,
+            place.dir.join("quarantine").display()
+        );
+    }
+    Ok(Exit::Ok)
+}
+
+/// Writes these many points once more behind the others and, when they are durable, lets the old ones go.
+fn write_again(spool: &mut Spool, points: u64, now_ns: i64) -> io::Result<()> {
+    let (mut old, mut new, mut batch, mut written) = (Vec::new(), Vec::new(), Batch::default(), 0);
+    while written < points {
+        let Some(record) = spool.take_oldest(&mut batch)? else { break };
+        old.push(record);
+        new.push(spool.append(&batch, now_ns).map_err(io::Error::other)?);
+        written += batch.points;
+    }
+    spool.sync(now_ns)?;
+    old.into_iter().for_each(|record| spool.acknowledge(record));
+    new.into_iter().for_each(|record| spool.give_back(record));
+    Ok(())
+}
+
+/// Removes segments, whatever is in them.
+pub(super) fn drop_waiting(args: &DropArgs) -> Result<Exit, Failure> {
+    for place in args.spools.places()? {
+        if !place.dir.exists() {
+            continue;
+        }
+        let (store, _lock) = take(&place.dir)?;
+        let (mut points, mut bytes, mut count) = (0, 0, 0);
+        for info in place.look()? {
+            let foreign = matches!(place.owner(&info), "other sink" | "other version");
+            if foreign != args.foreign {
+                continue;
+            }
+            (points, count) = (points + info.points, count + 1);
+            bytes += size(&store, &info.name);
+            if args.yes {
+                store.remove(&info.name).map_err(|error| place.failure(&error))?;
+            }
+        }
+        let (name, bytes) = (&place.name, bytes_text(bytes));
+        let what = if args.yes { "dropped" } else { "would be dropped, with --yes" };
+        println!("{name}: {points} points, {bytes} in {count} segments {what}");
+    }
+    Ok(Exit::Ok)
+}
+
+/// Sends every segment to its sink and removes it once all of it is stored.
+pub(super) fn replay(args: &ReplayArgs) -> Result<Exit, Failure> {
+    for place in args.spools.places()? {
+        let Some(model) = place.sink.as_ref().filter(|_| place.dir.exists()) else { continue };
+        let (store, _lock) = take(&place.dir)?;
+        let clock = OsClock::start();
+        let opened = tickline_sinks::open::open(&place.name, "spool-replay", clock.wall().0, model);
+        let mut sender = Sender {
+            sink: opened.map_err(Failure::configuration)?,
+            clock,
+            patience: args.patience,
+            written: 0,
+            rejected: 0,
+        };
+        for info in place.look()? {
+            let wanted = match place.owner(&info) {
+                "other sink" => args.foreign,
+                owner => owner == "this sink" || owner == "header damaged",
+            };
+            if wanted {
+                sender.send_segment(&place, &store, &info.name)?;
+            }
+        }
+        println!("{}: {} points stored, {} refused", place.name, sender.written, sender.rejected);
+    }
+    Ok(Exit::Ok)
+}
+
+/// Writes to one sink until it has taken everything, or its time is over.
+struct Sender {
+    sink: Box<dyn Sink>,
+    clock: OsClock,
+    patience: Duration,
+    written: u64,
+    rejected: u64,
+}
+
+impl Sender {
+    fn send_segment(&mut self, place: &Place, store: &dyn Store, name: &str) -> Result<(), Failure> {
+        let mut held = Vec::new();
+        let sent = verify(store, name, &mut |head, lines| {
+            let request = Request { lines: Bytes::copy_from_slice(lines), points: u64::from(head.points) };
+            held.extend(self.send(request)?);
+            Ok(())
+        });
+        let kept = |error: io::Error| {
+            Failure::failed(format!("{}: {name}: {error}; the segment is kept", place.dir.display()))
+        };
+        let info = sent.map_err(kept)?;
+        if !held.is_empty() {
+            self.commit(&held).map_err(kept)?;
+        }
+        if info.damages > 0 {
+            println!(
+                "{}: {name}: {} damaged places; the segment is kept: tickline spool repair",
+                place.name, info.damages
+            );
+            return Ok(());
+        }
+        store.remove(name).map_err(kept)
+    }
+
+    /// Sends one record; what the sink holds comes back.
+    fn send(&mut self, request: Request) -> io::Result<Vec<Request>> {
+        let (mut parts, mut held) = (vec![request], Vec::new());
+        while let Some(part) = parts.pop() {
+            let (mut attempt, began) = (0, self.clock.mono());
+            loop {
+                let outcome = self.sink.write(&part);
+                match next_step(&outcome, attempt, part.points, u64::from(attempt) * 7_919) {
+                    Step::Settled { written, rejected } => {
+                        self.written += written;
+                        self.rejected += rejected.iter().map(|(_, points)| points).sum::<u64>();
+                    }
+                    Step::Held => held.push(part),
+                    Step::Split => match split(&part) {
+                        Some((first, second)) => parts.extend([second, first]),
+                        None => self.rejected += part.points,
+                    },
+                    Step::Wait { ms, .. } => {
+                        self.wait(ms, began, &outcome)?;
+                        attempt += 1;
+                        continue;
+                    }
+                }
+                break;
+            }
+        }
+        Ok(held)
+    }
+
+    fn wait(&self, ms: u64, began: tickline_feeds::clock::MonoNanos, outcome: &Outcome) -> io::Result<()> {
+        if Duration::from_nanos(self.clock.mono().since(began)) >= self.patience {
+            let (Outcome::NotSent(fault) | Outcome::InDoubt(fault) | Outcome::Split(fault)) = outcome else {
+                return Err(io::Error::other("the sink does not settle"));
+            };
+            return Err(io::Error::other(format!("{}: {}", fault.kind.name(), fault.detail)));
+        }
+        std::thread::park_timeout(Duration::from_millis(ms).min(self.patience));
+        Ok(())
+    }
+
+    fn commit(&mut self, held: &[Request]) -> io::Result<()> {
+        let points: u64 = held.iter().map(|request| request.points).sum();
+        match next_step(&self.sink.commit(), 0, points, 0) {
+            Step::Settled { written, rejected } => {
+                self.written += written;
+                self.rejected += rejected.iter().map(|(_, points)| points).sum::<u64>();
+                Ok(())
+            }
+            _ => Err(io::Error::other("the sink could not make it durable")),
+        }
+    }
+}
