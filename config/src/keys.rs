@@ -106,6 +106,7 @@ pub(crate) static ENGINE: Section = Section {
         has("batch_lines_max", Kind::Integer(1, 1_000_000)),
         has("batch_age_max", Kind::Duration("1ms", "1m")),
         has("quarantine_bytes_max", Kind::Bytes("0B", "1TiB")),
+        has("rejects_bytes_max", Kind::Bytes("0B", "1TiB")),
     ],
 };
 

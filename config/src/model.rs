@@ -67,6 +67,8 @@ pub struct Engine {
     pub batch_age_max: Duration,
     /// Bytes of undecodable frames kept on disk.
     pub quarantine_bytes_max: u64,
+    /// Bytes of refused lines kept on disk for each sink.
+    pub rejects_bytes_max: u64,
 }
 
 /// How sockets are served.

@@ -209,23 +209,23 @@ impl<'a, 'c, 'e> Reader<'a, 'c, 'e> {
     pub(crate) fn secret(&mut self, name: &str) -> Option<Secret> {
         let node = self.node(name)?;
         let text = node.as_text().unwrap_or_default();
+        let plain = |text: &str| Secret::new(text.trim_end_matches(['\r', '\n']));
         let given = if let Some(variable) = text.strip_prefix("env:") {
-            (self.context.env)(variable)
-                .ok_or_else(|| format!("names environment variable {variable:?}, which is not set"))
+            let value = (self.context.env)(variable).map(|value| plain(&value));
+            value.ok_or_else(|| format!("names environment variable {variable:?}, which is not set"))
         } else if let Some(path) = text.strip_prefix("file:") {
-            std::fs::read_to_string(path)
-                .map_err(|e| format!("names file {path:?}, which cannot be read: {e}"))
+            Secret::from_file(path)
         } else if Some(node.place.source) == self.context.login {
-            Ok(text.to_owned())
+            Ok(plain(text))
         } else {
             Err("must be \"env:NAME\" or \"file:PATH\", found the secret itself".to_owned())
         };
-        match given.map(|secret| secret.trim_end_matches(['\r', '\n']).to_owned()) {
-            Ok(secret) if secret.is_empty() || secret.contains(char::is_control) => {
+        match given {
+            Ok(secret) if secret.expose().is_empty() || secret.expose().contains(char::is_control) => {
                 self.wrong(name, "must lead to one line of text, found none or more");
                 None
             }
-            Ok(secret) => Some(Secret::new(secret)),
+            Ok(secret) => Some(secret),
             Err(rule) => {
                 self.wrong(name, rule);
                 None

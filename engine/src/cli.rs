@@ -20,9 +20,11 @@ mod exit;
 mod launch;
 mod plan;
 mod ports;
+mod rejects;
 mod replay;
 mod run;
 mod schema;
+mod sender;
 mod spool;
 mod summary;
 
@@ -73,6 +75,9 @@ enum Command {
     /// Look at what is on disk for the sinks, check it, send it, drop it.
     #[command(subcommand)]
     Spool(spool::SpoolCommand),
+    /// Look at the lines that a database has refused for good, and send them once more.
+    #[command(subcommand)]
+    Rejects(rejects::RejectsCommand),
     /// Administer the database.
     #[command(subcommand)]
     Db(db::DbCommand),
@@ -146,6 +151,7 @@ pub fn main() -> ExitCode {
         Command::Schema(args) => schema::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Spool(command) => spool::run(&command),
+        Command::Rejects(command) => rejects::run(&command),
         Command::Db(command) => db::run(&command),
     };
     let exit = ended.unwrap_or_else(|failure| {

@@ -121,6 +121,9 @@ async fn ready(State(view): State<Arc<View>>) -> Response {
         if let Some(trouble) = &settled.trouble {
             reasons.push(format!("sinks.{}: {trouble}", sink.name));
         }
+        if spool.parked > 0 {
+            reasons.push(format!("sinks.{}: {} points are put aside", sink.name, spool.parked));
+        }
         if let Some(trouble) = &spool.trouble {
             reasons.push(format!("sinks.{}.spool: {trouble}", sink.name));
         }

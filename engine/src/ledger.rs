@@ -68,6 +68,8 @@ impl Reading {
         to.written += from.written;
         to.rejected.iter_mut().zip(from.rejected).for_each(|(to, from)| *to += from);
         to.shutdown += from.shutdown;
+        to.parked += from.parked;
+        to.rejects_left_out += from.rejects_left_out;
         to.bytes += from.bytes;
         to.requests += from.requests;
         to.retries += from.retries;
@@ -157,10 +159,11 @@ pub fn feed_ledger(came: &FeedIn, went: &FeedOut) -> Ledger {
 /// Equation 4 of one sink, and that it was given every point that its feeds' decoders have made. `in_flight` is what was put into its queue and has not been given back, counted
 /// apart from what became of the points.
 pub fn sink_ledger(given: &SinkIn, spool: &SpoolCounters, settled: &WrCounters) -> Ledger {
-    let SpoolStats { recovered, waiting: spooled, damaged, .. } = spool.stats;
+    let SpoolStats { recovered, waiting, damaged, .. } = spool.stats;
+    let (spooled, settled_for_good) = (waiting + spool.parked, settled.settled - settled.parked);
     let taken = (given.enqueued + recovered).saturating_sub(given.popped);
     let kept_or_lost = spooled + damaged + spool.spool_full + spool.max_age + spool.shutdown;
-    let in_flight = taken.saturating_sub(settled.settled + kept_or_lost);
+    let in_flight = taken.saturating_sub(settled_for_good + kept_or_lost);
     let dropped = reasons([
         ("queue_full", given.queue_full),
         ("spool_full", spool.spool_full),
@@ -181,7 +184,7 @@ pub fn sink_ledger(given: &SinkIn, spool: &SpoolCounters, settled: &WrCounters) 
         in_flight,
         balanced: given.points + recovered == settled.written + rejected + lost + spooled + in_flight
             && given.points == given.made
-            && taken >= settled.settled + kept_or_lost,
+            && taken >= settled_for_good + kept_or_lost,
         ..Ledger::default()
     }
 }

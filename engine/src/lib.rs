@@ -14,6 +14,7 @@ pub mod metrics;
 pub mod plan;
 pub mod quarantine;
 pub mod queue;
+pub mod rejects;
 pub mod report;
 pub mod run;
 pub mod spawn;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,6 +65,8 @@ pub struct Setup<'a> {
     pub resume: BTreeMap<String, Vec<SequencePoint>>,
     /// Sockets or captures.
     pub source: Source,
+    /// State folder in which refused lines are kept; none: they are counted only.
+    pub rejects: Option<&'a Path>,
 }
 
 impl std::fmt::Debug for Setup<'_> {

@@ -2,12 +2,13 @@
 //! missed meanwhile. Written each second and at stop, always whole: a reader finds the old one or the new one.
 
 use std::collections::BTreeMap;
-use std::fs::{File, TryLockError, rename};
+use std::fs::{File, rename};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use tickline_feeds::sequence::SequencePoint;
+use tickline_sinks::spool::store::LocalStore;
 
 use crate::view::View;
 
@@ -31,12 +32,7 @@ impl StateFile {
     /// Takes the folder for this process; it is free again when the file is dropped.
     pub fn lock(dir: &Path) -> io::Result<File> {
         std::fs::create_dir_all(dir)?;
-        let file = File::options().append(true).create(true).open(dir.join("lock"))?;
-        file.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => io::Error::other("another tickline uses this folder"),
-            TryLockError::Error(error) => error,
-        })?;
-        Ok(file)
+        LocalStore::at(dir).lock()
     }
 
     /// Reads what was last written, for the endpoints of a plan, and whether that was at a stop. No file means a
@@ -140,7 +136,8 @@ mod tests {
     fn a_folder_serves_one_process() {
         let dir = tempfile::tempdir().unwrap();
         let first = StateFile::lock(dir.path()).unwrap();
-        assert_eq!(StateFile::lock(dir.path()).unwrap_err().to_string(), "another tickline uses this folder");
+        let error = StateFile::lock(dir.path()).unwrap_err().to_string();
+        assert_eq!(error, format!("process {} uses it", std::process::id()));
         drop(first);
         StateFile::lock(dir.path()).unwrap();
     }

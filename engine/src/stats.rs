@@ -123,6 +123,10 @@ pub struct WrCounters {
     pub rejected: [u64; RejectReason::ALL.len()],
     /// Points dropped because the run ended.
     pub shutdown: u64,
+    /// Points given back because they must wait for long; they are in `settled`, too, each time.
+    pub parked: u64,
+    /// Refused lines that found no room in their file.
+    pub rejects_left_out: u64,
     /// Bytes of settled lines.
     pub bytes: u64,
     /// Writes made.
@@ -165,6 +169,8 @@ pub struct SpoolCounters {
     pub append_failures: u64,
     /// Syncs that failed.
     pub sync_failures: u64,
+    /// Points that must wait for long.
+    pub parked: u64,
     /// Points dropped because it was full.
     pub spool_full: u64,
     /// Points dropped because they had waited too long.

@@ -11,7 +11,8 @@ use tickline_loadgen::replay::{Speed, TimeMode};
 
 /// Generates, replays and records market ticks on ZeroMQ.
 ///
-/// Exit codes: 0 ok, 1 run-time failure, 2 usage, 3 invalid run (this generator was the limit: late or busy).
+/// Exit codes: 0 ok, 1 run-time failure, 2 usage, 3 invalid run (this generator was the limit: late or busy), 4 a
+/// drill failed.
 #[derive(Debug, Parser)]
 #[command(name = "tickline-loadgen", version)]
 pub(crate) struct CommandLine {
@@ -27,6 +28,8 @@ pub(crate) enum Command {
     Replay(ReplayArgs),
     /// Record topics into a capture
     Record(RecordArgs),
+    /// Do faults to the real engine and hold what is stored against what it claimed
+    Drill(DrillArgs),
 }
 
 #[derive(Debug, Args)]
@@ -105,6 +108,30 @@ pub(crate) struct RecordArgs {
     pub(crate) rcvhwm: i32,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DrillArgs {
+    /// How much of each fault: minutes or hours
+    #[arg(long, value_enum, default_value = "quick")]
+    pub(crate) tier: TierArg,
+    /// Only this row of the matrix, such as T15; may be repeated
+    #[arg(long = "row", value_name = "ID")]
+    pub(crate) rows: Vec<String>,
+    /// The program tickline; without it the one beside this program
+    #[arg(long, value_name = "FILE")]
+    pub(crate) engine: Option<PathBuf>,
+    /// The same seed throws the same dice
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum TierArg {
+    Quick,
+    Release,
 }
 
 #[derive(Debug, Args)]
@@ -195,6 +222,7 @@ mod tests {
             "run --feeds kraken_tick --rate max --endpoint kraken_tick=tcp://127.0.0.1:* --no-wait",
             "replay FILE --feed betfair_stream --speed max --time now",
             "replay A B --feed oanda_tick --speed 0.5x --time shift=-720h",
+            "drill --tier quick --row T15 --row T2 --json",
             "record --topic kraken_tick --connect tcp://127.0.0.1:5558 FILE --duration 500ms",
         ] {
             let words = std::iter::once("tickline-loadgen").chain(line.split(' '));

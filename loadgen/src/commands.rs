@@ -1,4 +1,4 @@
-//! The three commands: makes a plan of the command line, carries it out, and prints what was done.
+//! The commands: makes a plan of the command line, carries it out, and prints what was done.
 
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
@@ -20,6 +20,8 @@ use tickline_loadgen::run::{self, Running};
 
 use crate::cli::{Command, OutputArgs, RecordArgs, ReplayArgs, RunArgs};
 
+mod drill;
+
 const USAGE: u8 = 2;
 const INVALID: u8 = 3;
 
@@ -35,6 +37,7 @@ pub(crate) fn execute(command: Command) -> anyhow::Result<u8> {
         Command::Run(args) => run_load(args),
         Command::Replay(args) => replay_files(args),
         Command::Record(args) => record_topics(args),
+        Command::Drill(args) => drill::run(args),
     }
 }
 
@@ -193,15 +196,22 @@ fn wait(running: Running, stop: &AtomicBool) -> anyhow::Result<LoadResult> {
     Ok(running.finish()?)
 }
 
-fn print(report: &Report, output: &OutputArgs) -> anyhow::Result<u8> {
+/// Writes the report as JSON where that was asked for.
+fn give(report: &Report, output: &OutputArgs) -> anyhow::Result<()> {
     let json = serde_json::to_string_pretty(report)?;
     if let Some(path) = &output.report {
         std::fs::write(path, format!("{json}\n")).with_context(|| path.display().to_string())?;
     }
-    let mut out = std::io::stdout().lock();
     if output.json {
-        writeln!(out, "{json}")?;
-    } else {
+        writeln!(std::io::stdout().lock(), "{json}")?;
+    }
+    Ok(())
+}
+
+fn print(report: &Report, output: &OutputArgs) -> anyhow::Result<u8> {
+    give(report, output)?;
+    let mut out = std::io::stdout().lock();
+    if !output.json {
         for (name, feed) in &report.feeds {
             let (messages, bytes, rate) = (feed.frames, feed.bytes, feed.rate_per_s);
             match messages {

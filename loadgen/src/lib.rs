@@ -3,6 +3,8 @@
 //! It refuses to know the engine.
 
 pub mod clock;
+#[cfg(feature = "drill")]
+pub mod drill;
 mod generator;
 pub mod host;
 pub mod owner;

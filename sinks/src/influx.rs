@@ -14,7 +14,7 @@ use std::io::Write;
 use tickline_config::model::{Influx, InfluxTarget};
 
 use crate::open::OpenError;
-use crate::sink::{Outcome, RejectReason, Request, Sink};
+use crate::sink::{FaultKind, Outcome, RejectReason, Request, Sink};
 use http::{Http, Reply};
 use status::{Decision, Generation};
 
@@ -51,42 +51,23 @@ impl InfluxSink {
             Err(outcome) => Decision::Final(outcome),
         }
     }
-
-    /// Finds out whether the refusals that the server named are all there were; where it cannot be told, the
-    /// request is sent again in halves, which is harmless, down to answers that name everything.
-    fn settle_partial(
-        &self,
-        request: &Request,
-        reason: RejectReason,
-        dropped: u64,
-        detail: String,
-    ) -> Outcome {
-        let split = |detail| Outcome::Split(http::content_fault(detail));
-        let Some(seen) = hidden::look(&request.lines) else { return split(detail) };
-        if reason != RejectReason::BeyondRetention {
-            if !seen.in_one_hour {
-                return split(detail);
-            }
-            // Points beyond retention are not named beside others: if the oldest point is stored, all are
-            // young enough. It has been sent already, so sending it again changes nothing.
-            match self.post(request.lines.slice(seen.oldest), 1) {
-                Decision::Final(Outcome::Stored { rejected, .. })
-                    if rejected.iter().all(|(r, _)| *r != RejectReason::BeyondRetention) => {}
-                Decision::Final(trouble @ (Outcome::NotSent(_) | Outcome::InDoubt(_))) => return trouble,
-                _ => return split(detail),
-            }
-        }
-        status::refused(reason, dropped, detail)
-    }
 }
 
 impl Sink for InfluxSink {
     fn write(&mut self, request: &Request) -> Outcome {
-        match self.post(request.lines.clone(), request.points) {
+        let mut decision = self.post(request.lines.clone(), request.points);
+        let refused =
+            matches!(&decision, Decision::Final(Outcome::NotSent(fault)) if fault.kind == FaultKind::Auth);
+        if refused && self.http.renew_login() {
+            decision = self.post(request.lines.clone(), request.points);
+        }
+        match decision {
             Decision::Final(outcome) => outcome,
-            Decision::Partial { reason, dropped, detail } => {
-                self.settle_partial(request, reason, dropped, detail)
+            // Only if every line can be read is nothing hidden behind those that the server names.
+            Decision::BeyondRetention { dropped, detail } if hidden::all_can_be_read(&request.lines) => {
+                status::refused(RejectReason::BeyondRetention, dropped, detail)
             }
+            Decision::BeyondRetention { detail, .. } => Outcome::Split(http::content_fault(detail)),
         }
     }
 }

@@ -256,7 +256,11 @@ impl Sink for ParquetSink {
         if done.bad_lines == 0 {
             return Outcome::accepted();
         }
-        Outcome::Stored { rejected: vec![(RejectReason::BadLine, done.bad_lines)], detail: done.bad_sample }
+        Outcome::Stored {
+            rejected: vec![(RejectReason::BadLine, done.bad_lines)],
+            detail: done.bad_sample,
+            lines: Vec::new(),
+        }
     }
 }
 

@@ -16,6 +16,9 @@ const RETRY_AFTER_MAX_MS: u64 = 300_000;
 /// No wait is shorter than this, however the dice fall, ms.
 const WAIT_MIN_MS: u64 = 10;
 
+/// Failures of one request after which a server that fails on it is not asked again for some time.
+pub const PARK_AFTER: u32 = 5;
+
 /// What to do with a request next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -56,7 +59,11 @@ pub fn next_step(outcome: &Outcome, attempt: u32, points: u64, jitter: u64) -> S
 
 /// Settles a request that cannot be split further: its points are refused for good.
 pub fn refuse(fault: &Fault, points: u64) -> Step {
-    let reason = if fault.code == 413 { RejectReason::TooLarge } else { RejectReason::BadLine };
+    let reason = match fault.code {
+        _ if fault.kind == FaultKind::Limit => RejectReason::ServerLimit,
+        413 => RejectReason::TooLarge,
+        _ => RejectReason::BadLine,
+    };
     Step::Settled { written: 0, rejected: vec![(reason, points)] }
 }
 
@@ -105,7 +112,7 @@ mod tests {
     #[test]
     fn each_outcome_leads_to_its_step() {
         let partial = vec![(RejectReason::BeyondRetention, 3)];
-        let stored = Outcome::Stored { rejected: partial.clone(), detail: None };
+        let stored = Outcome::Stored { rejected: partial.clone(), detail: None, lines: vec![] };
         let spoiled = |code| Outcome::Split(fault(FaultKind::Content, code, None));
         let settled = |written, rejected| Step::Settled { written, rejected };
         let table = [

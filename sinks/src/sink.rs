@@ -20,6 +20,8 @@ pub enum Outcome {
         rejected: Vec<(RejectReason, u64)>,
         /// The server's own words about them.
         detail: Option<String>,
+        /// Which lines of the request they are, from 0; empty if all are, or if that is not known.
+        lines: Vec<u32>,
     },
     /// One bad line spoils the whole request and nothing was stored: send halves.
     Split(Fault),
@@ -34,7 +36,16 @@ pub enum Outcome {
 impl Outcome {
     /// All of it is stored.
     pub fn accepted() -> Self {
-        Outcome::Stored { rejected: Vec::new(), detail: None }
+        Outcome::Stored { rejected: Vec::new(), detail: None, lines: Vec::new() }
+    }
+
+    /// The server's own words.
+    pub fn detail(&self) -> &str {
+        match self {
+            Outcome::Stored { detail, .. } => detail.as_deref().unwrap_or("no reason given"),
+            Outcome::Split(fault) | Outcome::NotSent(fault) | Outcome::InDoubt(fault) => &fault.detail,
+            Outcome::Held => "held",
+        }
     }
 }
 
@@ -49,15 +60,18 @@ pub enum RejectReason {
     TooLarge,
     /// The server counts them as dropped without saying more.
     PartialWrite,
+    /// A limit of the server is reached, and there is no spool in which they could wait.
+    ServerLimit,
 }
 
 impl RejectReason {
     /// Every reason, in the order of the report.
-    pub const ALL: [RejectReason; 4] = [
+    pub const ALL: [RejectReason; 5] = [
         RejectReason::BadLine,
         RejectReason::BeyondRetention,
         RejectReason::TooLarge,
         RejectReason::PartialWrite,
+        RejectReason::ServerLimit,
     ];
 
     /// The name in reports and metrics.
@@ -67,6 +81,7 @@ impl RejectReason {
             RejectReason::BeyondRetention => "beyond_retention",
             RejectReason::TooLarge => "too_large",
             RejectReason::PartialWrite => "partial_write",
+            RejectReason::ServerLimit => "server_limit",
         }
     }
 }
@@ -97,6 +112,8 @@ pub enum FaultKind {
     Config,
     /// The request is too large or one line spoils it.
     Content,
+    /// A limit of the server is reached (series, values of a tag, columns): not the line's fault.
+    Limit,
 }
 
 impl FaultKind {
@@ -110,6 +127,7 @@ impl FaultKind {
             }
             FaultKind::Config => "the configuration cannot work",
             FaultKind::Content => "the request cannot be stored as it is",
+            FaultKind::Limit => "a limit of the server is reached",
         }
     }
 }

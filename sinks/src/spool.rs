@@ -199,7 +199,13 @@ impl Spool {
         bytes.extend_from_slice(&batch.lines);
         bytes.iter_mut().zip(head.to_bytes()).for_each(|(to, from)| *to = from);
         self.check_room(bytes.len() as u64)?;
-        let id = self.write(head, &bytes, now_ns)?;
+        let id = match self.write(head, &bytes, now_ns) {
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                self.make_room();
+                self.write(head, &bytes, now_ns)?
+            }
+            written => written?,
+        };
         self.next_id = head.next_id();
         self.stats.points += batch.points;
         self.unsynced.push((id, bytes));
@@ -207,15 +213,18 @@ impl Spool {
     }
 
     fn check_room(&mut self, wanted: u64) -> Result<(), AppendError> {
-        let bytes_max = self.limits.bytes_max;
+        let Limits { bytes_max, free_bytes_min, .. } = self.limits;
         if self.stats.bytes + wanted > bytes_max {
-            self.sweep(None);
+            self.make_room();
         }
         let bytes = self.stats.bytes;
         if bytes + wanted > bytes_max {
             return Err(AppendError::Full { bytes, bytes_max });
         }
-        let (free_bytes, free_bytes_min) = (self.store.free_bytes()?, self.limits.free_bytes_min);
+        if self.store.free_bytes()? < free_bytes_min.saturating_add(wanted) {
+            self.make_room();
+        }
+        let free_bytes = self.store.free_bytes()?;
         if free_bytes < free_bytes_min.saturating_add(wanted) {
             return Err(AppendError::LowDisk { free_bytes, free_bytes_min });
         }

@@ -85,12 +85,13 @@ fn a_conflict_of_types_is_counted_exactly_wherever_the_points_lie() {
     let Some(server) = server() else { return };
     let mut sink = sink(&server.url, None);
     assert_eq!(sink.write(&request(&[format!("c v=1 {YOUNG}\n")])), Outcome::accepted());
-    // One shard: the server's own count stands.
+    // The server does not name them: halves, down to the lines themselves.
     let one: Vec<_> =
         (1..=9).map(|n| format!("c v={n}{} {}\n", if n % 3 == 0 { "i" } else { "" }, YOUNG + n)).collect();
-    let outcome = sink.write(&request(&one));
-    let Outcome::Stored { rejected, detail: Some(detail) } = &outcome else { panic!("{outcome:?}") };
-    assert_eq!(rejected, &[(RejectReason::BadLine, 3)]);
+    assert_eq!(settle(&mut sink, request(&one)), (6, BTreeMap::from([("bad_line", 3)])));
+    let alone = sink.write(&request(&one[2..3]));
+    let Outcome::Stored { rejected, detail: Some(detail), .. } = &alone else { panic!("{alone:?}") };
+    assert_eq!(rejected, &[(RejectReason::BadLine, 1)]);
     assert!(detail.contains("field type conflict"), "{detail}");
     assert_eq!(server.count("tick", "c", "v"), 7);
     // Many shards: each names its own refusals only, and one answer names one shard.
@@ -136,9 +137,7 @@ fn unreadable_lines_are_counted_exactly_and_their_neighbours_are_stored() {
     let Some(server) = server() else { return };
     let mut sink = sink(&server.url, None);
     let lines = ["u v=1 1\n", "u v=NaN 2\n", "u v=3 3\n", "u v=4u 4\n", "u v=5 5\n"].map(str::to_owned);
-    let outcome = sink.write(&request(&lines));
-    let Outcome::Stored { rejected, .. } = &outcome else { panic!("{outcome:?}") };
-    assert_eq!(rejected, &[(RejectReason::BadLine, 2)]);
+    assert_eq!(settle(&mut sink, request(&lines)), (3, BTreeMap::from([("bad_line", 2)])));
     assert_eq!(server.count("tick", "u", "v"), 3);
     // An open quote swallows the lines after it: halved until the quote stands alone.
     let swallowing = ["w v=1 1\n", "w v=\"2 2\n", "w v=3 3\n", "w v=4 4\n"].map(str::to_owned);

@@ -73,6 +73,7 @@ pub(crate) fn receive(load: &Load, sinks: &[String]) -> Result<(Measured, Report
         instruments: Arc::new(Instruments::from_csv(KRAKEN_CSV)?),
         resume: BTreeMap::new(),
         source: Source::Sockets,
+        rejects: None,
     })?;
     // The last message and the end that is said after it.
     let done_ns = settle(&run, &mut sender, load.messages + 1)?;

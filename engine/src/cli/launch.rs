@@ -97,6 +97,7 @@ impl Launch<'_> {
             instruments: instruments()?,
             resume: resume.unwrap_or_default(),
             source: self.source,
+            rejects: self.state_dir.as_deref(),
         })?;
         let server = serve(socket, &run)?;
         let orders = Orders {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use tickline_config::model::{Durability, Sink};
+use tickline_config::model::{Durability, Engine, Sink};
 use tickline_sinks::spool::fingerprint::fingerprint;
 use tickline_sinks::spool::inspect::{SegmentInfo, look, segments, verify};
 use tickline_sinks::spool::record::HeaderError;
@@ -54,6 +54,7 @@ struct Place {
     name: String,
     dir: PathBuf,
     sink: Option<Sink>,
+    engine: Option<Engine>,
 }
 
 impl SpoolArgs {
@@ -61,7 +62,7 @@ impl SpoolArgs {
     fn places(&self) -> Result<Vec<Place>, Failure> {
         if let Some(dir) = &self.dir {
             let name = dir.display().to_string();
-            return Ok(vec![Place { name, dir: dir.clone(), sink: None }]);
+            return Ok(vec![Place { name, dir: dir.clone(), sink: None, engine: None }]);
         }
         let config = self.config.load().map_err(|failure| self.config.hinted(failure))?.config;
         let mut places = Vec::new();
@@ -69,7 +70,8 @@ impl SpoolArgs {
             let wanted = self.sink.as_ref().is_none_or(|only| only == name);
             let dir = spool_dir(&config.engine.state_dir, name, sink);
             if wanted && (sink.durability != Durability::Memory || dir.exists()) {
-                places.push(Place { name: name.clone(), dir, sink: Some(sink.clone()) });
+                let (sink, engine) = (Some(sink.clone()), Some(config.engine.clone()));
+                places.push(Place { name: name.clone(), dir, sink, engine });
             }
         }
         match &self.sink {

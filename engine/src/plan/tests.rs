@@ -58,6 +58,7 @@ fn config() -> Config {
         batch_lines_max: 5_000,
         batch_age_max: Duration::from_millis(500),
         quarantine_bytes_max: 1 << 20,
+        rejects_bytes_max: 1 << 20,
     };
     let feeds = [("a", "tcp://h:1"), ("b", "tcp://h:2"), ("c", "tcp://h:1")];
     let sinks = [("all", sink(None)), ("some", sink(Some(&["b"])))];

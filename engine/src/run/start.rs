@@ -17,6 +17,7 @@ use crate::channel::{FrameLimits, FrameQueue, FrameSender};
 use crate::plan::{FeedPlan, Plan, ReceiverPlan, ThreadPlan};
 use crate::quarantine::SUSPECTS_MAX;
 use crate::queue::BatchPool;
+use crate::rejects::Rejects;
 use crate::spawn::spawn;
 use crate::stage::batcher::BatchLimits;
 use crate::stage::encode::{Encoder, EncoderSpec, NewFeed};
@@ -213,6 +214,9 @@ impl Run {
     }
 
     fn start_writers(&mut self, setup: &Setup<'_>, queues: &[SinkQueues]) -> Result<(), StartError> {
+        let bytes_max = self.config.engine.rejects_bytes_max;
+        let of = |dir| setup.plan.sinks.iter().map(move |sink| Rejects::new(dir, &sink.name, bytes_max));
+        let rejects: Vec<Arc<Rejects>> = setup.rejects.into_iter().flat_map(of).map(Arc::new).collect();
         for plan in &setup.plan.writers {
             let Some((sink, queues)) = setup.plan.sinks.get(plan.sink).zip(queues.get(plan.sink)) else {
                 continue;
@@ -233,7 +237,8 @@ impl Run {
             };
             let (name, finished) = (plan.thread.name.clone(), queues.finished.clone());
             let (fresh, backlog) = (queues.fresh.clone(), queues.backlog.clone());
-            let spec = WriterSpec { name, fresh, backlog, finished, request_bytes_max, hold, cell };
+            let rejects = rejects.get(plan.sink).cloned();
+            let spec = WriterSpec { name, fresh, backlog, finished, request_bytes_max, hold, rejects, cell };
             let writer = Writer::new(spec, opened, self.clock(), Arc::clone(&self.view.stop));
             self.spawn(&plan.thread, move || writer.run())?;
         }

@@ -26,6 +26,9 @@ mod end;
 /// With durability `spill`, a batch that is not stored after this time goes to disk: what a kill may cost.
 pub const SPILL_AFTER: Duration = Duration::from_millis(500);
 
+/// How long lines wait that the server cannot store for a reason of its own.
+pub const PARKED_FOR: Duration = Duration::from_secs(60);
+
 /// How often `max_age` is looked at.
 const EXPIRE_EVERY_NS: u64 = 1_000_000_000;
 
@@ -72,6 +75,14 @@ struct Told {
     positions: Vec<Position>,
 }
 
+/// Lines that must wait for long.
+#[derive(Debug)]
+struct Parked {
+    until: MonoNanos,
+    batch: Arc<Batch>,
+    record: Option<RecordId>,
+}
+
 /// The spool stage of one sink.
 #[derive(Debug)]
 pub struct Spooler {
@@ -90,6 +101,8 @@ pub struct Spooler {
     stuck: Option<Arc<Batch>>,
     /// Spilled batches that are not accepted yet.
     told: HashMap<RecordId, Told>,
+    /// Lines that must wait for long: until when, and where they stand on disk, if they do.
+    parked: Vec<Parked>,
     /// Whether the last word of the writers was of trouble.
     trouble: bool,
     /// Bytes appended since the last sync, and when that began.
@@ -114,6 +127,7 @@ impl Spooler {
             unsent: Vec::new(),
             stuck: None,
             told: HashMap::new(),
+            parked: Vec::new(),
             trouble: false,
             dirty: (0, None),
             expired_at: MonoNanos(0),
@@ -184,6 +198,7 @@ impl Spooler {
         }
         let now = self.clock.mono();
         self.spill_late(now);
+        self.unpark(now);
         self.sync_if_due(now);
         self.expire(now);
         self.feed_backlog();
@@ -293,6 +308,7 @@ impl Spooler {
                     self.leave_on_disk(batch, record, accepted);
                 }
             }
+            Word::Park(batch) => self.park(batch),
             Word::Trouble => {
                 self.trouble = true;
                 self.spill(|_| true);

@@ -8,17 +8,20 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use tickline_feeds::clock::{Clock, MonoNanos};
+use tickline_sinks::batch::Batch;
 use tickline_sinks::retry::{Step, next_step, split};
 use tickline_sinks::sink::{Outcome, RejectReason, Request, Sink};
 
 use crate::accepted::Accepted;
 use crate::log_limit::LogLimit;
 use crate::queue::{BatchPool, Job};
+use crate::rejects::Rejects;
 use crate::stats::{MergeTimer, WrCell, WrCounters, WrLatencies, thread_cpu_ns};
 use crate::stop::{LOOK_EVERY, Stop};
 use unit::Unit;
 
 mod hold;
+mod refused;
 mod unit;
 
 #[cfg(test)]
@@ -34,7 +37,7 @@ pub struct HoldLimits {
 }
 
 /// What a writer tells the spooler of its sink.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Word {
     /// The job with this ticket is settled.
     Settled(u64),
@@ -42,6 +45,8 @@ pub enum Word {
     Back(u64),
     /// A write has failed and will be tried again.
     Trouble,
+    /// These lines of it are not stored and must wait for long: others come first.
+    Park(Arc<Batch>),
 }
 
 /// Where finished batches go.
@@ -68,6 +73,8 @@ pub struct WriterSpec {
     pub request_bytes_max: usize,
     /// For sinks that hold.
     pub hold: Option<HoldLimits>,
+    /// Where lines go that are refused for good; none: they are counted only.
+    pub rejects: Option<Arc<Rejects>>,
     /// Where the numbers are published.
     pub cell: Arc<WrCell>,
 }
@@ -89,6 +96,8 @@ struct Settlement {
     written: u64,
     rejected: [u64; RejectReason::ALL.len()],
     shutdown: u64,
+    /// Lines that must wait for long.
+    parked: Batch,
 }
 
 /// One connection's writer.
@@ -183,9 +192,16 @@ impl Writer {
             let mut attempt = 0;
             loop {
                 let outcome = self.attempt(&part);
-                match self.step(&outcome, attempt, part.points) {
+                let step = self.step(&outcome, attempt, part.points);
+                if self.must_park(&outcome, attempt, part.points) {
+                    settlement.parked.lines.extend_from_slice(&part.lines);
+                    settlement.parked.points += part.points;
+                    break;
+                }
+                match step {
                     Step::Settled { written, rejected } => {
                         self.count(written, &rejected, &outcome, &mut settlement);
+                        self.keep_rejects(&part, &rejected, &outcome);
                     }
                     Step::Held => held = true,
                     Step::Split => match split(&part) {
@@ -194,6 +210,7 @@ impl Writer {
                         None => {
                             let bad = [(RejectReason::BadLine, part.points)];
                             self.count(0, &bad, &outcome, &mut settlement);
+                            self.keep_rejects(&part, &bad, &outcome);
                         }
                     },
                     Step::Wait { ms, .. } => {
@@ -263,7 +280,7 @@ impl Writer {
                 *count += points;
             }
             if let Some(suppressed) = self.log.admit(self.clock.mono()) {
-                let detail = detail(outcome);
+                let detail = outcome.detail();
                 let name = &self.spec.name;
                 tracing::warn!(suppressed, "{name}: {points} points refused ({}): {detail}", reason.name());
             }
@@ -290,6 +307,15 @@ impl Writer {
         self.counters.written += settlement.written;
         self.counters.rejected.iter_mut().zip(settlement.rejected).for_each(|(to, new)| *to += new);
         self.counters.shutdown += settlement.shutdown;
+        if let Finished::Spooler(words) = &self.spec.finished
+            && settlement.parked.points > 0
+        {
+            let Batch { lines, points, .. } = &settlement.parked;
+            let parked = Batch { lines: lines.clone(), points: *points, ..Batch::default() };
+            words.send(Word::Park(Arc::new(parked))).ok();
+            // They are the spooler's now, and settled when they are stored.
+            self.counters.parked += points;
+        }
         let acked = self.clock.wall().0;
         for Unit { jobs, request } in units {
             self.counters.bytes += request.lines.len() as u64;
@@ -359,14 +385,5 @@ impl Writer {
             drop(shared);
             *self.spec.cell.cpu_ns.lock() = thread_cpu_ns();
         }
-    }
-}
-
-/// The server's own words.
-fn detail(outcome: &Outcome) -> &str {
-    match outcome {
-        Outcome::Stored { detail, .. } => detail.as_deref().unwrap_or("no reason given"),
-        Outcome::Split(fault) | Outcome::NotSent(fault) | Outcome::InDoubt(fault) => &fault.detail,
-        Outcome::Held => "held",
     }
 }

@@ -1,4 +1,4 @@
-//! Promise: what waits on disk can be looked at beside the engine and checked, sent or dropped without it, also
+//! Promise: what waits on disk, or was refused, can be looked at beside the engine and checked, sent or dropped without it, also
 //! after its address has changed; damage costs what it hit, and nobody has to delete a file.
 
 use std::path::Path;
@@ -16,6 +16,14 @@ fn spool(dir: &Path, words: &str, sets: &[String], code: i32) -> String {
     let output = tickline(dir, &[&["spool"], words.as_slice()].concat(), sets);
     let text = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(code), "{words:?}: {text}");
+    text
+}
+
+/// The output of a command that ends with 0.
+fn spool_words(dir: &Path, words: &[&str], sets: &[String]) -> String {
+    let output = tickline(dir, words, sets);
+    let text = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{words:?}: {text}");
     text
 }
 
@@ -111,4 +119,43 @@ fn damage_is_found_kept_apart_and_costs_what_it_hit() {
     let gone = spool(dir.path(), "drop --yes", &sets, 0);
     assert!(gone.contains(" dropped"), "{gone}");
     assert!(spool(dir.path(), "stat", &sets, 0).contains("0 points"));
+}
+
+#[test]
+fn a_refused_line_is_kept_with_the_servers_words_and_stored_once_the_server_takes_it() {
+    let Some(server) = influxd::start(Options::default()) else { return };
+    server.query(None, "", "CREATE DATABASE tick");
+    let (dir, context) = (tempfile::tempdir().unwrap(), zmq::Context::new());
+    let mut publisher = Publisher::bind(&context, "kraken_tick");
+    let sets = [influx(&server.url, "tick"), feed("kraken_tick", &publisher.endpoint)].concat();
+    let engine = Engine::start(dir.path(), &sets);
+    publisher.wait_subscriber();
+    let send = |publisher: &mut Publisher, n: i64, field: &str| {
+        let ticker = format!(r#"{{"symbol":"BTC/USD",{field},"timestamp":"2026-08-03T12:30:00.{n:06}Z"}}"#);
+        publisher.send_numbered(&ticker, SECOND_NS + n * 1_000, 0);
+    };
+    send(&mut publisher, 1, r#""bid":1"#);
+    engine.wait("the first is stored", |report| report.ledger.written == 1);
+    // Someone else writes `ask` as text: the engine's points with it are refused until that is gone.
+    let bad = "kraken_tick,base=BTC,exchange=kraken,pair=BTC/USD,quote=USD ask=\"x\" 1785760200000000000\n";
+    let url = format!("{}/write?db=tick", server.url);
+    let client = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
+    assert_eq!(client.post(url).body(bad).send().unwrap().status().as_u16(), 204);
+    for n in 2..=101 {
+        send(&mut publisher, n, if n % 10 == 0 { r#""ask":2"# } else { r#""bid":2"# });
+    }
+    let now = engine.wait("all are settled", |report| {
+        report.ledger.written + report.ledger.rejected.values().sum::<u64>() == 101
+    });
+    assert_eq!((now.ledger.written, now.ledger.rejected["bad_line"]), (91, 10));
+    let listed = spool_words(dir.path(), &["rejects", "ls"], &sets);
+    assert!(listed.contains("influx: 10 lines in") && listed.contains("field type conflict"), "{listed}");
+    assert_eq!(engine.stop().code, Some(0));
+    let again = spool_words(dir.path(), &["rejects", "replay"], &sets);
+    assert!(again.contains("0 lines stored, 10 refused again and kept"), "{again}");
+    server.query(None, "tick", "DROP MEASUREMENT kraken_tick");
+    let again = spool_words(dir.path(), &["rejects", "replay"], &sets);
+    assert!(again.contains("10 lines stored, 0 refused again and kept"), "{again}");
+    assert_eq!(server.count("tick", "kraken_tick", "ask"), 10);
+    assert!(spool_words(dir.path(), &["rejects", "ls"], &sets).contains("influx: none"));
 }

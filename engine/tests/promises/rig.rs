@@ -189,6 +189,7 @@ pub(crate) fn start(config: &Config, open: OpenSink<'_>) -> Run {
         instruments: Arc::new(Instruments::default()),
         resume: BTreeMap::new(),
         source: Source::Sockets,
+        rejects: None,
     })
     .unwrap_or_else(|error| panic!("{error}"))
 }

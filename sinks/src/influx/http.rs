@@ -29,6 +29,9 @@ pub(crate) struct Http {
     client: Client,
     base: Url,
     login: Login,
+    /// Where the login comes from.
+    sink: String,
+    target: InfluxTarget,
 }
 
 #[derive(Debug)]
@@ -54,7 +57,24 @@ impl Http {
             None => builder.no_proxy(),
         };
         let client = builder.build().map_err(client_error)?;
-        Ok(Self { client, base: base_url(sink, &influx.url)?, login: Login::new(sink, &influx.target)? })
+        let (target, sink) = (influx.target.clone(), sink.to_owned());
+        let login = Login::new(&sink, &target)?;
+        Ok(Self { client, base: base_url(&sink, &influx.url)?, login, sink, target })
+    }
+
+    /// Takes the login that stands in its file now; false if it is the same.
+    pub(crate) fn renew_login(&mut self) -> bool {
+        let secret = match &mut self.target {
+            InfluxTarget::V1 { login, .. } => login.as_mut().map(|(_, password)| password),
+            InfluxTarget::V2 { token, .. } | InfluxTarget::V3 { token, .. } => token.as_mut(),
+        };
+        let Some((secret, renewed)) = secret.and_then(|secret| secret.renewed().map(|new| (secret, new)))
+        else {
+            return false;
+        };
+        *secret = renewed;
+        // What cannot be a login is left to the next try.
+        Login::new(&self.sink, &self.target).map(|login| self.login = login).is_ok()
     }
 
     /// The server's address with `path` and parameters.

@@ -39,12 +39,9 @@ pub struct Answer<'a> {
 pub enum Decision {
     /// All is said.
     Final(Outcome),
-    /// At least `dropped` points were refused for `reason` and others are stored. InfluxDB 1 and 2 name one
-    /// trouble only: lines that they could not read, and for [`RejectReason::BadLine`] and
-    /// [`RejectReason::PartialWrite`] also points in another shard or beyond retention, may hide behind it.
-    Partial {
-        /// Why the named points were refused.
-        reason: RejectReason,
+    /// At least `dropped` points are beyond retention and others are stored. InfluxDB 1 and 2 name one trouble
+    /// only: lines that they could not read may hide behind it.
+    BeyondRetention {
         /// How many the server names.
         dropped: u64,
         /// The server's own words.
@@ -60,6 +57,8 @@ pub fn decide(generation: Generation, answer: &Answer<'_>, points: u64) -> Decis
     Decision::Final(match answer.status {
         204 => Outcome::accepted(),
         200..=299 => Outcome::InDoubt(fault(FaultKind::Transient)),
+        400 | 422 | 500 if is_limit(&text) => Outcome::Split(fault(FaultKind::Limit)),
+        422 if generation == Generation::V3 && !text.is_empty() => Outcome::Split(fault(FaultKind::Limit)),
         400 if generation == Generation::V3 => lines_refused(answer, points, fault(FaultKind::Content)),
         400 | 422 if generation != Generation::V3 => {
             return content(generation, &text, points, fault(FaultKind::Content));
@@ -79,6 +78,13 @@ pub fn decide(generation: Generation, answer: &Answer<'_>, points: u64) -> Decis
         408 | 500..=599 => Outcome::InDoubt(fault(FaultKind::Transient)),
         _ => Outcome::NotSent(fault(FaultKind::Config)),
     })
+}
+
+/// Whether the server refuses points for what it has already, not for what they are.
+fn is_limit(text: &str) -> bool {
+    ["max-values-per-tag", "max-series-per-database", "max series per database"]
+        .iter()
+        .any(|limit| text.contains(limit))
 }
 
 /// 400 and 422 of the first two generations.
@@ -109,15 +115,8 @@ fn partial_write(partial: &str, points: u64, fault: Fault) -> Decision {
     let digits = count.bytes().take_while(u8::is_ascii_digit).count();
     let dropped = count.get(..digits).and_then(|n| n.parse::<u64>().ok());
     if reason_text.starts_with("unable to parse '") {
-        // Every point that could be read is stored, the others are listed; `dropped` is 0 here (1.6.7). An
-        // entry of several lines is an open quote that swallowed its neighbours: not countable.
-        let entries = reason_text.lines().filter(|l| l.starts_with("unable to parse '")).count();
-        let countable = entries == reason_text.lines().count() && entries as u64 <= points;
-        return Decision::Final(if countable {
-            refused(RejectReason::BadLine, entries as u64, fault.detail)
-        } else {
-            Outcome::Split(fault)
-        });
+        // Every point that could be read is stored: halves, down to the line that cannot be.
+        return Decision::Final(Outcome::Split(fault));
     }
     if reason_text.contains("pending deletion") {
         return Decision::Final(Outcome::InDoubt(Fault { kind: FaultKind::Transient, ..fault }));
@@ -133,7 +132,9 @@ fn partial_write(partial: &str, points: u64, fault: Fault) -> Decision {
     };
     match dropped {
         Some(n) if n == points => Decision::Final(refused(reason, points, fault.detail)),
-        Some(n) if n > 0 && n < points => Decision::Partial { reason, dropped: n, detail: fault.detail },
+        Some(n) if n > 0 && n < points && reason == RejectReason::BeyondRetention => {
+            Decision::BeyondRetention { dropped: n, detail: fault.detail }
+        }
         _ => Decision::Final(Outcome::Split(fault)),
     }
 }
@@ -148,10 +149,16 @@ fn lines_refused(answer: &Answer<'_>, points: u64, fault: Fault) -> Outcome {
     let Ok(body) = serde_json::from_slice::<Body>(answer.body) else {
         return Outcome::NotSent(Fault { kind: FaultKind::Config, ..fault });
     };
-    let listed = body.data.as_ref().and_then(serde_json::Value::as_array).map_or(0, Vec::len);
-    let complete = listed > 0 && listed < V3_LINES_MAX && listed as u64 <= points;
-    if body.error.contains("partial write") && complete {
-        refused(RejectReason::BadLine, listed as u64, fault.detail)
+    let listed = body.data.as_ref().and_then(serde_json::Value::as_array).map_or(&[][..], Vec::as_slice);
+    let number =
+        |entry: &serde_json::Value| u32::try_from(entry.get("line_number")?.as_u64()?.checked_sub(1)?).ok();
+    let lines: Vec<u32> = listed.iter().filter_map(number).collect();
+    let complete = !listed.is_empty() && listed.len() < V3_LINES_MAX && lines.len() == listed.len();
+    if body.error.contains("partial write") && complete && lines.len() as u64 <= points {
+        let words = listed.iter().filter_map(|entry| entry.get("error_message")?.as_str());
+        let detail = format!("{}: {}", fault.detail, words.collect::<Vec<_>>().join("; "));
+        let rejected = vec![(RejectReason::BadLine, lines.len() as u64)];
+        Outcome::Stored { rejected, detail: Some(cut(&detail).to_owned()), lines }
     } else if body.data.is_some() || body.error.contains("pars") {
         Outcome::Split(fault)
     } else {
@@ -161,7 +168,7 @@ fn lines_refused(answer: &Answer<'_>, points: u64, fault: Fault) -> Outcome {
 
 /// All stored but `count` points.
 pub(super) fn refused(reason: RejectReason, count: u64, detail: String) -> Outcome {
-    Outcome::Stored { rejected: vec![(reason, count)], detail: Some(detail) }
+    Outcome::Stored { rejected: vec![(reason, count)], detail: Some(detail), lines: Vec::new() }
 }
 
 /// The server's words: `error` of versions 1 and 3, `message` of version 2, else the body as it is.

@@ -23,6 +23,15 @@ impl Spool {
         });
     }
 
+    /// Removes everything that nobody needs, the segment that is written included.
+    pub(super) fn make_room(&mut self) {
+        let active = self.active.and_then(|number| self.segments.get(&number));
+        if active.is_some_and(|segment| segment.left == 0) {
+            self.close_segment();
+        }
+        self.sweep(None);
+    }
+
     /// Throws away what has waited since before `written_before_ns`, by segments; returns the points.
     pub fn expire(&mut self, written_before_ns: i64) -> u64 {
         let old = self.segments.iter().filter(|(_, segment)| segment.written_ns < written_before_ns);

@@ -7,13 +7,13 @@ use bytes::Bytes;
 use tickline_feeds::clock::Clock;
 use tickline_loadgen::clock::OsClock;
 use tickline_sinks::batch::Batch;
-use tickline_sinks::retry::{Step, next_step, split};
-use tickline_sinks::sink::{Outcome, Request, Sink};
+use tickline_sinks::sink::Request;
 use tickline_sinks::spool::Spool;
 use tickline_sinks::spool::inspect::verify;
 use tickline_sinks::spool::store::Store;
 
 use super::{Place, SpoolArgs, size, take};
+use crate::cli::sender::Sender;
 use crate::cli::{Exit, Failure, duration};
 use crate::plan::bytes_text;
 use crate::run::sinks::open_spool;
@@ -120,22 +120,15 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<Exit, Failure> {
     for place in args.spools.places()? {
         let Some(model) = place.sink.as_ref().filter(|_| place.dir.exists()) else { continue };
         let (store, _lock) = take(&place.dir)?;
-        let clock = OsClock::start();
-        let opened = tickline_sinks::open::open(&place.name, "spool-replay", clock.wall().0, model);
-        let mut sender = Sender {
-            sink: opened.map_err(Failure::configuration)?,
-            clock,
-            patience: args.patience,
-            written: 0,
-            rejected: 0,
-        };
+        let Some(engine) = &place.engine else { continue };
+        let mut sender = Sender::open(&place.name, model, engine, args.patience)?;
         for info in place.look()? {
             let wanted = match place.owner(&info) {
                 "other sink" => args.foreign,
                 owner => owner == "this sink" || owner == "header damaged",
             };
             if wanted {
-                sender.send_segment(&place, &store, &info.name)?;
+                send_segment(&mut sender, &place, &store, &info.name)?;
             }
         }
         println!("{}: {} points stored, {} refused", place.name, sender.written, sender.rejected);
@@ -143,89 +136,23 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-/// Writes to one sink until it has taken everything, or its time is over.
-struct Sender {
-    sink: Box<dyn Sink>,
-    clock: OsClock,
-    patience: Duration,
-    written: u64,
-    rejected: u64,
-}
-
-impl Sender {
-    fn send_segment(&mut self, place: &Place, store: &dyn Store, name: &str) -> Result<(), Failure> {
-        let mut held = Vec::new();
-        let sent = verify(store, name, &mut |head, lines| {
-            let request = Request { lines: Bytes::copy_from_slice(lines), points: u64::from(head.points) };
-            held.extend(self.send(request)?);
-            Ok(())
-        });
-        let kept = |error: io::Error| {
-            Failure::failed(format!("{}: {name}: {error}; the segment is kept", place.dir.display()))
-        };
-        let info = sent.map_err(kept)?;
-        if !held.is_empty() {
-            self.commit(&held).map_err(kept)?;
-        }
-        if info.damages > 0 {
-            println!(
-                "{}: {name}: {} damaged places; the segment is kept: tickline spool repair",
-                place.name, info.damages
-            );
-            return Ok(());
-        }
-        store.remove(name).map_err(kept)
-    }
-
-    /// Sends one record; what the sink holds comes back.
-    fn send(&mut self, request: Request) -> io::Result<Vec<Request>> {
-        let (mut parts, mut held) = (vec![request], Vec::new());
-        while let Some(part) = parts.pop() {
-            let (mut attempt, began) = (0, self.clock.mono());
-            loop {
-                let outcome = self.sink.write(&part);
-                match next_step(&outcome, attempt, part.points, u64::from(attempt) * 7_919) {
-                    Step::Settled { written, rejected } => {
-                        self.written += written;
-                        self.rejected += rejected.iter().map(|(_, points)| points).sum::<u64>();
-                    }
-                    Step::Held => held.push(part),
-                    Step::Split => match split(&part) {
-                        Some((first, second)) => parts.extend([second, first]),
-                        None => self.rejected += part.points,
-                    },
-                    Step::Wait { ms, .. } => {
-                        self.wait(ms, began, &outcome)?;
-                        attempt += 1;
-                        continue;
-                    }
-                }
-                break;
-            }
-        }
-        Ok(held)
-    }
-
-    fn wait(&self, ms: u64, began: tickline_feeds::clock::MonoNanos, outcome: &Outcome) -> io::Result<()> {
-        if Duration::from_nanos(self.clock.mono().since(began)) >= self.patience {
-            let (Outcome::NotSent(fault) | Outcome::InDoubt(fault) | Outcome::Split(fault)) = outcome else {
-                return Err(io::Error::other("the sink does not settle"));
-            };
-            return Err(io::Error::other(format!("{}: {}", fault.kind.name(), fault.detail)));
-        }
-        std::thread::park_timeout(Duration::from_millis(ms).min(self.patience));
+/// Sends a segment and, once all of it is stored, removes it.
+fn send_segment(sender: &mut Sender, place: &Place, store: &dyn Store, name: &str) -> Result<(), Failure> {
+    let mut held = Vec::new();
+    let sent = verify(store, name, &mut |head, lines| {
+        let request = Request { lines: Bytes::copy_from_slice(lines), points: u64::from(head.points) };
+        held.extend(sender.send(request)?);
         Ok(())
+    });
+    let kept = |error: io::Error| {
+        Failure::failed(format!("{}: {name}: {error}; the segment is kept", place.dir.display()))
+    };
+    let info = sent.map_err(kept)?;
+    sender.commit(&held).map_err(kept)?;
+    if info.damages > 0 {
+        let (place, places) = (&place.name, info.damages);
+        println!("{place}: {name}: {places} damaged places; the segment is kept: tickline spool repair");
+        return Ok(());
     }
-
-    fn commit(&mut self, held: &[Request]) -> io::Result<()> {
-        let points: u64 = held.iter().map(|request| request.points).sum();
-        match next_step(&self.sink.commit(), 0, points, 0) {
-            Step::Settled { written, rejected } => {
-                self.written += written;
-                self.rejected += rejected.iter().map(|(_, points)| points).sum::<u64>();
-                Ok(())
-            }
-            _ => Err(io::Error::other("the sink could not make it durable")),
-        }
-    }
+    store.remove(name).map_err(kept)
 }

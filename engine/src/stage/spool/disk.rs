@@ -8,7 +8,7 @@ use tickline_feeds::clock::MonoNanos;
 use tickline_sinks::batch::Batch;
 use tickline_sinks::spool::{AppendError, RecordId};
 
-use super::{Outstanding, SPILL_AFTER, Spooler, Told};
+use super::{Outstanding, PARKED_FOR, Parked, SPILL_AFTER, Spooler, Told};
 use crate::queue::Job;
 
 impl Spooler {
@@ -66,6 +66,33 @@ impl Spooler {
     pub(super) fn break_told(&mut self) {
         for (_, Told { number, .. }) in self.told.drain() {
             self.spec.accepted.lose(&Batch { number, ..Batch::default() });
+        }
+    }
+
+    /// Lines that the writers cannot store now and that must not stand in the way of others.
+    pub(super) fn park(&mut self, batch: Arc<Batch>) {
+        self.counters.parked += batch.points;
+        if let Some(suppressed) = self.log.admit(self.clock.mono()) {
+            let (name, all) = (&self.spec.name, self.counters.parked);
+            let wait = PARKED_FOR.as_secs();
+            tracing::error!(suppressed, "{name}: {all} points are put aside and tried again every {wait} s");
+        }
+        let record = self.append(&batch).ok();
+        let until = MonoNanos(self.clock.mono().0 + PARKED_FOR.as_nanos() as u64);
+        self.parked.push(Parked { until, batch, record });
+    }
+
+    /// Lets lines wait with the others whose time has come; `now` is the end of time at the end.
+    pub(super) fn unpark(&mut self, now: MonoNanos) {
+        for Parked { until, batch, record } in std::mem::take(&mut self.parked) {
+            let record = record.or_else(|| self.append(&batch).ok());
+            match record.filter(|_| until.0 <= now.0) {
+                Some(record) => {
+                    self.counters.parked -= batch.points;
+                    self.spool.give_back(record);
+                }
+                None => self.parked.push(Parked { until, batch, record }),
+            }
         }
     }
 

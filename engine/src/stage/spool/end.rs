@@ -9,7 +9,7 @@ use tickline_config::model::Durability;
 use tickline_feeds::clock::MonoNanos;
 use tickline_sinks::batch::Batch;
 
-use super::{EXPIRE_EVERY_NS, Spooler};
+use super::{EXPIRE_EVERY_NS, Parked, Spooler};
 use crate::stats::MergeTimer;
 use crate::stats::thread_cpu_ns;
 use crate::stop::LOOK_EVERY;
@@ -105,6 +105,11 @@ impl Spooler {
         }
         for (_, one) in std::mem::take(&mut self.outstanding) {
             self.leave_on_disk(one.batch, one.record, one.accepted);
+        }
+        self.unpark(MonoNanos(u64::MAX));
+        for Parked { batch, .. } in std::mem::take(&mut self.parked) {
+            self.counters.parked -= batch.points;
+            self.keep_at_last(batch);
         }
         if let Some(batch) = self.stuck.take() {
             self.keep_at_last(batch);

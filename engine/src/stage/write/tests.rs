@@ -107,6 +107,7 @@ fn run(case: Case) -> Seen {
         backlog: crossbeam_channel::never(),
         finished: Finished::Here(BatchPool::new(4), Arc::default()),
         request_bytes_max: case.request_bytes_max,
+        rejects: None,
         hold: Some(HoldLimits { bytes_max: 1 << 20, age_max_ns: u64::MAX }),
         cell: Arc::clone(&cell),
     };
@@ -167,4 +168,64 @@ fn held_points_are_in_flight_until_the_commit_and_written_again_if_it_fails() {
     assert_eq!(seen.writes, ["a\n", "b\n", "a\n", "b\n"]);
     assert_eq!((seen.counters.written, seen.counters.settled, seen.commits), (2, 2, 2));
     assert_eq!(seen.acked, 2);
+}
+
+/// What a writer with a spooler tells it, a word a job and the lines that are put aside.
+fn words(answers: Vec<Outcome>, drain: bool) -> (Vec<String>, WrCounters) {
+    let (send, fresh) = bounded(4);
+    let (tell, told) = crossbeam_channel::unbounded();
+    for (lines, points, ticket) in [("a\nx\n", 2, 1), ("c\n", 1, 2)] {
+        let batch = Arc::new(Batch { lines: lines.into(), points, ..Batch::default() });
+        send.send(Job { batch, ticket }).unwrap();
+    }
+    drop(send);
+    let (stop, cell) = (Arc::new(Stop::default()), Arc::new(WrCell::default()));
+    if drain {
+        stop.drain();
+    }
+    let (commits, record) = (VecDeque::new(), Arc::default());
+    let double = Double { answers: answers.into(), commits, record, abort: None, cell: Arc::default() };
+    let spec = WriterSpec {
+        name: "wr-double-0".into(),
+        fresh,
+        backlog: crossbeam_channel::never(),
+        finished: Finished::Spooler(tell),
+        request_bytes_max: 0,
+        rejects: None,
+        hold: None,
+        cell: Arc::clone(&cell),
+    };
+    Writer::new(spec, Box::new(double), Arc::new(Still), stop).run();
+    let text = |word| match word {
+        Word::Settled(ticket) => format!("settled {ticket}"),
+        Word::Back(ticket) => format!("back {ticket}"),
+        Word::Trouble => "trouble".to_owned(),
+        Word::Park(batch) => format!("park {:?} {}", String::from_utf8_lossy(&batch.lines), batch.points),
+    };
+    let counters = cell.counters.lock().clone();
+    (told.try_iter().map(text).collect(), counters)
+}
+
+#[test]
+fn a_line_that_a_limit_of_the_server_keeps_out_is_put_aside_alone() {
+    let limit = || Outcome::Split(fault(FaultKind::Limit));
+    let (words, counters) = words(vec![limit(), Outcome::accepted(), limit()], false);
+    assert_eq!(words, [r#"park "x\n" 1"#, "settled 1", "settled 2"]);
+    assert_eq!((counters.written, counters.settled, counters.parked), (2, 3, 1));
+}
+
+#[test]
+fn a_request_on_which_the_server_fails_again_and_again_is_put_aside_and_others_follow() {
+    let failing = Fault { code: 500, ..fault(FaultKind::Transient) };
+    let (words, counters) = words(vec![Outcome::InDoubt(failing); 5], false);
+    assert_eq!(words[..4], ["trouble"; 4]);
+    assert_eq!(words[4..], [r#"park "a\nx\n" 2"#, "settled 1", "settled 2"]);
+    assert_eq!((counters.written, counters.settled, counters.parked), (1, 3, 2));
+}
+
+#[test]
+fn with_a_spooler_behind_it_a_run_that_ends_waits_for_no_sink() {
+    let (words, counters) = words(vec![not_sent(FaultKind::Transient); 2], true);
+    assert_eq!(words, ["trouble", "back 1", "trouble", "back 2"]);
+    assert_eq!((counters.settled, counters.shutdown), (0, 0));
 }

@@ -8,7 +8,7 @@ fn answer(status: u16, body: &str) -> Answer<'_> {
 fn shape(generation: Generation, status: u16, body: &str, points: u64) -> String {
     let fault = |name: &str, f: &Fault| format!("{name} {:?} {}", f.kind, f.code);
     match decide(generation, &answer(status, body), points) {
-        Decision::Partial { reason, dropped, .. } => format!("partial {} {dropped}", reason.name()),
+        Decision::BeyondRetention { dropped, .. } => format!("beyond_retention {dropped}"),
         Decision::Final(Outcome::Stored { rejected, .. }) => {
             let refused: Vec<_> = rejected.iter().map(|(r, n)| format!(" {} {n}", r.name())).collect();
             format!("stored{}", refused.concat())
@@ -63,20 +63,20 @@ fn bodies_of_version_1_are_read_as_the_server_means_them() {
         r#"{"error":"partial write: unable to parse 'm9 v=\"a 1\nm9 v=1 2': unbalanced quotes dropped=0"}"#;
     let none_readable = r#"{"error":"unable to parse 'm5 v=NaN 5': invalid number"}"#;
     let table = [
-        (400, conflict, 10, "partial bad_line 3"),
+        (400, conflict, 10, "split Content 400"),
         (400, conflict, 3, "stored bad_line 3"),
         (400, conflict, 2, "split Content 400"),
-        (400, beyond, 10, "partial beyond_retention 2"),
+        (400, beyond, 10, "beyond_retention 2"),
         (400, beyond, 2, "stored beyond_retention 2"),
-        (400, one_bad, 10, "stored bad_line 1"),
-        (400, two_bad, 10, "stored bad_line 2"),
+        (400, one_bad, 10, "split Content 400"),
+        (400, two_bad, 10, "split Content 400"),
         (400, swallowed, 10, "split Content 400"),
         (400, none_readable, 4, "stored bad_line 4"),
         (
             400,
             r#"{"error":"partial write: max-values-per-tag limit exceeded dropped=1"}"#,
             5,
-            "partial partial_write 1",
+            "split Limit 400",
         ),
         (
             400,
@@ -113,14 +113,14 @@ fn bodies_of_versions_2_and_3_are_read_as_documented() {
     let table = [
         (Generation::V2, 400, v2_bad, "split Content 400"),
         (Generation::V2, 400, v2_org, "not_sent Config 400"),
-        (Generation::V2, 500, v2_old, "partial bad_line 1"),
-        (Generation::V2, 422, v2_422, "partial beyond_retention 2"),
+        (Generation::V2, 500, v2_old, "split Content 500"),
+        (Generation::V2, 422, v2_422, "beyond_retention 2"),
         (Generation::V2, 422, r#"{"code":"unprocessable entity","message":"x"}"#, "split Content 422"),
         (Generation::V3, 400, v3_two, "stored bad_line 2"),
         (Generation::V3, 400, v3_none, "split Content 400"),
         (Generation::V3, 400, v3_name, "not_sent Config 400"),
         (Generation::V3, 400, &v3_full, "split Content 400"),
-        (Generation::V3, 422, r#"{"error":"database limit reached"}"#, "not_sent Config 422"),
+        (Generation::V3, 422, r#"{"error":"database limit reached"}"#, "split Limit 422"),
     ];
     for (generation, status, body, expected) in table {
         assert_eq!(shape(generation, status, body, 1000), expected, "{body}");

@@ -1,0 +1,184 @@
+//! The engine under drill: the real program as a child process, its log, its `/status`, and its end.
+
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use tickline_config::report::Report;
+use tickline_feeds::clock::Clock;
+
+use super::message::{FEED, SRC};
+use crate::clock::OsClock;
+use crate::spawn::spawn;
+
+/// Longest wait for anything that should happen at once.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running engine.
+#[derive(Debug)]
+pub(super) struct Engine {
+    child: Child,
+    log: Arc<Mutex<Vec<String>>>,
+    http: String,
+}
+
+/// How it ended.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) code: Option<i32>,
+    pub(super) report: Option<Report>,
+    pub(super) log: Vec<String>,
+}
+
+impl Engine {
+    /// Starts it in `dir` with these keys and waits until it serves.
+    pub(super) fn start(program: &[OsString], dir: &Path, sets: &[String]) -> Result<Self> {
+        let mut engine = Self::spawn(program, dir, sets)?;
+        let line = engine.wait_log("listening on http://")?;
+        engine.http = line.rsplit("http://").next().unwrap_or_default().trim().to_owned();
+        Ok(engine)
+    }
+
+    /// Starts it and does not wait. Before the program there may be another that runs it.
+    pub(super) fn spawn(program: &[OsString], dir: &Path, sets: &[String]) -> Result<Self> {
+        let (first, further) = program.split_first().context("a program")?;
+        let mut command = Command::new(first);
+        command.current_dir(dir).args(further).args([
+            "run",
+            "--json",
+            "--set",
+            "http.listen=\"127.0.0.1:0\"",
+        ]);
+        command.args(sets.iter().flat_map(|set| ["--set", set]));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().with_context(|| format!("{}", first.display()))?;
+        let stderr = BufReader::new(child.stderr.take().context("its log")?);
+        let log = Arc::<Mutex<Vec<String>>>::default();
+        let kept = Arc::clone(&log);
+        // Reads to the end, so that the program never waits for a full pipe.
+        let lines = move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                kept.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+            }
+        };
+        spawn("drill-log".to_owned(), Arc::new(AtomicBool::new(false)), lines)?;
+        Ok(Self { child, log, http: String::new() })
+    }
+
+    /// Its process id.
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(super) fn log(&self) -> Vec<String> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits until a line of the log has `text`.
+    pub(super) fn wait_log(&mut self, text: &str) -> Result<String> {
+        wait_for(text, PATIENCE, || {
+            if let Some(line) = self.log().into_iter().find(|line| line.contains(text)) {
+                return Ok(Some(line));
+            }
+            if let Some(status) = self.child.try_wait()? {
+                bail!("the engine has ended ({status}) without {text:?}: {}", self.log().join(" | "));
+            }
+            Ok(None)
+        })
+    }
+
+    /// Status and body of one page.
+    pub(super) fn get(&self, path: &str) -> Result<(u16, String)> {
+        let mut stream = TcpStream::connect(&self.http)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let (head, body) = answer.split_once("\r\n\r\n").context("a body")?;
+        Ok((head.get(9..12).unwrap_or_default().parse()?, body.to_owned()))
+    }
+
+    /// `/status`
+    pub(super) fn status(&self) -> Result<Report> {
+        Ok(serde_json::from_str(&self.get("/status")?.1)?)
+    }
+
+    /// The number up to which it says that everything is accepted.
+    pub(super) fn accepted(&self) -> Result<u64> {
+        let report = self.status()?;
+        let topics = report.accepted.get(FEED).and_then(|topics| topics.get(FEED));
+        Ok(topics.and_then(|sources| sources.get(&SRC.to_string()).copied()).unwrap_or(0))
+    }
+
+    /// Sends it a signal by name.
+    pub(super) fn signal(&self, signal: &str) -> Result<()> {
+        let id = self.child.id().to_string();
+        ensure!(Command::new("kill").args([signal, &id]).status()?.success(), "kill {signal} {id}");
+        Ok(())
+    }
+
+    /// Kills it with SIGKILL and waits until it is gone.
+    pub(super) fn kill(mut self) -> Result<Vec<String>> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(self.log())
+    }
+
+    /// Ends it with SIGTERM.
+    pub(super) fn stop(self) -> Result<Ended> {
+        self.signal("-TERM")?;
+        self.wait()
+    }
+
+    /// Waits for its end.
+    pub(super) fn wait(mut self) -> Result<Ended> {
+        let ended = wait_for("the engine ends", PATIENCE, || Ok(self.child.try_wait()?));
+        if ended.is_err() {
+            self.child.kill()?;
+        }
+        let mut json = String::new();
+        self.child.stdout.take().context("its output")?.read_to_string(&mut json)?;
+        let code = self.child.wait()?.code();
+        Ok(Ended { code, report: serde_json::from_str(&json).ok(), log: self.log() })
+    }
+
+    /// Largest resident memory so far, bytes.
+    pub(super) fn rss_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+        kib.unwrap_or(0) * 1024
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // Only a row that failed leaves it running.
+        if self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
+            self.child.kill().ok();
+            self.child.wait().ok();
+        }
+    }
+}
+
+/// Looks again and again until there is something, at most for `patience`.
+pub(super) fn wait_for<T>(
+    what: &str,
+    patience: Duration,
+    mut look: impl FnMut() -> Result<Option<T>>,
+) -> Result<T> {
+    let clock = OsClock::start();
+    loop {
+        if let Some(found) = look()? {
+            return Ok(found);
+        }
+        ensure!(clock.mono().0 < patience.as_nanos() as u64, "not within {patience:?}: {what}");
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+}
