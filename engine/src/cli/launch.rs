@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tickline_config::model::Durability;
 use tickline_config::report::Report;
 use tickline_config::{KRAKEN_CSV, Loaded};
 use tickline_feeds::clock::Clock;
@@ -15,7 +16,7 @@ use super::summary;
 use super::{Exit, Failure};
 use crate::control::{Control, Ended, Orders, Reload};
 use crate::http::{Server, bind};
-use crate::plan::Plan;
+use crate::plan::{Plan, SinkPlan};
 use crate::report::{Histograms, Standard, judge, report};
 use crate::run::{Run, Setup, Source};
 use crate::state::{Resume, StateFile};
@@ -133,7 +134,10 @@ fn resume(dir: &Path, plan: &Plan) -> Result<(File, Resume), Failure> {
         .and_then(|lock| Ok((lock, StateFile::in_dir(dir)?.load(&plan.endpoints)?)))
         .map_err(|error| Failure::configuration(format!("engine.state_dir: {}: {error}", dir.display())));
     let (lock, (resume, clean)) = state?;
-    if !clean {
+    let journal =
+        |sink: &SinkPlan| matches!(sink.sink.durability, Durability::Journal | Durability::JournalSync);
+    // A journal knows what was received to the message.
+    if !clean && !plan.sinks.iter().any(journal) {
         tracing::warn!(
             "the last run ended without a stop: of what it had received, up to a second counts as lost before \
              receive now"
