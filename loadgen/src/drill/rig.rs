@@ -253,6 +253,20 @@ impl Rig {
         }
     }
 
+    /// Waits until everything that was sent waits on disk or is with a writer.
+    pub(super) fn drain_to_disk(&mut self) -> Result<()> {
+        let sent = self.publisher.sent();
+        wait_for("all is taken", STANDSTILL, || {
+            let ledger = self.running()?.status()?.ledger;
+            Ok((ledger.points > sent - self.life.0 && ledger.queued == 0).then_some(()))
+        })
+    }
+
+    /// What was claimed so far is held against nothing: the row does that itself.
+    pub(super) fn forget_claims(&mut self) {
+        self.claims.clear();
+    }
+
     /// Holds what is stored against what was claimed.
     fn judge(&mut self) {
         let Self { row, publisher, fake, claims, killed, joins, poisoned, drops, .. } = self;

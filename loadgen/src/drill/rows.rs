@@ -1,5 +1,6 @@
 //! The rows, by id, with what each does.
 
+mod damage;
 mod disk;
 mod kill;
 mod process;
@@ -22,7 +23,7 @@ const fn row(id: &'static str, fault: &'static str, run: fn(Drill<'_>) -> Result
 }
 
 /// Every row, in the order of the matrix.
-pub(super) static ROWS: [RowSpec; 24] = [
+pub(super) static ROWS: [RowSpec; 29] = [
     row("T1", sink::NONE, sink::none),
     row("T2", sink::DOWN, sink::down),
     row("T4", sink::SLOW, sink::slow),
@@ -43,6 +44,11 @@ pub(super) static ROWS: [RowSpec; 24] = [
     row("T17", process::SIGNALS, process::signals),
     row("T18", process::STOPPED, process::stopped),
     row("T19", process::SECOND, process::second),
+    row("T20", damage::CUT, damage::cut),
+    row("T21", damage::FLIP, damage::flip),
+    row("T22", damage::GARBAGE, damage::garbage),
+    row("T23", damage::CURSOR, damage::cursor),
+    row("T25", damage::STRAY, damage::stray),
     row("T26", disk::BETWEEN, disk::between),
     row("T28", process::CONFIGURATION, process::configuration),
     row("T32", process::OVERLOAD, process::overload),

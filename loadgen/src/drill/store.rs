@@ -56,6 +56,11 @@ impl Store {
         }
     }
 
+    /// Forgets everything.
+    pub(super) fn clear(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Stored::default();
+    }
+
     /// Looks at what is stored.
     pub(super) fn look<T>(&self, look: impl FnOnce(&Stored) -> T) -> T {
         look(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
