@@ -161,7 +161,8 @@ pub fn feed_ledger(came: &FeedIn, went: &FeedOut) -> Ledger {
 pub fn sink_ledger(given: &SinkIn, spool: &SpoolCounters, settled: &WrCounters) -> Ledger {
     let SpoolStats { recovered, waiting, damaged, .. } = spool.stats;
     let (spooled, settled_for_good) = (waiting + spool.parked, settled.settled - settled.parked);
-    let taken = (given.enqueued + recovered).saturating_sub(given.popped);
+    // What an encoder is about to give counts as given: it may wait there for long.
+    let taken = (given.points + recovered).saturating_sub(given.queue_full + given.shutdown);
     let kept_or_lost = spooled + damaged + spool.spool_full + spool.max_age + spool.shutdown;
     let in_flight = taken.saturating_sub(settled_for_good + kept_or_lost);
     let dropped = reasons([

@@ -89,11 +89,15 @@ impl BatchSender {
         self.when_full == WhenFull::Block && half_full
     }
 
-    /// Puts a batch into the queue by the sink's policy and counts it.
+    /// Whether the next batch would have to wait.
+    pub fn blocks(&self) -> bool {
+        self.when_full == WhenFull::Block && self.batches.is_full()
+    }
+
+    /// Puts a batch, which is counted in `points` already, into the queue by the sink's policy.
     pub fn send(&self, batch: Arc<Batch>, counters: &mut SinkIn, stop: &Stop) {
         let points = batch.points;
         let job = Job { batch, ticket: 0 };
-        counters.points += points;
         match self.when_full {
             WhenFull::Block => self.send_or_wait(job, counters, stop),
             WhenFull::DropNewest => match self.batches.try_send(job) {
@@ -154,6 +158,7 @@ mod tests {
     use super::*;
 
     fn send(sender: &BatchSender, points: u64, counters: &mut SinkIn, stop: &Stop) {
+        counters.points += points;
         sender.send(Arc::new(Batch { points, ..Batch::default() }), counters, stop);
     }
 

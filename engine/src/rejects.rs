@@ -9,8 +9,6 @@ use tickline_feeds::clock::WallNanos;
 use tickline_feeds::payload::rfc3339;
 use tickline_sinks::sink::{Outcome, Request};
 
-use crate::stats::Cell;
-
 /// Ending of the files.
 pub const ENDING: &str = "lp";
 
@@ -19,7 +17,6 @@ pub const ENDING: &str = "lp";
 pub struct Rejects {
     path: PathBuf,
     bytes_max: u64,
-    open: Cell<Option<(File, u64)>>,
 }
 
 /// The folder in a state folder.
@@ -31,38 +28,34 @@ impl Rejects {
     /// Those of a sink; nothing is made until there is one.
     pub fn new(state_dir: &Path, sink: &str, bytes_max: u64) -> Self {
         let path = rejects_dir(state_dir).join(format!("{sink}.{ENDING}"));
-        Self { path, bytes_max, open: Cell::default() }
+        Self { path, bytes_max }
     }
 
-    /// Keeps lines with the reason and the server's words; false if there is no room.
+    /// Keeps lines with the reason and the server's words; false if there is no room. The file is opened each time, under
+    /// a lock: another process may take it away to send what is in it.
     pub fn keep(&self, now: WallNanos, reason: &str, words: &str, lines: &[u8]) -> io::Result<bool> {
         let words = words.replace(['\n', '\r'], " ");
-        let head = format!("# {} {reason}: {words}\n", rfc3339(now, 0));
-        let bytes = (head.len() + lines.len()) as u64;
-        let mut open = self.open.lock();
-        if open.is_none() {
-            if let Some(dir) = self.path.parent() {
-                fs::create_dir_all(dir)?;
-            }
-            let file = File::options().create(true).append(true).open(&self.path)?;
-            let length = file.metadata()?.len();
-            *open = Some((file, length));
-        }
-        let Some((file, length)) = open.as_mut() else { return Ok(false) };
-        if *length + bytes > self.bytes_max {
+        let mut text = format!("# {} {reason}: {words}\n", rfc3339(now, 0)).into_bytes();
+        text.extend_from_slice(lines);
+        let dir = self.path.parent().unwrap_or(Path::new("."));
+        let _lock = lock(dir)?;
+        let mut file = File::options().create(true).append(true).open(&self.path)?;
+        let length = file.metadata()?.len();
+        if length + text.len() as u64 > self.bytes_max {
             return Ok(false);
         }
-        let written = file.write_all(head.as_bytes()).and_then(|()| file.write_all(lines));
-        match written {
-            Ok(()) => *length += bytes,
-            Err(error) => {
-                // Half a line must not be taken for one.
-                file.set_len(*length).ok();
-                return Err(error);
-            }
-        }
+        // Half a line must not be taken for one.
+        file.write_all(&text).inspect_err(|_| file.set_len(length).unwrap_or_default())?;
         Ok(true)
     }
+}
+
+/// Takes the folder of dead letters, made if it is not there, until the file is dropped.
+pub fn lock(dir: &Path) -> io::Result<File> {
+    fs::create_dir_all(dir)?;
+    let file = File::options().create(true).append(true).open(dir.join("LOCK"))?;
+    file.lock()?;
+    Ok(file)
 }
 
 /// The lines of a file of dead letters, without the words between them.

@@ -82,7 +82,8 @@ pub struct FeedOut {
     pub counts: Counts,
 }
 
-/// One sink, as an encoder counts it: `points = enqueued + queue_full + shutdown`, in points.
+/// One sink, as an encoder counts it: `points = enqueued - popped + queue_full + shutdown`, in points, unless it is
+/// just giving a batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SinkIn {
     /// Points that the decoders of its feeds have made, less those of the open batch: each must be in `points`.

@@ -186,12 +186,15 @@ impl Lane {
 
     fn close(&mut self) {
         let Self { decoder, heard, names: [feed, endpoint], .. } = self;
-        self.batcher.close(&mut self.sinks, &self.stop, |positions| {
+        let batch = self.batcher.close(&mut self.sinks, |positions| {
             decoder.heard_since(heard, |topic, src, last| {
                 let (feed, endpoint, topic) = (Arc::clone(feed), Arc::clone(endpoint), Arc::clone(topic));
                 positions.push(Position { feed, endpoint, topic, src, last });
             });
         });
+        if let Some(batch) = batch {
+            self.batcher.give(batch, &mut self.sinks, &self.stop);
+        }
     }
 
     fn burst(&mut self, block: &FrameBlock, now: MonoNanos) {

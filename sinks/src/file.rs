@@ -1,12 +1,13 @@
 //! Line protocol appended to one file. It promises that the file ends with a whole batch after every write,
-//! also after a full disk. Accepted means handed to the operating system; only [`Sink::close`] syncs, so a
-//! power cut may take the last seconds: who needs more takes the Parquet sink. One process writes a file.
+//! also after a full disk. Accepted means handed to the operating system, and a power cut may take the last seconds,
+//! unless the sink's durability is a journal: then each request is synced, since its journal lets go what is
+//! accepted. One process writes a file.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use tickline_config::model;
+use tickline_config::model::{self, Durability};
 
 use crate::disk::{DiskFile, fault};
 use crate::open::OpenError;
@@ -19,6 +20,8 @@ pub struct FileSink {
     end: u64,
     /// A write failed and what it left behind could not be cut off yet.
     torn: bool,
+    /// Sync each request.
+    synced: bool,
 }
 
 impl std::fmt::Debug for FileSink {
@@ -29,14 +32,15 @@ impl std::fmt::Debug for FileSink {
 
 impl FileSink {
     /// Opens or creates the file, locks it, and cuts off half a line that a crash may have left at its end.
-    pub fn open(name: &str, file: &model::File) -> Result<Self, OpenError> {
+    pub fn open(name: &str, file: &model::File, durability: Durability) -> Result<Self, OpenError> {
         let (file, end) = open(&file.path).map_err(|source| OpenError::Io {
             sink: name.to_owned(),
             key: "path",
             path: file.path.display().to_string(),
             source,
         })?;
-        Ok(Self { file: Box::new(file), end, torn: false })
+        let synced = matches!(durability, Durability::Journal | Durability::JournalSync);
+        Ok(Self { file: Box::new(file), end, torn: false, synced })
     }
 
     fn append(&mut self, lines: &[u8]) -> io::Result<()> {
@@ -44,7 +48,8 @@ impl FileSink {
             self.file.truncate(self.end)?;
             self.torn = false;
         }
-        if let Err(error) = self.file.write_all(lines) {
+        let sync = |file: &mut Box<dyn DiskFile>| if self.synced { file.sync() } else { Ok(()) };
+        if let Err(error) = self.file.write_all(lines).and_then(|()| sync(&mut self.file)) {
             self.torn = self.file.truncate(self.end).is_err();
             return Err(error);
         }
@@ -115,7 +120,7 @@ mod tests {
     }
 
     fn sink(path: &Path) -> Result<FileSink, OpenError> {
-        FileSink::open("lines", &model::File { path: path.to_owned() })
+        FileSink::open("lines", &model::File { path: path.to_owned() }, Durability::Spill)
     }
 
     #[test]
@@ -141,7 +146,7 @@ mod tests {
             let (file, end) = open(&path).unwrap();
             let disk = FaultyDisk::new(fails_at);
             let file = Box::new(FaultyFile { file: Box::new(file), disk: disk.clone() });
-            let mut sink = FileSink { file, end, torn: false };
+            let mut sink = FileSink { file, end, torn: false, synced: true };
             let mut expected = String::new();
             for lines in ["a v=1 1\n", "b v=2 2\nb v=2 3\n", "c v=3 4\n"] {
                 let mut outcome = sink.write(&request(lines));

@@ -59,7 +59,7 @@ pub fn open(
         model::SinkKind::Parquet(parquet) => {
             Box::new(ParquetSink::open(name, instance, started_ns, parquet)?)
         }
-        model::SinkKind::File(file) => Box::new(FileSink::open(name, file)?),
+        model::SinkKind::File(file) => Box::new(FileSink::open(name, file, sink.durability)?),
         model::SinkKind::Null => Box::new(NullSink),
     })
 }

@@ -173,14 +173,36 @@ pub struct Spool {
     stats: SpoolStats,
 }
 
-/// `00000000000000000007-00000000000000001234.spool`: number of the segment, id of its first record.
-fn segment_name(number: u64, first_id: u64) -> String {
-    format!("{number:020}-{first_id:020}{SEGMENT_ENDING}")
+/// What the name of a segment says: `00000000000000000007-00000000000000001234-1f2e3d4c.spool`. It says it once more
+/// should the header be damaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Name {
+    /// Number of the segment.
+    number: u64,
+    /// Id of its first record.
+    first_id: u64,
+    /// The first bytes of the sink's fingerprint.
+    owner: u32,
 }
 
-fn read_name(name: &str) -> Option<(u64, u64)> {
-    let (number, first_id) = name.strip_suffix(SEGMENT_ENDING)?.split_once('-')?;
-    Some((number.parse().ok()?, first_id.parse().ok()?))
+impl Name {
+    fn text(self) -> String {
+        let Self { number, first_id, owner } = self;
+        format!("{number:020}-{first_id:020}-{owner:08x}{SEGMENT_ENDING}")
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let mut parts = text.strip_suffix(SEGMENT_ENDING)?.splitn(3, '-');
+        let (number, first_id) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+        // Behind the last number there could be no further segment.
+        (number < u64::MAX).then_some(())?;
+        Some(Self { number, first_id, owner: u32::from_str_radix(parts.next()?, 16).ok()? })
+    }
+}
+
+/// The first bytes of a fingerprint.
+fn owner(fingerprint: &[u8; 16]) -> u32 {
+    fingerprint.first_chunk().map_or(0, |short| u32::from_be_bytes(*short))
 }
 
 impl Spool {
@@ -263,10 +285,10 @@ impl Spool {
 
     fn begin_segment(&mut self, first_id: u64, now_ns: i64) -> io::Result<u64> {
         let number = self.next_segment;
-        let name = segment_name(number, first_id);
+        let name = Name { number, first_id, owner: owner(&self.fingerprint) }.text();
         let header = Header { fingerprint: self.fingerprint, first_id, created_ns: now_ns };
         let mut file = self.store.create(&name)?;
-        self.next_segment += 1;
+        self.next_segment = self.next_segment.saturating_add(1);
         if let Err(error) = file.append(&header.to_bytes()) {
             self.store.remove(&name).ok();
             return Err(error);
@@ -309,6 +331,20 @@ impl Spool {
     /// What it holds and has met.
     pub fn stats(&self) -> SpoolStats {
         SpoolStats { segments: self.segments.len() as u64, ..self.stats }
+    }
+
+    /// The id of a record, which stays the same if a failed sync has it written again.
+    pub fn id_of(&self, id: RecordId) -> Option<u64> {
+        let mut id = id;
+        while let Some(moved) = self.moved.get(&id) {
+            id = *moved;
+        }
+        self.record(id).map(|record| record.head.id)
+    }
+
+    /// Bytes that were appended since the last sync that succeeded.
+    pub fn unsynced_bytes(&self) -> u64 {
+        self.unsynced.iter().map(|(_, bytes)| bytes.len() as u64).sum()
     }
 
     fn resolve(&mut self, mut id: RecordId) -> RecordId {

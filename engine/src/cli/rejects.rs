@@ -11,7 +11,7 @@ use tickline_sinks::sink::Request;
 
 use super::sender::Sender;
 use super::{ConfigArgs, Exit, Failure};
-use crate::rejects::{ENDING, lines, rejects_dir};
+use crate::rejects::{ENDING, lines, lock, rejects_dir};
 
 /// How long a sink that does not take them is tried.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -94,12 +94,13 @@ fn ls(args: &RejectsArgs) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-/// The file is taken away first: the engine may go on adding to a new one.
+/// The file is taken away first, under the lock that whoever adds to it has: the engine goes on with a new one.
 fn replay(args: &RejectsArgs) -> Result<Exit, Failure> {
     let (engine, files) = args.files()?;
     for (name, path, sink) in files {
         let taken = path.with_extension("replaying");
         if !taken.exists() {
+            let _lock = path.parent().map(lock).transpose().map_err(Failure::failed)?;
             match std::fs::rename(&path, &taken) {
                 Err(error) if error.kind() == ErrorKind::NotFound => {
                     println!("{name}: none");

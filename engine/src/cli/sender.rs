@@ -4,7 +4,7 @@
 use std::io;
 use std::time::Duration;
 
-use tickline_config::model::{Engine, Sink as SinkModel};
+use tickline_config::model::{Durability, Engine, Sink as SinkModel};
 use tickline_feeds::clock::{Clock, MonoNanos};
 use tickline_loadgen::clock::OsClock;
 use tickline_sinks::retry::{Step, next_step, split};
@@ -34,7 +34,9 @@ impl Sender {
         patience: Duration,
     ) -> Result<Self, Failure> {
         let clock = OsClock::start();
-        let opened = tickline_sinks::open::open(name, &engine.instance, clock.wall().0, sink);
+        // What is stored goes from its own file: it must be durable where it went.
+        let sink = SinkModel { durability: Durability::JournalSync, ..sink.clone() };
+        let opened = tickline_sinks::open::open(name, &engine.instance, clock.wall().0, &sink);
         let sink = opened.map_err(Failure::configuration)?;
         let rejects = Rejects::new(&engine.state_dir, name, engine.rejects_bytes_max);
         Ok(Self { sink, rejects, clock, patience, written: 0, rejected: 0 })

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use tickline_config::model::{Durability, Engine, Sink};
 use tickline_sinks::spool::fingerprint::fingerprint;
-use tickline_sinks::spool::inspect::{SegmentInfo, look, segments, verify};
+use tickline_sinks::spool::inspect::{SegmentInfo, is_of, look, segments, verify};
 use tickline_sinks::spool::record::HeaderError;
 use tickline_sinks::spool::store::{LocalStore, Store, StoreFile};
 
@@ -114,11 +114,10 @@ impl Place {
     /// Whose segment it is.
     fn owner(&self, info: &SegmentInfo) -> &'static str {
         match (&info.header, &self.sink) {
-            (Err(HeaderError::Damaged), _) => "header damaged",
             (Err(HeaderError::Version(_)), _) => "other version",
-            (Ok(header), Some(sink)) if header.fingerprint != fingerprint(sink) => "other sink",
-            (Ok(_), Some(_)) => "this sink",
-            (Ok(_), None) => "unknown",
+            (_, None) => "unknown",
+            (_, Some(sink)) if is_of(info, &fingerprint(sink)) => "this sink",
+            _ => "other sink",
         }
     }
 
@@ -186,9 +185,8 @@ fn stat(args: &SpoolArgs) -> Result<Exit, Failure> {
     let mut out = String::new();
     for place in args.places()? {
         let all = place.look()?;
-        let (own, others): (Vec<_>, Vec<_>) = all
-            .iter()
-            .partition(|info| matches!(place.owner(info), "this sink" | "unknown" | "header damaged"));
+        let (own, others): (Vec<_>, Vec<_>) =
+            all.iter().partition(|info| matches!(place.owner(info), "this sink" | "unknown"));
         let sum = |infos: &[&SegmentInfo], of: fn(&SegmentInfo) -> u64| -> u64 {
             infos.iter().map(|info| of(info)).sum()
         };

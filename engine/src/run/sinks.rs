@@ -12,6 +12,7 @@ use tickline_config::model::{Durability, Sink, SinkKind, WhenFull};
 use tickline_feeds::sequence::SequencePoint;
 use tickline_sinks::batch::Position;
 use tickline_sinks::spool::fingerprint::fingerprint;
+use tickline_sinks::spool::inspect::segments;
 use tickline_sinks::spool::store::LocalStore;
 use tickline_sinks::spool::{Limits, Spool};
 
@@ -72,6 +73,7 @@ pub(super) fn open(plan: &SinkPlan, state_dir: &Path, pool: &BatchPool) -> Resul
     let sink = &plan.sink;
     let accepted = Arc::<Accepted>::default();
     if sink.durability == Durability::Memory {
+        refuse_if_left(plan, state_dir)?;
         let (sender, fresh) = batch_queue(sink.queue_batches_max, sink.when_full, pool, &accepted);
         let finished = Finished::Here(pool.clone(), Arc::clone(&accepted));
         let (backlog, age_max_ns) = (never(), None);
@@ -100,6 +102,35 @@ pub(super) fn open(plan: &SinkPlan, state_dir: &Path, pool: &BatchPool) -> Resul
     let spooled = Spooled { spool, lock, batches, fresh: fresh_in, backlog: backlog_in, words };
     let finished = Finished::Spooler(words_in);
     Ok(SinkQueues { sender, fresh, backlog, finished, accepted, age_max_ns, spooled: Some(spooled) })
+}
+
+/// What an earlier run has left on disk must not be forgotten.
+fn refuse_if_left(plan: &SinkPlan, state_dir: &Path) -> Result<(), StartError> {
+    let dir = spool_dir(state_dir, &plan.name, &plan.sink);
+    let left = segments(&LocalStore::at(&dir)).unwrap_or_default();
+    if left.is_empty() {
+        return Ok(());
+    }
+    let (name, count, dir) = (&plan.name, left.len(), dir.display());
+    Err(StartError::Sink(format!(
+        "sinks.{name}.durability: must not be \"memory\" while an earlier run has left {count} segments in {dir}: \
+         tickline spool replay sends them, tickline spool drop throws them away"
+    )))
+}
+
+/// Warns of spools whose sink is gone.
+pub(super) fn warn_of_orphans(plans: &[SinkPlan], state_dir: &Path) {
+    let folders = std::fs::read_dir(state_dir.join("spool")).into_iter().flatten().flatten();
+    for folder in folders {
+        let (name, path) = (folder.file_name(), folder.path());
+        let known = plans.iter().any(|plan| plan.name.as_str() == name);
+        if !known && segments(&LocalStore::at(&path)).is_ok_and(|left| !left.is_empty()) {
+            tracing::warn!(
+                "{}: points wait there for a sink that is no longer configured: tickline spool ls --dir",
+                path.display()
+            );
+        }
+    }
 }
 
 /// Whether the sink stores twice what it is sent twice, so that batches must come in order.

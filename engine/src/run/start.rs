@@ -39,6 +39,7 @@ pub(super) fn start(setup: Setup<'_>) -> Result<Run, StartError> {
     let pool = BatchPool::new(waiting.sum::<usize>() + BATCHES_SPARE);
     let open = |sink| sinks::open(sink, &config.engine.state_dir, &pool);
     let queues = plan.sinks.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+    sinks::warn_of_orphans(&plan.sinks, &config.engine.state_dir);
     let resume = sinks::resume(&queues, &plan.endpoints, &setup.resume);
     let frame_queues: Vec<FrameQueue> =
         plan.encoders.iter().map(|_| FrameQueue::new(frame_limits(config))).collect();

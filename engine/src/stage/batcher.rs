@@ -136,15 +136,14 @@ impl Batcher {
         if self.open.points == 0 { None } else { look_again_ns(self.look(now), &self.limits) }
     }
 
-    /// Closes the batch and gives it to every sink; `tell` adds where its sources stand. True if there was one.
+    /// Closes the batch, if there is one, and counts it for every sink; `tell` adds where its sources stand.
     pub fn close(
         &mut self,
         sinks: &mut [SinkIn],
-        stop: &Stop,
         tell: impl FnOnce(&mut Vec<Position>),
-    ) -> bool {
+    ) -> Option<Arc<Batch>> {
         if self.open.points == 0 {
-            return false;
+            return None;
         }
         let mut batch = std::mem::replace(&mut self.open, self.pool.take());
         if let Some(batch) = Arc::get_mut(&mut batch) {
@@ -152,13 +151,27 @@ impl Batcher {
             tell(&mut batch.positions);
         }
         self.number.number += 1;
+        for (sink, _) in &self.sinks {
+            if let Some(counters) = sinks.get_mut(*sink) {
+                counters.points += batch.points;
+            }
+        }
+        Some(batch)
+    }
+
+    /// Whether giving a batch to the sinks would have to wait for one of them.
+    pub fn blocks(&self) -> bool {
+        self.sinks.iter().any(|(_, queue)| queue.blocks())
+    }
+
+    /// Gives a closed batch to every sink.
+    pub fn give(&self, batch: Arc<Batch>, sinks: &mut [SinkIn], stop: &Stop) {
         for (sink, queue) in &self.sinks {
             if let Some(counters) = sinks.get_mut(*sink) {
                 queue.send(Arc::clone(&batch), counters, stop);
             }
         }
         self.pool.give(batch);
-        true
     }
 
     fn look(&self, now: MonoNanos) -> OpenBatch {
@@ -217,7 +230,10 @@ mod tests {
             batch.lines.extend_from_slice(b"m v=1 1\n");
             batch.points += 1;
         };
-        let mut close = |batcher: &mut Batcher| batcher.close(&mut sinks, &stop, |_| {});
+        let mut close = |batcher: &mut Batcher| {
+            let closed = batcher.close(&mut sinks, |_| {});
+            closed.map(|batch| batcher.give(batch, &mut sinks, &stop)).is_some()
+        };
         line(&mut batcher, 10);
         assert!(!batcher.is_due(MonoNanos(14)));
         assert!(batcher.is_due(MonoNanos(15)) && close(&mut batcher));

@@ -248,7 +248,15 @@ impl Encoder {
         let Some(batcher) = self.batchers.get_mut(at) else { return };
         let slots = self.slots.iter_mut().flatten().filter(|slot| slot.batcher == at);
         let tell = |positions: &mut Vec<Position>| slots.for_each(|slot| slot.tell(positions));
-        self.counters.batches += u64::from(batcher.close(&mut self.counters.sinks, &self.stop, tell));
+        let Some(batch) = batcher.close(&mut self.counters.sinks, tell) else { return };
+        self.counters.batches += 1;
+        if batcher.blocks() {
+            // Whoever looks while this waits must see the batch as given.
+            self.publish();
+        }
+        if let Some(batcher) = self.batchers.get(at) {
+            batcher.give(batch, &mut self.counters.sinks, &self.stop);
+        }
     }
 
     /// Closes what is due and publishes; once a burst, or when the wait is over.

@@ -79,8 +79,13 @@ struct Told {
 #[derive(Debug)]
 struct Parked {
     until: MonoNanos,
-    batch: Arc<Batch>,
+    points: u64,
+    /// The lines, until they are on disk.
+    batch: Option<Batch>,
     record: Option<RecordId>,
+    /// The records that they came from: they go once the lines are synced.
+    originals: Vec<RecordId>,
+    told: Vec<Told>,
 }
 
 /// The spool stage of one sink.
@@ -99,15 +104,21 @@ pub struct Spooler {
     unsent: Vec<u64>,
     /// A batch for which there is no room.
     stuck: Option<Arc<Batch>>,
-    /// Spilled batches that are not accepted yet.
-    told: HashMap<RecordId, Told>,
+    /// Batches on disk that are not accepted yet, by the id of their record.
+    told: HashMap<u64, Vec<Told>>,
     /// Lines that must wait for long: until when, and where they stand on disk, if they do.
     parked: Vec<Parked>,
     /// Whether the last word of the writers was of trouble.
     trouble: bool,
     /// Bytes appended since the last sync, and when that began.
     dirty: (u64, Option<MonoNanos>),
+    /// Not before then is the disk asked to sync again, after it has refused.
+    sync_again: Option<MonoNanos>,
     expired_at: MonoNanos,
+    /// Something was lost that an earlier run had left: nothing is said to be accepted.
+    behind_for_good: bool,
+    /// Wall time at the start, and the time since then: a clock that is set does not age what waits.
+    begun: (i64, MonoNanos),
     counters: SpoolCounters,
     merge: MergeTimer,
     log: LogLimit,
@@ -116,6 +127,7 @@ pub struct Spooler {
 impl Spooler {
     /// A spooler over an open spool.
     pub fn new(spec: SpoolerSpec, spool: Spool, lock: File, clock: Arc<dyn Clock>, stop: Arc<Stop>) -> Self {
+        let begun = (clock.wall().0, clock.mono());
         let mut spooler = Self {
             spec,
             spool,
@@ -130,7 +142,10 @@ impl Spooler {
             parked: Vec::new(),
             trouble: false,
             dirty: (0, None),
+            sync_again: None,
             expired_at: MonoNanos(0),
+            behind_for_good: false,
+            begun,
             counters: SpoolCounters::default(),
             merge: MergeTimer::default(),
             log: LogLimit::default(),
@@ -273,8 +288,9 @@ impl Spooler {
 
     fn leave_on_disk(&mut self, batch: Arc<Batch>, record: Option<RecordId>, accepted: bool) {
         let Some(record) = record else { return self.keep_at_last(batch) };
-        if !accepted {
-            self.told.insert(record, Told { number: batch.number, positions: batch.positions.clone() });
+        if !accepted && let Some(id) = self.spool.id_of(record) {
+            let told = Told { number: batch.number, positions: batch.positions.clone() };
+            self.told.entry(id).or_default().push(told);
         }
         self.spool.give_back(record);
         self.spec.pool.give(batch);
@@ -282,21 +298,15 @@ impl Spooler {
 
     fn hear(&mut self, word: Word) {
         match word {
-            Word::Settled(ticket) => {
+            Word::Settled(tickets, parked) => {
                 self.trouble = false;
-                let Some(settled) = self.outstanding.remove(&ticket) else { return };
-                let Outstanding { batch, record, accepted, .. } = settled;
-                if let Some(record) = record {
-                    self.spool.acknowledge(record);
-                    self.dirty.1.get_or_insert(self.clock.mono()); // for the cursor
-                    if let Some(told) = self.told.remove(&record) {
-                        self.spec.accepted.accept(told.number, &told.positions);
-                    }
+                let settled: Vec<Outstanding> =
+                    tickets.iter().filter_map(|ticket| self.outstanding.remove(ticket)).collect();
+                if parked.points > 0 {
+                    self.park(settled, parked);
+                } else {
+                    settled.into_iter().for_each(|one| self.settled(one));
                 }
-                if !accepted {
-                    self.spec.accepted.accept(batch.number, &batch.positions);
-                }
-                self.spec.pool.give(batch);
                 self.spec.accepted.set_behind(self.is_behind());
                 if self.spec.backlog.is_none() {
                     // Here what is sent twice is stored twice.
@@ -308,7 +318,6 @@ impl Spooler {
                     self.leave_on_disk(batch, record, accepted);
                 }
             }
-            Word::Park(batch) => self.park(batch),
             Word::Trouble => {
                 self.trouble = true;
                 self.spill(|_| true);
@@ -316,8 +325,36 @@ impl Spooler {
         }
     }
 
+    /// The sink has stored a batch.
+    fn settled(&mut self, settled: Outstanding) {
+        let Outstanding { batch, record, accepted, .. } = settled;
+        if let Some(record) = record {
+            for Told { number, positions } in self.take_told(record) {
+                self.spec.accepted.accept(number, &positions);
+            }
+            self.spool.acknowledge(record);
+            self.dirty.1.get_or_insert(self.clock.mono()); // for the cursor
+        }
+        if !accepted {
+            self.spec.accepted.accept(batch.number, &batch.positions);
+        }
+        self.spec.pool.give(batch);
+    }
+
+    fn take_told(&mut self, record: RecordId) -> Vec<Told> {
+        self.spool.id_of(record).and_then(|id| self.told.remove(&id)).unwrap_or_default()
+    }
+
     /// Points of an earlier run wait for the database, and only its answer counts as accepted.
     fn is_behind(&self) -> bool {
-        self.spec.durability == Durability::Spill && self.spool.has_recovered()
+        let damaged = self.spool.stats().damaged > 0;
+        self.spec.durability == Durability::Spill
+            && (self.behind_for_good || damaged || self.spool.has_recovered())
+    }
+
+    /// Wall time that no one can set.
+    fn now_ns(&self) -> i64 {
+        let since = self.clock.mono().since(self.begun.1);
+        self.begun.0.saturating_add(i64::try_from(since).unwrap_or(i64::MAX))
     }
 }

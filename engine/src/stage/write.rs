@@ -37,16 +37,14 @@ pub struct HoldLimits {
 }
 
 /// What a writer tells the spooler of its sink.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Word {
-    /// The job with this ticket is settled.
-    Settled(u64),
+    /// The jobs with these tickets are settled, but for lines that are not stored and must wait for long.
+    Settled(Vec<u64>, Batch),
     /// The job with this ticket could not be stored.
     Back(u64),
     /// A write has failed and will be tried again.
     Trouble,
-    /// These lines of it are not stored and must wait for long: others come first.
-    Park(Arc<Batch>),
 }
 
 /// Where finished batches go.
@@ -172,7 +170,7 @@ impl Writer {
             return self.give_up(vec![unit], Settlement::default());
         }
         match self.write(&unit.request) {
-            Written::Settled(settlement) => self.settle(vec![unit], &settlement),
+            Written::Settled(settlement) => self.settle(vec![unit], settlement),
             Written::GivenUp(settlement) => self.give_up(vec![unit], settlement),
             Written::Held => {
                 if self.held.is_empty() {
@@ -291,10 +289,10 @@ impl Writer {
     /// sent twice is absorbed. Else what is not settled is dropped.
     fn give_up(&mut self, units: Vec<Unit>, mut settlement: Settlement) {
         let Finished::Spooler(words) = &self.spec.finished else {
-            let points: u64 = units.iter().map(|unit| unit.request.points).sum();
+            let points = points(&units);
             let settled = settlement.written + settlement.rejected.iter().sum::<u64>();
             settlement.shutdown = points - settled;
-            return self.settle(units, &settlement);
+            return self.settle(units, settlement);
         };
         for job in units.into_iter().flat_map(|unit| unit.jobs) {
             // A spooler that has ended has seen to it already.
@@ -303,26 +301,31 @@ impl Writer {
     }
 
     /// Counts what became of the points of these units and gives their batches back. Only here are points settled.
-    fn settle(&mut self, units: Vec<Unit>, settlement: &Settlement) {
+    fn settle(&mut self, units: Vec<Unit>, mut settlement: Settlement) {
+        let parked = std::mem::take(&mut settlement.parked);
+        let (points, bytes, parked_points) = (points(&units), bytes(&units), parked.points);
+        let tickets = self.release(units, &settlement);
+        if let Finished::Spooler(words) = &self.spec.finished
+            && words.send(Word::Settled(tickets, parked)).is_err()
+        {
+            // A spooler that has ended has left them on disk, and counted them there.
+            return;
+        }
+        self.counters.settled += points;
+        self.counters.bytes += bytes;
+        self.counters.parked += parked_points;
         self.counters.written += settlement.written;
         self.counters.rejected.iter_mut().zip(settlement.rejected).for_each(|(to, new)| *to += new);
         self.counters.shutdown += settlement.shutdown;
-        if let Finished::Spooler(words) = &self.spec.finished
-            && settlement.parked.points > 0
-        {
-            let Batch { lines, points, .. } = &settlement.parked;
-            let parked = Batch { lines: lines.clone(), points: *points, ..Batch::default() };
-            words.send(Word::Park(Arc::new(parked))).ok();
-            // They are the spooler's now, and settled when they are stored.
-            self.counters.parked += points;
-        }
-        let acked = self.clock.wall().0;
+    }
+
+    /// Lets the batches go, before anyone is told: the last holder makes them usable again. Returns their tickets.
+    fn release(&mut self, units: Vec<Unit>, settlement: &Settlement) -> Vec<u64> {
+        let (acked, mut tickets) = (self.clock.wall().0, Vec::new());
         for Unit { jobs, request } in units {
-            self.counters.bytes += request.lines.len() as u64;
             // The request reads the batch: it must go first, or the batch would not come back.
             drop(request);
             for Job { batch, ticket } in jobs {
-                self.counters.settled += batch.points;
                 // Where nothing was stored there is nothing that was acknowledged.
                 for mark in batch.marks.iter().filter(|_| settlement.written > 0) {
                     if mark.sent != 0 {
@@ -341,14 +344,11 @@ impl Writer {
                         }
                         pool.give(batch);
                     }
-                    Finished::Spooler(words) => {
-                        // The spooler gives the batch back; it must find no one else holding it.
-                        drop(batch);
-                        words.send(Word::Settled(ticket)).ok();
-                    }
+                    Finished::Spooler(_) => tickets.push(ticket),
                 }
             }
         }
+        tickets
     }
 
     fn close(&mut self) {
@@ -386,4 +386,12 @@ impl Writer {
             *self.spec.cell.cpu_ns.lock() = thread_cpu_ns();
         }
     }
+}
+
+fn points(units: &[Unit]) -> u64 {
+    units.iter().map(|unit| unit.request.points).sum()
+}
+
+fn bytes(units: &[Unit]) -> u64 {
+    units.iter().map(|unit| unit.request.lines.len() as u64).sum()
 }

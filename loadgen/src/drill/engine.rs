@@ -86,11 +86,17 @@ impl Engine {
             if let Some(line) = self.log().into_iter().find(|line| line.contains(text)) {
                 return Ok(Some(line));
             }
-            if let Some(status) = self.child.try_wait()? {
-                bail!("the engine has ended ({status}) without {text:?}: {}", self.log().join(" | "));
-            }
+            self.must_run()?;
             Ok(None)
         })
+    }
+
+    /// Fails with how it ended, if it has.
+    pub(super) fn must_run(&mut self) -> Result<()> {
+        if let Some(status) = self.child.try_wait()? {
+            bail!("the engine has ended ({status}): {}", self.log().join(" | "));
+        }
+        Ok(())
     }
 
     /// Status and body of one page.

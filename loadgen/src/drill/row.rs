@@ -28,6 +28,8 @@ pub struct Row {
     pub stored: u64,
     /// Times that a message was stored again, which the database absorbs.
     pub duplicates: u64,
+    /// Messages that the engine claimed as accepted, over all its lives.
+    pub claimed: u64,
     /// Messages that the engine had accepted and that are not stored.
     pub lost_accepted: u64,
     /// Longest time before a kill from which on something is missing, ms.
@@ -76,6 +78,7 @@ impl Row {
             gap_messages: 0,
             stored: 0,
             duplicates: 0,
+            claimed: 0,
             lost_accepted: 0,
             lost_window_ms_max: None,
             lost_window_ms_median: None,
@@ -122,6 +125,7 @@ impl Row {
         self.gap_messages += other.gap_messages;
         self.stored += other.stored;
         self.duplicates += other.duplicates;
+        self.claimed += other.claimed;
         self.lost_accepted += other.lost_accepted;
         self.corrupted += other.corrupted;
         self.spurious += other.spurious;

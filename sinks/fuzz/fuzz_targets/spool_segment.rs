@@ -25,7 +25,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     drop(spool);
     let (cursor, segment) = data.split_at(data.len().min(12));
     store.put("cursor", cursor);
-    store.put("00000000000000000001-00000000000000000001.spool", segment);
+    store.put("00000000000000000001-00000000000000000001-74686520.spool", segment); // "the " in hex
     for name in segments(&store).expect("names") {
         verify(&store, &name, &mut |_, _| Ok(())).expect("it can be read");
     }

@@ -3,7 +3,8 @@
 
 use std::io;
 
-use super::read_name;
+use super::Name;
+use super::cursor::Cursor;
 use super::record::{HEADER_BYTES, Head, Header, HeaderError};
 use super::scan::{Found, scan};
 use super::store::Store;
@@ -19,6 +20,8 @@ pub struct SegmentInfo {
     pub header: Result<Header, HeaderError>,
     /// Id of the first record, by the file's name.
     pub first_id: u64,
+    /// Whose it is, by the file's name: see [`is_of`].
+    pub owner: u32,
     /// Whole records.
     pub records: u64,
     /// Points in them.
@@ -31,10 +34,24 @@ pub struct SegmentInfo {
     pub written_ns: i64,
 }
 
+/// Whether a segment is of the sink with this fingerprint, as far as it can be read.
+pub fn is_of(info: &SegmentInfo, fingerprint: &[u8; 16]) -> bool {
+    match &info.header {
+        Ok(header) => header.fingerprint == *fingerprint,
+        Err(HeaderError::Damaged) => info.owner == super::owner(fingerprint),
+        Err(HeaderError::Version(_)) => false,
+    }
+}
+
+/// The id below which everything is stored, as far as the process that had the folder has said.
+pub fn cursor(store: &dyn Store, fingerprint: &[u8; 16]) -> u64 {
+    Cursor::read(store, fingerprint)
+}
+
 /// Names of the segments of a folder, oldest first.
 pub fn segments(store: &dyn Store) -> io::Result<Vec<String>> {
     let mut names: Vec<(u64, String)> =
-        store.names()?.into_iter().filter_map(|name| Some((read_name(&name)?.0, name))).collect();
+        store.names()?.into_iter().filter_map(|name| Some((Name::read(&name)?.number, name))).collect();
     names.sort_unstable();
     Ok(names.into_iter().map(|(_, name)| name).collect())
 }
@@ -60,12 +77,13 @@ fn read(store: &dyn Store, name: &str, each: Option<Each<'_>>) -> io::Result<Seg
     let mut header = [0; HEADER_BYTES];
     let length = file.read_at(0, &mut header)?;
     let header = Header::parse(header.get(..length).unwrap_or_default());
-    let (_, first_id) = read_name(name).unwrap_or_default();
+    let (first_id, owner) = Name::read(name).map_or((0, 0), |name| (name.first_id, name.owner));
     let mut info = SegmentInfo {
         name: name.to_owned(),
         bytes: file.bytes()?,
         header,
         first_id,
+        owner,
         records: 0,
         points: 0,
         damages: 0,

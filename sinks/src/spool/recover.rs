@@ -8,7 +8,7 @@ use super::positions::Positions;
 use super::record::{HEAD_BYTES, HEADER_BYTES, Head, Header, HeaderError};
 use super::scan::{Found, scan};
 use super::store::{Store, StoreFile};
-use super::{Limits, Record, Segment, Spool, SpoolStats, State, read_name};
+use super::{Limits, Name, Record, Segment, Spool, SpoolStats, State};
 
 impl Spool {
     /// Opens the spool of one sink. Reads heads only, so that a start does not wait for lines; those are checked
@@ -19,14 +19,11 @@ impl Spool {
         fingerprint: [u8; 16],
         limits: Limits,
     ) -> io::Result<Self> {
-        let mut found: Vec<(u64, u64, String)> = Vec::new();
-        for name in store.names()? {
-            if let Some((number, first_id)) = read_name(&name) {
-                found.push((number, first_id, name));
-            }
-        }
+        let names = store.names()?.into_iter();
+        let mut found: Vec<(Name, String)> =
+            names.filter_map(|text| Some((Name::read(&text)?, text))).collect();
         found.sort_unstable();
-        let next_segment = found.last().map_or(0, |(number, ..)| number.saturating_add(1));
+        let next_segment = found.last().map_or(0, |(name, _)| name.number.saturating_add(1));
         let id = Cursor::read(store.as_ref(), &fingerprint);
         let mut spool = Self {
             store,
@@ -47,11 +44,11 @@ impl Spool {
             stats: SpoolStats::default(),
         };
         let mut last = None;
-        for (number, first_id, name) in found {
+        for (name, text) in found {
             // Between two segments others may have stood that are done and gone.
-            let follows = last.is_some_and(|last: u64| last.checked_add(1) == Some(number));
-            if spool.recover(number, follows, first_id, name)? {
-                last = Some(number);
+            let follows = last.is_some_and(|last: u64| last.checked_add(1) == Some(name.number));
+            if spool.recover(name, follows, text)? {
+                last = Some(name.number);
             }
         }
         // A disk that has lost what the cursor has seen must not give its ids away again.
@@ -63,7 +60,12 @@ impl Spool {
     }
 
     /// Takes in one segment, unless it is another sink's. Its name says the first id where its header does not.
-    fn recover(&mut self, number: u64, follows: bool, first_id: u64, name: String) -> io::Result<bool> {
+    fn recover(
+        &mut self,
+        Name { number, first_id, owner }: Name,
+        follows: bool,
+        name: String,
+    ) -> io::Result<bool> {
         let file = self.store.open(&name)?;
         let mut bytes = [0; HEADER_BYTES];
         let read = file.read_at(0, &mut bytes)?;
@@ -73,6 +75,10 @@ impl Spool {
                 return Ok(false);
             }
             Err(HeaderError::Version(_)) => {
+                self.stats.foreign += 1;
+                return Ok(false);
+            }
+            Err(HeaderError::Damaged) if owner != super::owner(&self.fingerprint) => {
                 self.stats.foreign += 1;
                 return Ok(false);
             }

@@ -9,13 +9,14 @@ impl Spool {
     /// Makes everything appended durable. If the disk refuses, what was appended since the last sync is written
     /// once more, to a new segment: after a failed sync the kernel may have forgotten it and says nothing more.
     pub fn sync(&mut self, now_ns: i64) -> io::Result<()> {
-        self.sweep(Some(now_ns));
         self.write_suspects_again(now_ns)?;
         if self.unsynced.is_empty() && self.found.is_empty() {
+            self.sweep(Some(now_ns));
             return Ok(());
         }
         let Err(error) = self.sync_files() else {
             self.unsynced.clear();
+            self.sweep(Some(now_ns));
             return Ok(());
         };
         self.suspects = self.unsynced.iter().map(|(id, _)| id.segment).collect();

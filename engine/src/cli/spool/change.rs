@@ -9,7 +9,8 @@ use tickline_loadgen::clock::OsClock;
 use tickline_sinks::batch::Batch;
 use tickline_sinks::sink::Request;
 use tickline_sinks::spool::Spool;
-use tickline_sinks::spool::inspect::verify;
+use tickline_sinks::spool::fingerprint::fingerprint;
+use tickline_sinks::spool::inspect::{cursor, is_of, verify};
 use tickline_sinks::spool::store::Store;
 
 use super::{Place, SpoolArgs, size, take};
@@ -125,10 +126,13 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<Exit, Failure> {
         for info in place.look()? {
             let wanted = match place.owner(&info) {
                 "other sink" => args.foreign,
-                owner => owner == "this sink" || owner == "header damaged",
+                owner => owner == "this sink",
             };
+            // What is stored already is not sent again.
+            let own = fingerprint(model);
+            let done = if is_of(&info, &own) { cursor(&store, &own) } else { 0 };
             if wanted {
-                send_segment(&mut sender, &place, &store, &info.name)?;
+                send_segment(&mut sender, &place, &store, &info.name, done)?;
             }
         }
         println!("{}: {} points stored, {} refused", place.name, sender.written, sender.rejected);
@@ -137,9 +141,18 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<Exit, Failure> {
 }
 
 /// Sends a segment and, once all of it is stored, removes it.
-fn send_segment(sender: &mut Sender, place: &Place, store: &dyn Store, name: &str) -> Result<(), Failure> {
+fn send_segment(
+    sender: &mut Sender,
+    place: &Place,
+    store: &dyn Store,
+    name: &str,
+    done: u64,
+) -> Result<(), Failure> {
     let mut held = Vec::new();
     let sent = verify(store, name, &mut |head, lines| {
+        if head.next_id() <= done {
+            return Ok(());
+        }
         let request = Request { lines: Bytes::copy_from_slice(lines), points: u64::from(head.points) };
         held.extend(sender.send(request)?);
         Ok(())

@@ -13,8 +13,12 @@ use crate::queue::Job;
 
 impl Spooler {
     pub(super) fn append(&mut self, batch: &Batch) -> Result<RecordId, AppendError> {
+        // While the disk refuses to sync, what was appended is kept in memory, too.
+        if self.sync_again.is_some() && self.spool.unsynced_bytes() > UNSYNCED_BYTES_MAX {
+            return Err(io::Error::other("the disk refuses to sync").into());
+        }
         loop {
-            match self.spool.append(batch, self.clock.wall().0) {
+            match self.spool.append(batch, self.now_ns()) {
                 Ok(record) => {
                     self.counters.appended += batch.points;
                     self.dirty.0 += batch.lines.len() as u64;
@@ -23,16 +27,17 @@ impl Spooler {
                 }
                 Err(error) => {
                     self.counters.append_failures += 1;
-                    let dropped = if is_full(&error) && self.spec.config.when_full == WhenFull::DropOldest {
-                        self.spool.drop_oldest()
-                    } else {
-                        0
-                    };
-                    self.counters.spool_full += dropped;
-                    if dropped == 0 {
+                    if !is_full(&error) || self.spec.config.when_full != WhenFull::DropOldest {
                         return Err(error);
                     }
-                    self.break_told();
+                    let bytes = self.spool.stats().bytes;
+                    let dropped = self.spool.drop_oldest();
+                    self.lost(dropped);
+                    self.counters.spool_full += dropped;
+                    // A segment stays while a writer has a part of it: to drop more would make no room either.
+                    if dropped == 0 || self.spool.stats().bytes >= bytes {
+                        return Err(error);
+                    }
                 }
             }
         }
@@ -62,36 +67,74 @@ impl Spooler {
         }
     }
 
-    /// Spilled batches have been dropped: nothing behind them will be accepted.
-    pub(super) fn break_told(&mut self) {
-        for (_, Told { number, .. }) in self.told.drain() {
+    /// Points on disk have been dropped: nothing behind them will be accepted.
+    pub(super) fn lost(&mut self, points: u64) {
+        if points == 0 {
+            return;
+        }
+        for Told { number, .. } in self.told.drain().flat_map(|(_, told)| told) {
             self.spec.accepted.lose(&Batch { number, ..Batch::default() });
         }
+        self.behind_for_good |= self.spool.stats().recovered > 0;
     }
 
-    /// Lines that the writers cannot store now and that must not stand in the way of others.
-    pub(super) fn park(&mut self, batch: Arc<Batch>) {
-        self.counters.parked += batch.points;
+    /// These are stored but for lines that the server cannot store now and that must not stand in the way of others.
+    pub(super) fn park(&mut self, settled: Vec<Outstanding>, lines: Batch) {
+        self.counters.parked += lines.points;
         if let Some(suppressed) = self.log.admit(self.clock.mono()) {
             let (name, all) = (&self.spec.name, self.counters.parked);
             let wait = PARKED_FOR.as_secs();
             tracing::error!(suppressed, "{name}: {all} points are put aside and tried again every {wait} s");
         }
-        let record = self.append(&batch).ok();
+        let (mut originals, mut told) = (Vec::new(), Vec::new());
+        for Outstanding { batch, record, accepted, .. } in settled {
+            if let Some(record) = record {
+                told.extend(self.take_told(record));
+                originals.push(record);
+            }
+            if !accepted {
+                told.push(Told { number: batch.number, positions: batch.positions.clone() });
+            }
+            self.spec.pool.give(batch);
+        }
         let until = MonoNanos(self.clock.mono().0 + PARKED_FOR.as_nanos() as u64);
-        self.parked.push(Parked { until, batch, record });
+        let (points, batch) = (lines.points, Some(lines));
+        self.parked.push(Parked { until, points, batch, record: None, originals, told });
+        self.put_parked_on_disk();
     }
 
-    /// Lets lines wait with the others whose time has come; `now` is the end of time at the end.
+    /// Appends lines that are put aside; what finds no room is tried again.
+    pub(super) fn put_parked_on_disk(&mut self) {
+        let mut all = std::mem::take(&mut self.parked);
+        for parked in all.iter_mut().filter(|parked| parked.record.is_none()) {
+            parked.record = parked.batch.as_ref().and_then(|batch| self.append(batch).ok());
+            if parked.record.is_some() {
+                parked.batch = None;
+            }
+        }
+        self.parked = all;
+    }
+
+    /// A sync has succeeded: what lines were put aside from may go.
+    pub(super) fn let_originals_go(&mut self) {
+        for parked in self.parked.iter_mut().filter(|parked| parked.record.is_some()) {
+            parked.originals.drain(..).for_each(|record| self.spool.acknowledge(record));
+        }
+    }
+
+    /// Lets lines wait with the others whose time has come.
     pub(super) fn unpark(&mut self, now: MonoNanos) {
-        for Parked { until, batch, record } in std::mem::take(&mut self.parked) {
-            let record = record.or_else(|| self.append(&batch).ok());
-            match record.filter(|_| until.0 <= now.0) {
+        self.put_parked_on_disk();
+        for parked in std::mem::take(&mut self.parked) {
+            match parked.record.filter(|_| parked.until.0 <= now.0 && parked.originals.is_empty()) {
                 Some(record) => {
-                    self.counters.parked -= batch.points;
+                    self.counters.parked -= parked.points;
+                    if let Some(id) = self.spool.id_of(record) {
+                        self.told.entry(id).or_default().extend(parked.told);
+                    }
                     self.spool.give_back(record);
                 }
-                None => self.parked.push(Parked { until, batch, record }),
+                None => self.parked.push(parked),
             }
         }
     }
@@ -153,6 +196,9 @@ impl Spooler {
         }
     }
 }
+
+/// What may be written and not synced while the disk refuses to sync.
+const UNSYNCED_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// Whether room could be made.
 fn is_full(error: &AppendError) -> bool {

@@ -9,14 +9,22 @@ use tickline_config::model::Durability;
 use tickline_feeds::clock::MonoNanos;
 use tickline_sinks::batch::Batch;
 
-use super::{EXPIRE_EVERY_NS, Parked, Spooler};
+use super::{EXPIRE_EVERY_NS, Spooler};
 use crate::stats::MergeTimer;
 use crate::stats::thread_cpu_ns;
 use crate::stop::LOOK_EVERY;
 
+/// How long a disk that refuses to sync is left alone.
+const SYNC_AGAIN_NS: u64 = 1_000_000_000;
+/// How long writers are heard after an abort.
+const LAST_WORDS_NS: u64 = 800_000_000;
+
 impl Spooler {
     pub(super) fn sync_if_due(&mut self, now: MonoNanos) {
         let (bytes, Some(since)) = self.dirty else { return };
+        if self.sync_again.is_some_and(|again| now.0 < again.0) {
+            return;
+        }
         let late = Duration::from_nanos(now.since(since)) >= self.spec.config.sync_every;
         if late || bytes >= self.spec.config.sync_bytes || !self.unsent.is_empty() {
             self.sync();
@@ -24,10 +32,12 @@ impl Spooler {
     }
 
     fn sync(&mut self) {
-        let synced = self.spool.sync(self.clock.wall().0);
+        let synced = self.spool.sync(self.now_ns());
         self.dirty = (0, None);
         match synced {
             Ok(()) => {
+                self.sync_again = None;
+                self.let_originals_go();
                 if self.stuck.is_none() {
                     self.counters.trouble = None;
                 }
@@ -44,7 +54,9 @@ impl Spooler {
             Err(error) => {
                 self.counters.sync_failures += 1;
                 self.counters.trouble = Some(error.to_string());
-                self.dirty = (0, Some(self.clock.mono()));
+                let now = self.clock.mono();
+                self.dirty = (0, Some(now));
+                self.sync_again = Some(MonoNanos(now.0 + SYNC_AGAIN_NS));
                 if let Some(suppressed) = self.log.admit(self.clock.mono()) {
                     let name = &self.spec.name;
                     tracing::error!(
@@ -63,10 +75,10 @@ impl Spooler {
         }
         self.expired_at = now;
         let age = i64::try_from(age.as_nanos()).unwrap_or(i64::MAX);
-        let dropped = self.spool.expire(self.clock.wall().0.saturating_sub(age));
+        let dropped = self.spool.expire(self.now_ns().saturating_sub(age));
         if dropped > 0 {
             self.counters.max_age += dropped;
-            self.break_told();
+            self.lost(dropped);
             tracing::warn!("{}: {dropped} points have waited too long and are dropped", self.spec.name);
         }
     }
@@ -100,25 +112,38 @@ impl Spooler {
             self.sync_if_due(now);
             self.publish();
         }
-        while let Ok(word) = self.spec.words.try_recv() {
-            self.hear(word);
+        // After an abort a writer may still be in the middle of a request: what it says now counts.
+        let aborted = self.clock.mono();
+        while self.clock.mono().since(aborted) < LAST_WORDS_NS {
+            match self.spec.words.recv_timeout(LOOK_EVERY) {
+                Ok(word) => self.hear(word),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
         }
+        // From here on no one is heard: what a writer stores it does not count, and is sent again.
+        self.spec.words = crossbeam_channel::never();
         for (_, one) in std::mem::take(&mut self.outstanding) {
             self.leave_on_disk(one.batch, one.record, one.accepted);
         }
-        self.unpark(MonoNanos(u64::MAX));
-        for Parked { batch, .. } in std::mem::take(&mut self.parked) {
-            self.counters.parked -= batch.points;
-            self.keep_at_last(batch);
+        self.put_parked_on_disk();
+        self.sync();
+        for parked in std::mem::take(&mut self.parked) {
+            self.counters.parked -= parked.points;
+            match (parked.record, parked.batch) {
+                (Some(record), _) => self.spool.give_back(record),
+                (None, Some(batch)) => self.keep_at_last(Arc::new(batch)),
+                (None, None) => {}
+            }
         }
         if let Some(batch) = self.stuck.take() {
             self.keep_at_last(batch);
         }
         // After an abort there may be more where the encoders could not wait.
-        while let Ok(job) = self.spec.batches.try_recv() {
+        while let Ok(job) = self.spec.batches.recv_timeout(LOOK_EVERY) {
             self.keep_at_last(job.batch);
         }
-        if let Err(error) = self.spool.close(self.clock.wall().0) {
+        if let Err(error) = self.spool.close(self.now_ns()) {
             self.counters.sync_failures += 1;
             tracing::error!("{}: what is on disk could not be synced: {error}", self.spec.name);
         }

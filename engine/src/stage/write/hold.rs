@@ -15,6 +15,9 @@ impl Writer {
 
     /// Makes durable what is held, however often it has to be written again for that.
     pub(super) fn commit(&mut self) {
+        if self.held.is_empty() {
+            return;
+        }
         let points = self.held.iter().map(|unit| unit.request.points).sum();
         let (mut attempt, mut settlement, mut given_up) = (0, Settlement::default(), false);
         while !self.held.is_empty() {
@@ -44,7 +47,7 @@ impl Writer {
         if given_up {
             self.give_up(held, settlement);
         } else {
-            self.settle(held, &settlement);
+            self.settle(held, settlement);
         }
     }
 

@@ -197,10 +197,12 @@ fn words(answers: Vec<Outcome>, drain: bool) -> (Vec<String>, WrCounters) {
     };
     Writer::new(spec, Box::new(double), Arc::new(Still), stop).run();
     let text = |word| match word {
-        Word::Settled(ticket) => format!("settled {ticket}"),
+        Word::Settled(tickets, parked) if parked.points == 0 => format!("settled {tickets:?}"),
+        Word::Settled(tickets, parked) => {
+            format!("settled {tickets:?} but {:?} {}", String::from_utf8_lossy(&parked.lines), parked.points)
+        }
         Word::Back(ticket) => format!("back {ticket}"),
         Word::Trouble => "trouble".to_owned(),
-        Word::Park(batch) => format!("park {:?} {}", String::from_utf8_lossy(&batch.lines), batch.points),
     };
     let counters = cell.counters.lock().clone();
     (told.try_iter().map(text).collect(), counters)
@@ -210,7 +212,7 @@ fn words(answers: Vec<Outcome>, drain: bool) -> (Vec<String>, WrCounters) {
 fn a_line_that_a_limit_of_the_server_keeps_out_is_put_aside_alone() {
     let limit = || Outcome::Split(fault(FaultKind::Limit));
     let (words, counters) = words(vec![limit(), Outcome::accepted(), limit()], false);
-    assert_eq!(words, [r#"park "x\n" 1"#, "settled 1", "settled 2"]);
+    assert_eq!(words, [r#"settled [1] but "x\n" 1"#, "settled [2]"]);
     assert_eq!((counters.written, counters.settled, counters.parked), (2, 3, 1));
 }
 
@@ -219,7 +221,7 @@ fn a_request_on_which_the_server_fails_again_and_again_is_put_aside_and_others_f
     let failing = Fault { code: 500, ..fault(FaultKind::Transient) };
     let (words, counters) = words(vec![Outcome::InDoubt(failing); 5], false);
     assert_eq!(words[..4], ["trouble"; 4]);
-    assert_eq!(words[4..], [r#"park "a\nx\n" 2"#, "settled 1", "settled 2"]);
+    assert_eq!(words[4..], [r#"settled [1] but "a\nx\n" 2"#, "settled [2]"]);
     assert_eq!((counters.written, counters.settled, counters.parked), (1, 3, 2));
 }
 

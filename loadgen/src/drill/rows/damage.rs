@@ -87,8 +87,10 @@ pub(super) fn cursor(drill: Drill<'_>) -> Result<Row> {
 pub(super) fn stray(drill: Drill<'_>) -> Result<Row> {
     cases(drill, "T25", STRAY, drill.tier.pick(12, 60), &mut |dice, dir, case| {
         match case % 4 {
-            0 => fs::write(dir.join("00000000000000000000-old.spool"), b"an old one")?,
-            1 => fs::write(dir.join("99999999999999999999-0.spool"), b"tickspol")?,
+            0 => fs::write(dir.join("00000000000000000000-old-1.spool"), b"an old one")?,
+            1 => {
+                fs::write(dir.join("18446744073709551614-18446744073709551614-00000000.spool"), b"tickspol")?
+            }
             2 => {
                 let all = segments(dir)?;
                 let victim = all.get(dice.below(all.len())).context("a segment")?;

@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use tickline_feeds::clock::Clock;
 
 use crate::drill::Drill;
 use crate::drill::engine::{Engine, wait_for};
@@ -18,6 +19,8 @@ pub(super) const INODES: &str = "no inodes left, then read-only at a start";
 pub(super) const SYNC: &str = "fdatasync fails with EIO at the n-th call";
 pub(super) const BETWEEN: &str = "kill at the n-th call that changes the folder";
 
+/// A call that does not come within this time is not waited for, ns: the engine is killed anyway.
+const ALIVE_NS: u64 = 1_500_000_000;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A small file system in memory, taken away with its owner.
@@ -159,13 +162,27 @@ pub(super) fn sync_fails(drill: Drill<'_>) -> Result<Row> {
         rig.watch(Duration::from_millis(100))?;
         rig.kill()?;
     }
+    nothing_is_claimed_while_no_sync_succeeds(&mut rig)?;
     rig.run_under(&[]);
     rig.finish()
 }
 
+/// With `journal_sync`, that is what tells it from a journal.
+fn nothing_is_claimed_while_no_sync_succeeds(rig: &mut Rig) -> Result<()> {
+    trace(rig, &["-e", "trace=fdatasync", "-e", "inject=fdatasync:error=EIO:when=1+"]);
+    let before = rig.fake.requests();
+    rig.start()?;
+    rig.watch(Duration::from_secs(3))?;
+    let (claimed, requests) = (rig.running()?.accepted()?, rig.fake.requests() - before);
+    rig.row.expect(claimed == 0, format!("{claimed} claimed though no sync has succeeded"));
+    // What an earlier life had synced is sent; what comes now is not.
+    rig.row.expect(requests < 50, format!("{requests} requests though no sync has succeeded"));
+    rig.row.faults_injected += 1;
+    rig.kill()
+}
+
 /// T26: whatever was done to the folder last, the next start finds everything.
 pub(super) fn between(drill: Drill<'_>) -> Result<Row> {
-    const CALLS: &str = "unlink,ftruncate,fdatasync,fsync,openat";
     if let Some(row) = impossible("T26", BETWEEN, "strace") {
         return Ok(row);
     }
@@ -173,20 +190,24 @@ pub(super) fn between(drill: Drill<'_>) -> Result<Row> {
     let mut rig = Rig::new(drill.program, "T26", BETWEEN, &small)?;
     rig.set("sinks.db.spool.max_bytes=\"1MiB\"".to_owned());
     rig.publisher.set_rate(5_000);
-    for n in 1..=drill.tier.pick(60, 2_000) {
-        // Some files are opened before the spool is.
-        let inject = format!("inject={CALLS}:signal=SIGKILL:when={}", 40 + n * 5);
-        trace(&mut rig, &["-e", &format!("trace={CALLS}"), "-e", &inject]);
-        if rig.start().is_err() {
-            // It died before it had subscribed: that counts, too.
-            rig.engine = None;
-            rig.row.faults_injected += 1;
-            continue;
+    // strace counts the calls of each thread: one kind of call at a time, so that each is met.
+    for call in ["unlink", "ftruncate", "fdatasync", "fsync", "write"] {
+        for n in 1..=drill.tier.pick(12, 400) {
+            let inject = format!("inject={call}:signal=SIGKILL:when={n}");
+            trace(&mut rig, &["-e", &format!("trace={call}"), "-e", &inject]);
+            if let Err(error) = rig.start() {
+                // It was killed before it had subscribed: that counts, too.
+                let how = format!("{error:#}");
+                rig.row.expect(how.contains("signal: 9"), format!("{call} {n}: {how}"));
+                rig.row.faults_injected += 1;
+                continue;
+            }
+            let since = crate::clock::OsClock::start();
+            while rig.ask().is_ok() && since.mono().0 < ALIVE_NS {
+                std::thread::park_timeout(Duration::from_millis(5));
+            }
+            rig.kill()?;
         }
-        while rig.ask().is_ok() {
-            std::thread::park_timeout(Duration::from_millis(5));
-        }
-        rig.kill()?;
     }
     rig.run_under(&[]);
     rig.finish()

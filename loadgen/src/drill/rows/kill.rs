@@ -41,6 +41,7 @@ pub(super) fn spill(drill: Drill<'_>) -> Result<Row> {
 fn under_load(drill: Drill<'_>, id: &str, fault: &str, durability: &str, kills: u32) -> Result<Row> {
     let durability = format!("sinks.db.durability={durability:?}");
     let mut rig = Rig::new(drill.program, id, fault, &[&durability])?;
+    rig.journal = durability.contains("journal");
     let mut dice = Prng::new(drill.seed);
     rig.publisher.set_rate(5_000);
     for _ in 0..kills {
@@ -55,14 +56,16 @@ fn under_load(drill: Drill<'_>, id: &str, fault: &str, durability: &str, kills: 
         rig.kill()?;
     }
     let mut row = rig.finish()?;
-    let back = row.recovery_ms_max.unwrap_or(0);
-    row.expect(back <= RECOVERY_MS, format!("{back} ms from a kill to the first fresh tick"));
+    let back = row.recovery_ms_max;
+    let soon = back.is_some_and(|back| back <= RECOVERY_MS);
+    row.expect(soon, format!("{back:?} ms from a kill to the first fresh tick"));
     Ok(row)
 }
 
 /// T16: killed while it sends what an earlier life has left.
 pub(super) fn draining(drill: Drill<'_>) -> Result<Row> {
     let mut rig = Rig::new(drill.program, "T16", DRAINING, &["sinks.db.durability=\"journal\""])?;
+    rig.journal = true;
     let mut dice = Prng::new(drill.seed);
     rig.script(|_, _, _| Reply::Status(503, None, String::new()));
     rig.start()?;
@@ -85,6 +88,7 @@ pub(super) fn draining(drill: Drill<'_>) -> Result<Row> {
 pub(super) fn twice(drill: Drill<'_>) -> Result<Row> {
     let mut rig = Rig::new(drill.program, "T16b", TWICE, &["sinks.db.durability=\"journal\""])?;
     rig.script(|_, _, _| Reply::Status(503, None, String::new()));
+    rig.journal = true;
     rig.publisher.set_rate(2_000);
     for _ in 0..drill.tier.pick(10, 200) {
         rig.start()?;
