@@ -78,6 +78,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn dead_letters_that_were_taken_away_to_be_sent_are_followed_by_others_in_a_new_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let rejects = Rejects::new(dir.path(), "db", 100);
+        let now = WallNanos(1_785_600_000_000_000_000);
+        let (path, taken) = (dir.path().join("rejects/db.lp"), dir.path().join("rejects/db.replaying"));
+        assert!(rejects.keep(now, "bad_line", "no", b"m v=1 1\n").unwrap());
+        fs::rename(&path, &taken).unwrap();
+        assert!(rejects.keep(now, "bad_line", "no", b"m v=2 2\n").unwrap());
+        let lines_of =
+            |path| lines(&fs::read_to_string(path).unwrap()).map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!((lines_of(&taken), lines_of(&path)), (vec!["m v=1 1".into()], vec!["m v=2 2".into()]));
+    }
+
+    #[test]
     fn only_the_lines_that_the_server_names_are_kept_if_it_names_any() {
         let request = Request { lines: "a\nb\nc\n".into(), points: 3 };
         let stored = |lines| Outcome::Stored { rejected: vec![], detail: None, lines };

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use tickline::plan::Plan;
 use tickline::report::{Histograms, report};
-use tickline::run::{OpenSink, Run, Setup, Source};
+use tickline::run::{OpenSink, Run, Setup, Source, StartError};
 use tickline_config::model::{Config, Durability};
 use tickline_config::report::Report;
 use tickline_feeds::clock::{Clock, WallNanos};
@@ -179,6 +179,11 @@ impl Sink for Refusing {
 
 /// Starts a run; each sink of the configuration is opened by `open`.
 pub(crate) fn start(config: &Config, open: OpenSink<'_>) -> Run {
+    try_start(config, open).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Starts a run, if it can be started.
+pub(crate) fn try_start(config: &Config, open: OpenSink<'_>) -> Result<Run, StartError> {
     Run::start(Setup {
         command: "test",
         config,
@@ -191,7 +196,6 @@ pub(crate) fn start(config: &Config, open: OpenSink<'_>) -> Run {
         source: Source::Sockets,
         rejects: None,
     })
-    .unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// The report as it is now.

@@ -167,6 +167,47 @@ fn an_end_without_a_stop_costs_a_journal_nothing_and_the_sources_go_on_where_the
 }
 
 #[test]
+fn an_abort_in_the_middle_of_a_request_counts_no_point_twice_and_loses_none() {
+    for durability in [Durability::Spill, Durability::Journal, Durability::JournalSync] {
+        let (dir, context) = (tempfile::tempdir().unwrap(), zmq::Context::new());
+        let mut publisher = Publisher::bind(&context, "alpha");
+        let config = spooled(dir.path(), &publisher, durability, &[]);
+        let (open, gate) = bounded(0);
+        let sink = Gated::new(gate);
+        let mut run = start(&config, &|_| Ok(Box::new(sink.clone())));
+        publisher.wait_subscription(true);
+        publisher.send(MESSAGES);
+        wait_until(&run, "all is taken", |report| report.ledger.points == MESSAGES);
+        run.stop().abort();
+        // The request that was under way succeeds after all.
+        drop(open);
+        run.finish();
+        let report = look(&run);
+        assert!(report.ledger.balanced, "{durability:?}: {:#?}", report.ledger);
+        assert_eq!((report.ledger.in_flight, report.ledger.dropped.len()), (0, 0), "{durability:?}");
+        assert_eq!(report.ledger.written + report.ledger.spooled, MESSAGES, "{durability:?}");
+        assert!(report.ledger.written as usize <= sink.lines().len());
+    }
+}
+
+#[test]
+fn what_an_earlier_run_has_left_is_not_forgotten_when_the_spool_is_switched_off() {
+    let (dir, context) = (tempfile::tempdir().unwrap(), zmq::Context::new());
+    let mut publisher = Publisher::bind(&context, "alpha");
+    let mut config = spooled(dir.path(), &publisher, Durability::Journal, &[]);
+    let closed = Arc::new(AtomicBool::new(true));
+    let run = start(&config, &|_| Ok(Box::new(Refusing::new(Arc::clone(&closed)))));
+    publisher.wait_subscription(true);
+    publisher.send(100);
+    wait_until(&run, "all is taken", |report| report.ledger.points == 100);
+    assert_eq!(end(run).ledger.spooled, 100);
+    config.sinks.get_mut("db").unwrap().durability = Durability::Memory;
+    let refused = crate::rig::try_start(&config, &|_| Ok(Box::new(Gated::open()))).unwrap_err().to_string();
+    assert!(refused.contains("must not be \"memory\" while an earlier run has left 1 segments"), "{refused}");
+    assert!(refused.contains("tickline spool replay"), "{refused}");
+}
+
+#[test]
 fn a_full_spool_that_drops_counts_every_point_and_one_that_blocks_drops_none() {
     for policy in ["block", "drop_oldest", "drop_newest"] {
         let (dir, context) = (tempfile::tempdir().unwrap(), zmq::Context::new());
