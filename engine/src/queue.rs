@@ -89,11 +89,6 @@ impl BatchSender {
         self.when_full == WhenFull::Block && half_full
     }
 
-    /// Whether the next batch would have to wait.
-    pub fn blocks(&self) -> bool {
-        self.when_full == WhenFull::Block && self.batches.is_full()
-    }
-
     /// Puts a batch, which is counted in `points` already, into the queue by the sink's policy.
     pub fn send(&self, batch: Arc<Batch>, counters: &mut SinkIn, stop: &Stop) {
         let points = batch.points;

@@ -159,11 +159,6 @@ impl Batcher {
         Some(batch)
     }
 
-    /// Whether giving a batch to the sinks would have to wait for one of them.
-    pub fn blocks(&self) -> bool {
-        self.sinks.iter().any(|(_, queue)| queue.blocks())
-    }
-
     /// Gives a closed batch to every sink.
     pub fn give(&self, batch: Arc<Batch>, sinks: &mut [SinkIn], stop: &Stop) {
         for (sink, queue) in &self.sinks {

@@ -250,10 +250,8 @@ impl Encoder {
         let tell = |positions: &mut Vec<Position>| slots.for_each(|slot| slot.tell(positions));
         let Some(batch) = batcher.close(&mut self.counters.sinks, tell) else { return };
         self.counters.batches += 1;
-        if batcher.blocks() {
-            // Whoever looks while this waits must see the batch as given.
-            self.publish();
-        }
+        // A sink may settle the batch, or this wait for it, before the burst is over: whoever looks must see it as given.
+        self.publish();
         if let Some(batcher) = self.batchers.get(at) {
             batcher.give(batch, &mut self.counters.sinks, &self.stop);
         }
@@ -291,6 +289,8 @@ impl Encoder {
         for drop in drops {
             if let Some(Some(slot)) = self.slots.get_mut(usize::from(drop.feed)) {
                 slot.decoder.announce_drops(drop.frames);
+                // Behind a message that we threw away nothing is claimed.
+                slot.told = u64::MAX;
                 slot.touched = true;
             }
         }

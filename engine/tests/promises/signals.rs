@@ -58,14 +58,19 @@ impl Program {
 
     /// Looks at `/status` until a feed has received that many frames.
     fn wait_frames(&self, feed: &str, frames: u64) {
+        self.wait(|report| report.feeds.get(feed).is_some_and(|feed| feed.frames == frames));
+    }
+
+    /// Looks at `/status` until it is as wanted.
+    fn wait(&self, wanted: impl Fn(&Report) -> bool) {
         let clock = OsClock::start();
         while clock.mono().0 < crate::rig::PATIENCE.as_nanos() as u64 {
             let report: Report = serde_json::from_str(&self.get("/status").1).unwrap();
-            if report.feeds.get(feed).is_some_and(|feed| feed.frames == frames) {
+            if wanted(&report) {
                 return;
             }
         }
-        panic!("{feed} does not receive {frames} frames");
+        panic!("/status does not become as wanted");
     }
 
     /// Waits for the end: exit code and report.
@@ -152,7 +157,7 @@ fn a_second_sigint_ends_at_once_and_counts_what_is_left_as_dropped() {
     let mut program = Program::start(dir.path());
     alpha.wait_subscription(true);
     alpha.send(100);
-    program.wait_frames("alpha", 100);
+    program.wait(|report| report.sinks["kept"].ledger.written == 100);
     program.signal("-INT");
     program.wait_log("stopping: draining within 3600s");
     program.signal("-INT");

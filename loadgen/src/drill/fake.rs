@@ -52,6 +52,8 @@ struct Shared {
     store: Arc<Store>,
     requests: AtomicU64,
     faults: AtomicU64,
+    /// Connections that are idle so long are closed, ms; 0: never.
+    idle_ms: AtomicU64,
     stop: Arc<AtomicBool>,
     clock: OsClock,
 }
@@ -78,6 +80,7 @@ impl Fake {
             store: Arc::default(),
             requests: AtomicU64::new(0),
             faults: AtomicU64::new(0),
+            idle_ms: AtomicU64::new(0),
             stop: Arc::default(),
             clock,
         });
@@ -98,6 +101,11 @@ impl Fake {
     /// From now on requests are met like this.
     pub(super) fn script(&self, script: impl Fn(u64, &str, &Head) -> Reply + Send + 'static) {
         *self.shared.script.lock().unwrap_or_else(PoisonError::into_inner) = Box::new(script);
+    }
+
+    /// From the next connection on, idle ones are closed after this time, as proxies do.
+    pub(super) fn close_idle(&self, after: Duration) {
+        self.shared.idle_ms.store(after.as_millis() as u64, Ordering::Relaxed);
     }
 
     /// Requests so far.
@@ -137,7 +145,19 @@ impl Shared {
 
     fn serve(&self, mut stream: TcpStream) -> io::Result<()> {
         let mut seen = Vec::new();
-        while let Some((head, body)) = read_request(&mut stream, &mut seen)? {
+        let idle = self.idle_ms.load(Ordering::Relaxed);
+        stream.set_read_timeout((idle > 0).then(|| Duration::from_millis(idle)))?;
+        loop {
+            let (head, body) = match read_request(&mut stream, &mut seen) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.faults.fetch_add(1, Ordering::Relaxed);
+                    return Ok(());
+                }
+                read => match read? {
+                    Some(request) => request,
+                    None => return Ok(()),
+                },
+            };
             let number = self.requests.fetch_add(1, Ordering::Relaxed);
             let body = String::from_utf8_lossy(&body).into_owned();
             let reply = (self.script.lock().unwrap_or_else(PoisonError::into_inner))(number, &body, &head);
@@ -148,7 +168,6 @@ impl Shared {
                 return Ok(());
             }
         }
-        Ok(())
     }
 
     /// True if the connection stays.

@@ -146,6 +146,11 @@ impl Rig {
         self.fake.script(|_, _, _| Reply::Store);
     }
 
+    /// The first message that this life was sent.
+    pub(super) fn joined(&self) -> u64 {
+        self.life.0
+    }
+
     pub(super) fn running(&self) -> Result<&Engine> {
         self.engine.as_ref().ok_or_else(|| anyhow::anyhow!("the engine is not running"))
     }

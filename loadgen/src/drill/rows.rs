@@ -23,11 +23,12 @@ const fn row(id: &'static str, fault: &'static str, run: fn(Drill<'_>) -> Result
 }
 
 /// Every row, in the order of the matrix.
-pub(super) static ROWS: [RowSpec; 29] = [
+pub(super) static ROWS: [RowSpec; 30] = [
     row("T1", sink::NONE, sink::none),
     row("T2", sink::DOWN, sink::down),
     row("T4", sink::SLOW, sink::slow),
     row("T5", sink::RESET, sink::reset),
+    row("T6", sink::IDLE, sink::idle),
     row("T7", sink::STORM, sink::storm),
     row("T8", sink::LOGIN, sink::login),
     row("T9", sink::MISSING, sink::missing),

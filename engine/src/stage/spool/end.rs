@@ -23,7 +23,7 @@ impl Spooler {
     pub(super) fn sync_if_due(&mut self, now: MonoNanos) {
         let (bytes, Some(since)) = self.dirty else { return };
         if self.sync_again.is_some_and(|again| now.0 < again.0) {
-            return;
+            return self.spool.save_cursor();
         }
         let late = Duration::from_nanos(now.since(since)) >= self.spec.config.sync_every;
         if late || bytes >= self.spec.config.sync_bytes || !self.unsent.is_empty() {
@@ -34,6 +34,8 @@ impl Spooler {
     fn sync(&mut self) {
         let synced = self.spool.sync(self.now_ns());
         self.dirty = (0, None);
+        // What is stored is stored, whether or not the disk takes more.
+        self.spool.save_cursor();
         match synced {
             Ok(()) => {
                 self.sync_again = None;
@@ -41,7 +43,6 @@ impl Spooler {
                 if self.stuck.is_none() {
                     self.counters.trouble = None;
                 }
-                self.spool.save_cursor();
                 for ticket in std::mem::take(&mut self.unsent) {
                     if let Some(outstanding) = self.outstanding.get_mut(&ticket) {
                         let batch = &outstanding.batch;

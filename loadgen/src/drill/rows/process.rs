@@ -176,7 +176,7 @@ pub(super) fn secrets(drill: Drill<'_>) -> Result<Row> {
     rig.set(format!("sinks.db.password=\"file:{}\"", file.display()));
     rig.script(|n, _, _| match n % 4 {
         0 => Reply::Status(401, None, "{\"error\":\"authorization failed\"}".to_owned()),
-        1 => Reply::Status(500, None, "{\"error\":\"x\"}".to_owned()),
+        1 => Reply::Status(503, None, "{\"error\":\"x\"}".to_owned()),
         2 => Reply::ResetRequest,
         _ => Reply::Store,
     });

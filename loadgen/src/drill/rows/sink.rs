@@ -21,6 +21,7 @@ pub(super) const LOGIN: &str = "401, then the password file is rotated";
 pub(super) const MISSING: &str = "404, database missing for a time";
 pub(super) const POISON: &str = "poison lines in every batch";
 pub(super) const FOREVER: &str = "some batches fail for ever with 500";
+pub(super) const IDLE: &str = "idle connections closed just when they are used again";
 pub(super) const STORM: &str = "5xx storm, 429 with Retry-After of every kind";
 
 /// T1: everything sent is stored once.
@@ -111,6 +112,22 @@ pub(super) fn reset(drill: Drill<'_>) -> Result<Row> {
     let mut row = rig.finish()?;
     row.expect(row.duplicates > 0, "nothing was stored twice".to_owned());
     Ok(row)
+}
+
+/// T6: a request comes every 200 ms, and what is idle for nearly that long is closed.
+pub(super) fn idle(drill: Drill<'_>) -> Result<Row> {
+    // A little less than the time between two requests.
+    const IDLE_TIME: Duration = Duration::from_millis(190);
+    let mut rig = Rig::new(drill.program, "T6", IDLE, &["sinks.db.connections=1"])?;
+    rig.fake.close_idle(IDLE_TIME);
+    rig.start()?;
+    rig.publisher.set_rate(5);
+    rig.watch(IDLE_TIME * drill.tier.pick(60, 2_000))?;
+    rig.publisher.set_rate(0);
+    let lines = rig.running()?.log();
+    let troubled: Vec<&String> = lines.iter().filter(|line| line.contains("ERROR")).collect();
+    rig.row.expect(troubled.is_empty(), format!("{troubled:?}"));
+    rig.finish()
 }
 
 /// T7: half of the answers are refusals of every kind.
