@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -25,6 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) struct Engine {
     child: Child,
     log: Arc<Mutex<Vec<String>>>,
+    reader: Option<JoinHandle<()>>,
     http: String,
 }
 
@@ -67,8 +69,8 @@ impl Engine {
                 kept.lock().unwrap_or_else(PoisonError::into_inner).push(line);
             }
         };
-        spawn("drill-log".to_owned(), Arc::new(AtomicBool::new(false)), lines)?;
-        Ok(Self { child, log, http: String::new() })
+        let reader = Some(spawn("drill-log".to_owned(), Arc::new(AtomicBool::new(false)), lines)?);
+        Ok(Self { child, log, reader, http: String::new() })
     }
 
     /// Its process id.
@@ -133,7 +135,16 @@ impl Engine {
     pub(super) fn kill(mut self) -> Result<Vec<String>> {
         self.child.kill()?;
         self.child.wait()?;
-        Ok(self.log())
+        Ok(self.whole_log())
+    }
+
+    /// The log to its end, once the engine is gone.
+    fn whole_log(&mut self) -> Vec<String> {
+        if let Some(reader) = self.reader.take() {
+            // What it has read stands in the log.
+            reader.join().ok();
+        }
+        self.log()
     }
 
     /// Ends it with SIGTERM.
@@ -151,7 +162,7 @@ impl Engine {
         let mut json = String::new();
         self.child.stdout.take().context("its output")?.read_to_string(&mut json)?;
         let code = self.child.wait()?.code();
-        Ok(Ended { code, report: serde_json::from_str(&json).ok(), log: self.log() })
+        Ok(Ended { code, report: serde_json::from_str(&json).ok(), log: self.whole_log() })
     }
 
     /// Largest resident memory so far, bytes.

@@ -46,7 +46,8 @@ pub(super) fn down(drill: Drill<'_>) -> Result<Row> {
     rig.publisher.set_rate(drill.tier.pick(5_000, 20_000));
     rig.watch(Duration::from_secs(2))?;
     rig.script(|_, _, _| Reply::ResetRequest);
-    rig.watch(Duration::from_secs(3))?;
+    // Until the queue in memory is full, which is bounded.
+    rig.watch(Duration::from_secs(10))?;
     let before = rig.running()?.rss_bytes();
     let (requests, seconds) = (rig.fake.requests(), drill.tier.pick(30, 600));
     rig.watch(Duration::from_secs(seconds))?;
