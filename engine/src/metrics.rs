@@ -61,7 +61,7 @@ fn spools(page: &mut Page, view: &View, spools: &[SpoolCounters]) {
     let has = |at: usize| cells.iter().any(|cell| cell.sink == at);
     let of = || view.sinks.iter().zip(spools).enumerate().filter(|(at, _)| has(*at)).map(|(_, of)| of);
     let gauges: [SpoolMetric; 5] = [
-        ("spool_points", "points on disk that wait for the sink", |s| s.stats.waiting),
+        ("spool_points", "points on disk that no writer has taken", |s| s.stats.waiting),
         ("spool_parked_points", "points put aside that the server cannot store now", |s| s.parked),
         ("spool_bytes", "bytes on disk", |s| s.stats.bytes),
         ("spool_segments", "files on disk", |s| s.stats.segments),

@@ -21,7 +21,7 @@ mod change;
 pub(super) enum SpoolCommand {
     /// List the segments of each spool.
     Ls(SpoolArgs),
-    /// Say for each spool how much waits, since when, and who has it.
+    /// Say for each spool how much is on disk, since when, and who has it; some of it may be stored already.
     Stat(SpoolArgs),
     /// Read everything and check every sum; ends with 1 if something is damaged.
     Verify(SpoolArgs),
@@ -58,6 +58,14 @@ struct Place {
 }
 
 impl SpoolArgs {
+    /// Those that are meant, to be changed: for that their sinks must be known.
+    fn places_to_change(&self) -> Result<Vec<Place>, Failure> {
+        match &self.dir {
+            Some(_) => Err(Failure::usage("--dir: only to read; name the configuration with --config FILE")),
+            None => self.places(),
+        }
+    }
+
     /// The spools that are meant, those without a folder left out.
     fn places(&self) -> Result<Vec<Place>, Failure> {
         if let Some(dir) = &self.dir {
@@ -198,7 +206,8 @@ fn stat(args: &SpoolArgs) -> Result<Exit, Failure> {
         writeln!(out, "{}: {}", place.name, place.dir.display()).ok();
         writeln!(out, "  held by        {holder}").ok();
         writeln!(out, "  on disk        {points} points, {bytes} in {} segments{begun}", own.len()).ok();
-        writeln!(out, "  damaged        {} places", sum(&own, |info| info.damages)).ok();
+        let (damages, check) = (sum(&own, |info| info.damages), "lines are checked by tickline spool verify");
+        writeln!(out, "  damaged        {damages} places, by the heads alone; {check}").ok();
         if !others.is_empty() {
             let (points, count) = (sum(&others, |info| info.points), others.len());
             writeln!(

@@ -172,7 +172,8 @@ impl Spooler {
         }
         if stats.foreign > 0 {
             tracing::warn!(
-                "{name}: {} segments are of another sink or version and are left alone: tickline spool ls",
+                "{name}: {} segments are for another address, database or policy, or of another version, and are left \
+                 alone: tickline spool stat",
                 stats.foreign
             );
         }

@@ -80,7 +80,7 @@ fn what_waits_for_an_address_that_has_changed_is_sent_to_the_new_one_on_demand()
     assert!(stat.contains("left alone     300 points"), "{stat}");
     // The engine does not send them by itself.
     let mut engine = Engine::start(dir.path(), &changed);
-    engine.wait_log("are of another sink or version and are left alone");
+    engine.wait_log("left alone: tickline spool stat");
     let ended = engine.stop();
     assert_eq!((ended.code, ended.report.ledger.recovered), (Some(0), 0));
     let sent = spool(dir.path(), "replay", &changed, 0);

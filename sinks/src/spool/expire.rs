@@ -7,6 +7,11 @@ use super::{Spool, State};
 const KEPT_NS: i64 = 2_000_000_000;
 
 impl Spool {
+    /// At the end of a run what is in memory is taken beyond the bounds: only the disk itself refuses it.
+    pub fn lift_limits(&mut self) {
+        (self.limits.bytes_max, self.limits.free_bytes_min) = (u64::MAX, 0);
+    }
+
     /// Removes segments that nobody needs; with a time, those that have rested long enough. One that cannot be
     /// removed now is found at the next start.
     pub(super) fn sweep(&mut self, now_ns: Option<i64>) {

@@ -48,7 +48,7 @@ pub(in crate::cli) struct ReplayArgs {
 /// Opens each spool as the engine does, reads every record and, where something is damaged, writes those that are
 /// whole once more, so that the damage goes.
 pub(super) fn repair(args: &SpoolArgs) -> Result<Exit, Failure> {
-    for place in args.places()? {
+    for place in args.places_to_change()? {
         let Some(sink) = place.sink.as_ref().filter(|_| place.dir.exists()) else { continue };
         let (mut spool, _lock) = open_spool(&place.dir, sink).map_err(|error| {
             Failure::failed(format!("{}: {error}; nothing was changed", place.dir.display()))
@@ -92,7 +92,7 @@ fn write_again(spool: &mut Spool, points: u64, now_ns: i64) -> io::Result<()> {
 
 /// Removes segments, whatever is in them.
 pub(super) fn drop_waiting(args: &DropArgs) -> Result<Exit, Failure> {
-    for place in args.spools.places()? {
+    for place in args.spools.places_to_change()? {
         if !place.dir.exists() {
             continue;
         }
@@ -118,7 +118,7 @@ pub(super) fn drop_waiting(args: &DropArgs) -> Result<Exit, Failure> {
 
 /// Sends every segment to its sink and removes it once all of it is stored.
 pub(super) fn replay(args: &ReplayArgs) -> Result<Exit, Failure> {
-    for place in args.spools.places()? {
+    for place in args.spools.places_to_change()? {
         let Some(model) = place.sink.as_ref().filter(|_| place.dir.exists()) else { continue };
         let (store, _lock) = take(&place.dir)?;
         let Some(engine) = &place.engine else { continue };

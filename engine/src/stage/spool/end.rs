@@ -94,6 +94,7 @@ impl Spooler {
 
     /// The encoders have ended: lets the writers finish what they have, then leaves the rest on disk.
     pub(super) fn end(mut self) {
+        self.spool.lift_limits();
         for ticket in std::mem::take(&mut self.unsent) {
             if let Some(one) = self.outstanding.remove(&ticket) {
                 self.leave_on_disk(one.batch, one.record, one.accepted);
