@@ -45,6 +45,10 @@ pub fn page(report: &Report, view: &View) -> String {
             page.counter("sink_faults", "writes that failed, by status or os error", &labels, *count);
         }
     }
+    for (sink, settled) in view.sinks.iter().zip(&reading.sinks_out) {
+        let help = "refused lines that found no room in rejects/";
+        page.counter("sink_rejects_left_out", help, &[("sink", &sink.name)], settled.rejects_left_out);
+    }
     spools(&mut page, view, &reading.spools);
     page.counter("foreign_topics", "messages of topics that no feed asked for", &[], reading.foreign);
     page.counter("further_parts", "message parts after the second", &[], reading.further_parts);

@@ -9,7 +9,7 @@ use tickline_config::model::{Durability, Engine, Sink};
 use tickline_sinks::spool::fingerprint::fingerprint;
 use tickline_sinks::spool::inspect::{SegmentInfo, is_of, look, segments, verify};
 use tickline_sinks::spool::record::HeaderError;
-use tickline_sinks::spool::store::{LocalStore, Store, StoreFile};
+use tickline_sinks::spool::store::LocalStore;
 
 use super::{ConfigArgs, Exit, Failure, print_text};
 use crate::plan::{bytes_text, spool_dir};
@@ -273,9 +273,4 @@ fn take(dir: &Path) -> Result<(LocalStore, std::fs::File), Failure> {
         Failure::failed(format!("{}: {error}: stop the engine first; nothing was changed", dir.display()))
     })?;
     Ok((store, lock))
-}
-
-/// Bytes of a file of a store, for messages.
-fn size(store: &dyn Store, name: &str) -> u64 {
-    store.open(name).and_then(|file: Box<dyn StoreFile>| file.bytes()).unwrap_or(0)
 }

@@ -222,7 +222,8 @@ impl Spooler {
     }
 
     fn wait(&self) -> Duration {
-        let Some(since) = self.dirty.1 else { return LOOK_EVERY };
+        // A disk that refuses to sync is left alone for a while: there is nothing to be early for.
+        let Some(since) = self.dirty.1.filter(|_| self.sync_again.is_none()) else { return LOOK_EVERY };
         let age = Duration::from_nanos(self.clock.mono().since(since));
         self.spec.config.sync_every.saturating_sub(age).min(LOOK_EVERY)
     }

@@ -18,8 +18,6 @@ pub struct SegmentInfo {
     pub bytes: u64,
     /// Its header, or why that cannot be used.
     pub header: Result<Header, HeaderError>,
-    /// Id of the first record, by the file's name.
-    pub first_id: u64,
     /// Whose it is, by the file's name: see [`is_of`].
     pub owner: u32,
     /// Whole records.
@@ -82,7 +80,6 @@ fn read(store: &dyn Store, name: &str, each: Option<Each<'_>>) -> io::Result<Seg
         name: name.to_owned(),
         bytes: file.bytes()?,
         header,
-        first_id,
         owner,
         records: 0,
         points: 0,

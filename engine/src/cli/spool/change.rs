@@ -13,7 +13,7 @@ use tickline_sinks::spool::fingerprint::fingerprint;
 use tickline_sinks::spool::inspect::{cursor, is_of, verify};
 use tickline_sinks::spool::store::Store;
 
-use super::{Place, SpoolArgs, size, take};
+use super::{Place, SpoolArgs, take};
 use crate::cli::sender::Sender;
 use crate::cli::{Exit, Failure, duration};
 use crate::plan::bytes_text;
@@ -104,7 +104,7 @@ pub(super) fn drop_waiting(args: &DropArgs) -> Result<Exit, Failure> {
                 continue;
             }
             (points, count) = (points + info.points, count + 1);
-            bytes += size(&store, &info.name);
+            bytes += info.bytes;
             if args.yes {
                 store.remove(&info.name).map_err(|error| place.failure(&error))?;
             }
