@@ -11,8 +11,10 @@ use crate::emit::{Emit, Scratch, Settings};
 use crate::envelope::Envelope;
 use crate::frame::Frame;
 use crate::instruments::Instruments;
+use crate::minutes::{MinuteTotal, Minutes};
+use crate::news::{self, News};
 use crate::schema::{self, Measurement};
-use crate::sequence::{SequencePoint, Sequences};
+use crate::sequence::{From, LedgerRow, SequencePoint, Sequences};
 use crate::series::SeriesTable;
 use crate::venue::Shape;
 use crate::venue::betfair::Betfair;
@@ -92,6 +94,7 @@ pub struct Decoder {
     scratch: Scratch,
     /// Payload maps read so far.
     maps: u64,
+    minutes: Minutes,
 }
 
 /// The measurements that a decoder writes.
@@ -146,6 +149,7 @@ impl Decoder {
             counts: Counts::default(),
             scratch: Scratch::default(),
             maps: 0,
+            minutes: Minutes::default(),
         })
     }
 
@@ -178,18 +182,38 @@ impl Decoder {
                 (FrameClass::Undecodable(why), 0)
             }
         };
-        self.follow(frame, &envelope);
+        let seen_before = self.follow(frame, &envelope, u64::from(class.1));
+        if !seen_before && class.1 > 0 {
+            self.minutes.add(&self.scratch.minutes);
+        }
+        if envelope.event && class.0 == FrameClass::Control {
+            self.hear(frame);
+        }
         Decoded { class: class.0, points: class.1, sent: envelope.sent, due: envelope.due }
     }
 
+    /// Whether the message was seen before.
     #[inline]
-    fn follow(&mut self, frame: &Frame<'_>, envelope: &Envelope) {
+    fn follow(&mut self, frame: &Frame<'_>, envelope: &Envelope, points: u64) -> bool {
+        let Frame { endpoint, topic, recv, .. } = *frame;
+        let from = From { endpoint, topic, src: envelope.src, recv_ns: recv.0 };
         if !envelope.numbered || (envelope.seq == 0 && !envelope.silence) {
             self.counts.unsequenced += u64::from(!envelope.silence);
-        } else if envelope.silence {
-            self.sequences.span(frame.endpoint, frame.topic, envelope.src, envelope.seq, &mut self.counts);
-        } else {
-            self.sequences.message(frame.endpoint, frame.topic, envelope.src, envelope.seq, &mut self.counts);
+            return false;
+        }
+        if envelope.silence {
+            self.sequences.span(from, envelope.seq, envelope.end, &mut self.counts);
+            return false;
+        }
+        self.sequences.message(from, envelope.seq, points, &mut self.counts)
+    }
+
+    /// Keeps what an event says.
+    #[cold]
+    fn hear(&mut self, frame: &Frame<'_>) {
+        // A payload that was decoded can be read again.
+        if let Ok((event, gap)) = news::read(frame.payload, frame.recv.0) {
+            self.sequences.news().extend([News::Event(event)].into_iter().chain(gap.map(News::Gap)));
         }
     }
 
@@ -206,6 +230,32 @@ impl Decoder {
     /// Series known so far.
     pub fn series(&self) -> usize {
         self.series.len()
+    }
+
+    /// What has happened since this was last emptied.
+    #[inline]
+    pub fn news(&mut self) -> &mut Vec<News> {
+        self.sequences.news()
+    }
+
+    /// Calls `each` with a row for every source of which something is new, and counts it as told.
+    pub fn ledger_rows(&mut self, each: impl FnMut(LedgerRow)) {
+        self.sequences.ledger_rows(each);
+    }
+
+    /// Calls `each` with the points of every minute that has grown since it was last told.
+    pub fn minute_rows(&mut self, each: impl FnMut(MinuteTotal)) {
+        self.minutes.tell(each);
+    }
+
+    /// The last `most` of these minutes, for the state file.
+    pub fn minute_totals(&mut self, most: usize) -> Vec<MinuteTotal> {
+        self.minutes.latest(most)
+    }
+
+    /// Continues the minutes of the state file; before the first frame.
+    pub fn resume_minutes(&mut self, totals: &[MinuteTotal]) {
+        self.minutes.resume(totals);
     }
 
     /// Where each source stands, for the state file.

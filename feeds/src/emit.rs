@@ -8,6 +8,7 @@ use crate::counts::Tally;
 use crate::envelope::Envelope;
 use crate::field::{FieldCounts, FieldPlan, Slot};
 use crate::line::Line;
+use crate::minutes::FrameMinutes;
 use crate::number::{self, Digits, LastNumber};
 use crate::series::{SeriesId, SeriesTable};
 use crate::tie::{MessageId, Rule};
@@ -87,6 +88,7 @@ impl VenueTime {
 #[derive(Debug, Default)]
 pub struct Scratch {
     line: Line,
+    pub(crate) minutes: FrameMinutes,
     recv_text: LastNumber,
     time_text: LastNumber,
 }
@@ -140,6 +142,7 @@ impl<'o> Emit<'o> {
         map: u64,
     ) -> Self {
         scratch.line.clear();
+        scratch.minutes.clear();
         Self {
             scratch,
             series,
@@ -215,7 +218,8 @@ impl<'o> Emit<'o> {
         }
         // The comma of the first field is the space behind the series.
         line.set(fields_at, b' ');
-        self.finish(series, at, flags, position);
+        let time = self.finish(series, at, flags, position);
+        self.scratch.minutes.add(plan.measurement, time);
         self.tally.points_made += 1;
     }
 
@@ -233,9 +237,9 @@ impl<'o> Emit<'o> {
         }
     }
 
-    /// System fields, time and the end of the line.
+    /// System fields, time and the end of the line; returns the time.
     #[inline]
-    fn finish(&mut self, series: SeriesId, at: VenueTime, mut flags: u8, position: u32) {
+    fn finish(&mut self, series: SeriesId, at: VenueTime, mut flags: u8, position: u32) -> i64 {
         let (base, unit_ns, off) = self.place(at, &mut flags);
         let ordinal = match self.settings.tiebreak {
             // What publisher and venue say of the venue's time says nothing of another.
@@ -254,7 +258,8 @@ impl<'o> Emit<'o> {
         let plain = off.is_none() && flags == 0 && !self.settings.system.seq;
         let tail = self.tail;
         if plain && tail.to > 0 && tail.time == time && tail.recv_ns == recv_ns {
-            return line.again(tail.from, tail.to);
+            line.again(tail.from, tail.to);
+            return time;
         }
         let from = line.position();
         if self.settings.system.recv_ns {
@@ -270,6 +275,7 @@ impl<'o> Emit<'o> {
         line.number(self.scratch.time_text.text(time));
         line.push(b'\n');
         self.tail = Tail { recv_ns, time, from, to: if plain { line.position() } else { 0 } };
+        time
     }
 
     #[inline(never)]

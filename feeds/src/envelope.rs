@@ -24,6 +24,8 @@ pub struct Envelope {
     pub tie: Option<u32>,
     /// `_hb` or `_end`
     pub silence: bool,
+    /// `_end`
+    pub end: bool,
     /// `_event`
     pub event: bool,
     /// `_image`
@@ -68,7 +70,8 @@ impl Envelope {
 
     fn set(&mut self, key: &[u8]) {
         match key {
-            b"_hb" | b"_end" => self.silence = true,
+            b"_hb" => self.silence = true,
+            b"_end" => (self.silence, self.end) = (true, true),
             b"_image" => self.image = true,
             b"_first" => self.first = true,
             _ => {}

@@ -209,6 +209,8 @@ impl Name {
 #[derive(Clone, Debug)]
 pub struct FieldPlan {
     names: Vec<Option<Name>>,
+    /// Position of the measurement among those of the decoder.
+    pub(crate) measurement: u8,
 }
 
 /// Room for one name and one number.
@@ -223,12 +225,17 @@ impl FieldPlan {
             FieldChoice::List(names) => names.iter().any(|name| name == field.name),
         };
         let name = |field: &Field| wanted(field).then(|| Name::new(field.name));
-        Self { names: measurement.fields.iter().map(name).collect() }
+        Self { names: measurement.fields.iter().map(name).collect(), measurement: 0 }
+    }
+
+    /// The same for the measurement at position `measurement` of its decoder.
+    pub fn at(self, measurement: u8) -> Self {
+        Self { measurement, ..self }
     }
 
     /// Fields with these names, all written.
     pub fn of_names<'a>(names: impl Iterator<Item = &'a str>) -> Self {
-        Self { names: names.map(|name| Some(Name::new(name))).collect() }
+        Self { names: names.map(|name| Some(Name::new(name))).collect(), measurement: 0 }
     }
 
     /// Whether the field at `slot` is written at all; what is not need not be read.

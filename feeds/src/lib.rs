@@ -16,6 +16,8 @@ pub mod frame;
 pub mod framing;
 pub mod instruments;
 pub mod line;
+pub mod minutes;
+pub mod news;
 pub mod nodrop;
 pub mod number;
 pub mod payload;

@@ -4,9 +4,14 @@
 use std::sync::Arc;
 
 use hashbrown::{Equivalent, HashMap};
-use serde::{Deserialize, Serialize};
 
 use crate::counts::Counts;
+use crate::news::{Cause, Event, Gap, News};
+
+mod tracker;
+
+use tracker::{Before, Hole, Tracker};
+pub use tracker::{Figures, From, LedgerRow, SequencePoint, Untold};
 
 /// Holes remembered a tracker, so that a late number fills its own.
 const HOLES_KEPT: usize = 256;
@@ -17,35 +22,8 @@ const SOURCES_KEPT: usize = 64;
 /// Topics followed on all endpoints; messages of further ones count as unsequenced. Only a flood gets there.
 const TOPICS_MAX: usize = 10_000;
 
-/// Where one source stood when it was last seen; a row of the state file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SequencePoint {
-    /// Endpoint: its position in the plan.
-    pub endpoint: u16,
-    /// Topic as sent.
-    pub topic: String,
-    /// `_src`
-    pub src: u32,
-    /// Highest number known to have been sent.
-    pub last: u64,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Hole {
-    from: u64,
-    to: u64,
-    overload: bool,
-}
-
-#[derive(Debug)]
-struct Tracker {
-    topic: Arc<str>,
-    src: u32,
-    last: u64,
-    /// When it was last heard, in words of this feed's sources.
-    heard: u64,
-    holes: Vec<Hole>,
-}
+/// News kept until someone takes them; the engine does so after each frame.
+const NEWS_KEPT: usize = 64;
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Source {
@@ -78,6 +56,7 @@ pub struct Sequences {
     fan_in: bool,
     /// Frames that we dropped ourselves and that no hole has explained yet.
     announced: u64,
+    news: Vec<News>,
 }
 
 impl Sequences {
@@ -90,6 +69,7 @@ impl Sequences {
             heard: 0,
             fan_in,
             announced: 0,
+            news: Vec::new(),
         }
     }
 
@@ -98,9 +78,10 @@ impl Sequences {
         self.announced += frames;
     }
 
-    /// A numbered message. Returns whether its number was seen before.
+    /// A numbered message of `points` points. Returns whether its number was seen before.
     #[inline]
-    pub fn message(&mut self, endpoint: u16, topic: &[u8], src: u32, seq: u64, counts: &mut Counts) -> bool {
+    pub fn message(&mut self, from: From<'_>, seq: u64, points: u64, counts: &mut Counts) -> bool {
+        let From { endpoint, topic, src, recv_ns } = from;
         let known = self.by_source.get(&SourceRef { endpoint, src, topic }).copied();
         if known.is_none() && self.is_full(endpoint, topic) {
             counts.unsequenced += 1;
@@ -111,59 +92,106 @@ impl Sequences {
         if let Some(tracker) = known.and_then(|at| self.trackers.get_mut(at))
             && seq == tracker.last + 1
         {
-            (tracker.last, tracker.heard) = (seq, self.heard);
+            (tracker.last, tracker.heard, tracker.heard_ns) = (seq, self.heard, recv_ns);
+            tracker.before = Before::Heard;
+            tracker.figures.messages += 1;
+            tracker.figures.points += points;
             counts.published = counts.published.wrapping_add(1);
             return false;
         }
-        self.irregular(known, (endpoint, topic, src), seq, counts)
+        self.irregular(known, from, (seq, points), counts)
     }
 
-    /// A heartbeat or end: everything up to `last` was sent. One that is the first word of its source joins there.
-    pub fn span(&mut self, endpoint: u16, topic: &[u8], src: u32, last: u64, counts: &mut Counts) {
+    /// A heartbeat or, if `end`, the last word: everything up to `last` was sent. One that is the first word of its
+    /// source joins there.
+    pub fn span(&mut self, from: From<'_>, last: u64, end: bool, counts: &mut Counts) {
+        let From { endpoint, topic, src, recv_ns } = from;
         let at = match self.by_source.get(&SourceRef { endpoint, src, topic }).copied() {
             Some(at) => at,
             None if self.is_full(endpoint, topic) => return,
-            None => {
-                let before = if self.began_at_one(endpoint, topic, counts) { 0 } else { last };
-                self.join(endpoint, topic, src, before)
-            }
+            None => self.meet(from, last, counts),
         };
-        self.extend(at, last, counts);
+        self.extend(at, last, recv_ns, counts);
+        if let Some(tracker) = self.trackers.get_mut(at) {
+            (tracker.heard_ns, tracker.before, tracker.ended) = (recv_ns, Before::Heard, end);
+        }
     }
 
     #[cold]
     fn irregular(
         &mut self,
         known: Option<usize>,
-        (endpoint, topic, src): (u16, &[u8], u32),
-        seq: u64,
+        from: From<'_>,
+        (seq, points): (u64, u64),
         counts: &mut Counts,
     ) -> bool {
-        let at = match known {
-            Some(at) => at,
-            None => {
-                let before =
-                    if self.began_at_one(endpoint, topic, counts) { 0 } else { seq.saturating_sub(1) };
-                self.join(endpoint, topic, src, before)
-            }
-        };
+        let at = known.unwrap_or_else(|| self.meet(from, seq.saturating_sub(1), counts));
         let last = self.trackers.get(at).map_or(0, |t| t.last);
-        if seq <= last {
-            return !self.fill(at, seq, counts);
+        let seen_before = seq <= last && !self.fill(at, seq, counts);
+        if seq > last {
+            self.extend(at, seq - 1, from.recv_ns, counts);
+            counts.published = counts.published.wrapping_add(1);
         }
-        self.extend(at, seq - 1, counts);
         if let Some(tracker) = self.trackers.get_mut(at) {
-            (tracker.last, tracker.heard) = (seq, self.heard);
+            (tracker.heard, tracker.heard_ns, tracker.before) = (self.heard, from.recv_ns, Before::Heard);
+            tracker.last = tracker.last.max(seq);
+            if !seen_before {
+                tracker.figures.messages += 1;
+                tracker.figures.points += points;
+            }
         }
-        counts.published = counts.published.wrapping_add(1);
-        false
+        seen_before
     }
 
-    /// Whether a new source here follows another, so that it must have begun at 1.
-    fn began_at_one(&mut self, endpoint: u16, topic: &[u8], counts: &mut Counts) -> bool {
-        let followed = self.joined.contains_key(&(endpoint, Box::from(topic))) && !self.fan_in;
-        counts.publisher_restarts += u64::from(followed);
-        followed
+    /// The tracker of a source that was not known, whose first word says that `before` messages came before it: all
+    /// of them are missing if it follows another source, else it is joined there.
+    fn meet(&mut self, from: From<'_>, before: u64, counts: &mut Counts) -> usize {
+        let From { endpoint, topic, src, recv_ns } = from;
+        let here = self.joined.get(&(endpoint, Box::from(topic)));
+        let Some(others) = here.filter(|_| !self.fan_in) else {
+            return self.join(endpoint, topic, src, before);
+        };
+        counts.publisher_restarts += 1;
+        let of = |other: &u32| self.by_source.get(&SourceRef { endpoint, src: *other, topic }).copied();
+        let at = others.iter().filter_map(of).max_by_key(|at| self.trackers.get(*at).map(|t| t.heard));
+        let Some(followed) = at.and_then(|at| self.trackers.get(at)) else {
+            return self.join(endpoint, topic, src, 0);
+        };
+        let (old, last, ended, heard_ns) = (followed.src, followed.last, followed.ended, followed.heard_ns);
+        let topic_text = || String::from_utf8_lossy(topic).into_owned();
+        if !ended {
+            let detail = format!("source {old} ended without _end: what it sent after {last} is unknown");
+            let gap = Gap {
+                cause: Cause::PublisherRestart,
+                from_ns: heard_ns,
+                to_ns: recv_ns,
+                lost: None,
+                seqs: None,
+                scope: topic_text(),
+                detail,
+            };
+            self.tell(News::Gap(gap));
+        }
+        let detail = format!("source {src} follows {old}");
+        let kind = Cause::PublisherRestart.name().to_owned();
+        self.tell(News::Event(Event { at_ns: recv_ns, kind, scope: topic_text(), detail }));
+        let at = self.join(endpoint, topic, src, 0);
+        if let Some(tracker) = self.trackers.get_mut(at) {
+            (tracker.before, tracker.heard_ns) = (Before::Restart, heard_ns);
+        }
+        at
+    }
+
+    fn tell(&mut self, news: News) {
+        if self.news.len() < NEWS_KEPT {
+            self.news.push(news);
+        }
+    }
+
+    /// What has happened since this was last emptied.
+    #[inline]
+    pub fn news(&mut self) -> &mut Vec<News> {
+        &mut self.news
     }
 
     /// Whether no further topic can be followed.
@@ -176,8 +204,19 @@ impl Sequences {
         let gone = self.make_room(endpoint, &topic);
         self.joined.entry((endpoint, topic.clone())).or_default().push(src);
         self.heard += 1;
-        let name = Arc::from(String::from_utf8_lossy(&topic));
-        let tracker = Tracker { topic: name, src, last, heard: self.heard, holes: Vec::new() };
+        let tracker = Tracker {
+            topic: Arc::from(String::from_utf8_lossy(&topic)),
+            src,
+            last,
+            heard: self.heard,
+            heard_ns: 0,
+            before: Before::Heard,
+            ended: false,
+            holes: Vec::new(),
+            figures: Figures::default(),
+            told: Figures::default(),
+            told_last: last,
+        };
         let at = match gone.and_then(|at| Some((at, self.trackers.get_mut(at)?))) {
             Some((at, old)) => {
                 *old = tracker;
@@ -207,8 +246,8 @@ impl Sequences {
         self.by_source.remove(&SourceRef { endpoint, src, topic })
     }
 
-    /// Everything after the tracker's last number up to `last` is missing.
-    fn extend(&mut self, at: usize, last: u64, counts: &mut Counts) {
+    /// Everything after the tracker's last number up to `last` is missing, as is seen at `recv_ns`.
+    fn extend(&mut self, at: usize, last: u64, recv_ns: i64, counts: &mut Counts) {
         let Some(tracker) = self.trackers.get_mut(at) else { return };
         // Numbers out of the blue may add up to more than u64 holds; the equation then holds modulo 2^64.
         if last <= tracker.last {
@@ -221,13 +260,22 @@ impl Sequences {
         counts.published = counts.published.wrapping_add(missing);
         counts.lost_overload += ours;
         counts.lost_before_receive = counts.lost_before_receive.wrapping_add(missing - ours);
+        let figures = &mut tracker.figures;
+        figures.lost = figures.lost.wrapping_add(missing);
+        (figures.gap_max, figures.gap_last_ns) = (figures.gap_max.max(missing), recv_ns);
         let middle = tracker.last + ours;
+        let mut told = Vec::new();
         for (from, to, overload) in [(tracker.last + 1, middle, true), (middle + 1, last, false)] {
-            if from <= to && tracker.holes.len() < HOLES_KEPT {
+            if from > to {
+                continue;
+            }
+            if tracker.holes.len() < HOLES_KEPT {
                 tracker.holes.push(Hole { from, to, overload });
             }
+            told.push(tracker.gap((from, to), overload, recv_ns));
         }
         tracker.last = last;
+        told.into_iter().for_each(|gap| self.tell(News::Gap(gap)));
     }
 
     /// A number at or below the last one: it fills a hole (late), or was seen before (duplicate).
@@ -243,6 +291,13 @@ impl Sequences {
             }
             Some(hole.overload)
         });
+        if let Some(tracker) = self.trackers.get_mut(at) {
+            let Figures { duplicate, late, lost, .. } = &mut tracker.figures;
+            match found {
+                Some(_) => (*late, *lost) = (*late + 1, lost.wrapping_sub(1)),
+                None => *duplicate += 1,
+            }
+        }
         match found {
             Some(true) => counts.lost_overload -= 1,
             Some(false) => counts.lost_before_receive = counts.lost_before_receive.wrapping_sub(1),
@@ -265,9 +320,16 @@ impl Sequences {
         let tracked = |(source, at): (_, &usize)| Some((source, self.trackers.get(*at)?));
         let mut all: Vec<(&Source, &Tracker)> = self.by_source.iter().filter_map(tracked).collect();
         all.sort_unstable_by_key(|(_, tracker)| tracker.heard);
-        let point = |(source, tracker): (&Source, &Tracker)| {
-            let topic = String::from_utf8_lossy(&source.topic).into_owned();
-            SequencePoint { endpoint: source.endpoint, topic, src: source.src, last: tracker.last }
+        let point = |(source, tracker): (&Source, &Tracker)| SequencePoint {
+            endpoint: source.endpoint,
+            topic: String::from_utf8_lossy(&source.topic).into_owned(),
+            src: source.src,
+            last: tracker.last,
+            heard_ns: tracker.heard_ns,
+            ended: tracker.ended,
+            inexact: false,
+            figures: tracker.figures,
+            untold: tracker.untold(),
         };
         all.into_iter().map(point).collect()
     }
@@ -275,7 +337,27 @@ impl Sequences {
     /// Continues where the state file stood.
     pub fn resume(&mut self, points: &[SequencePoint]) {
         for point in points {
-            self.join(point.endpoint, point.topic.as_bytes(), point.src, point.last);
+            let at = self.join(point.endpoint, point.topic.as_bytes(), point.src, point.last);
+            let Some(tracker) = self.trackers.get_mut(at) else { continue };
+            let Untold { first, messages, lost, points } = point.untold;
+            (tracker.heard_ns, tracker.ended) = (point.heard_ns, point.ended);
+            tracker.before = Before::Down { inexact: point.inexact };
+            tracker.told.messages = tracker.told.messages.wrapping_sub(messages);
+            tracker.told.lost = tracker.told.lost.wrapping_sub(lost as u64);
+            tracker.told.points = tracker.told.points.wrapping_sub(points);
+            tracker.told_last = first.saturating_sub(1);
+        }
+    }
+
+    /// Calls `each` with a row for every source of which something is new, and counts it as told.
+    pub fn ledger_rows(&mut self, mut each: impl FnMut(LedgerRow)) {
+        for tracker in &mut self.trackers {
+            let of = tracker.untold();
+            if tracker.told_last == tracker.last && (of.messages, of.lost) == (0, 0) {
+                continue;
+            }
+            (tracker.told, tracker.told_last) = (tracker.figures, tracker.last);
+            each(LedgerRow { src: tracker.src, last: tracker.last, of });
         }
     }
 }

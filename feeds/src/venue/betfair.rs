@@ -76,12 +76,12 @@ impl Message<'_> {
 impl Betfair {
     /// Writes the fields of `choice`.
     pub fn new(choice: &FieldChoice) -> Self {
-        let plan = |measurement| FieldPlan::new(measurement, choice);
+        let plan = |measurement, at| FieldPlan::new(measurement, choice).at(at);
         Self {
             plans: Plans {
-                stream: plan(&schema::BETFAIR_STREAM),
-                market: plan(&schema::BETFAIR_MARKET),
-                runner: plan(&schema::BETFAIR_RUNNER),
+                stream: plan(&schema::BETFAIR_STREAM, 0),
+                market: plan(&schema::BETFAIR_MARKET, 1),
+                runner: plan(&schema::BETFAIR_RUNNER, 2),
             },
             markets: Markets::default(),
             changes: Changes::default(),

@@ -120,7 +120,7 @@ impl Ticker<'_> {
 impl KrakenTick {
     /// Writes the fields of `choice`; with `legacy` also measurement `tick`.
     pub fn new(choice: &FieldChoice, legacy: bool, instruments: Arc<Instruments>) -> Self {
-        let legacy_plan = legacy.then(|| FieldPlan::new(&schema::LEGACY_TICK, &FieldChoice::All));
+        let legacy_plan = legacy.then(|| FieldPlan::new(&schema::LEGACY_TICK, &FieldChoice::All).at(1));
         let plan = FieldPlan::new(&schema::KRAKEN_TICK, choice);
         // Both prices decide about a flag, even where they are not written.
         let wanted = |slot: &usize| legacy || plan.wants(*slot) || matches!(*slot, BID | ASK);
