@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use tickline_config::KRAKEN_CSV;
-use tickline_config::model::{DecoderKind, Feed, FieldChoice, SystemFields, Tiebreak};
+use tickline_config::model::{DecoderKind, Feed, FieldChoice, Session, SystemFields, Tiebreak};
 use tickline_feeds::clock::WallNanos;
 use tickline_feeds::decoder::{Decoder, DecoderSpec};
 use tickline_feeds::frame::Frame;
@@ -122,6 +122,9 @@ impl Shape {
     /// A decoder as a feed of this shape has it.
     pub fn decoder(&self) -> Decoder {
         let feed = Feed {
+            silence_max: None,
+            data_silence_max: None,
+            session: Session::Always,
             endpoint: "tcp://127.0.0.1:1".into(),
             topic: self.name.into(),
             aliases: vec![],

@@ -39,6 +39,7 @@ pub(crate) fn read_engine(node: &Node, context: &mut Context<'_>) -> Option<Engi
         batch_age_max: r.duration("batch_age_max"),
         quarantine_bytes_max: r.bytes("quarantine_bytes_max"),
         rejects_bytes_max: r.bytes("rejects_bytes_max"),
+        ledger_every: r.retention("ledger_every"),
     })
 }
 

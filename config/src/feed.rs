@@ -6,6 +6,7 @@ use crate::model::{
 };
 use crate::reader::{Context, Reader, list_of_texts};
 use crate::registry;
+use crate::session::Session;
 use crate::tree::{Node, Table, Value};
 
 const TYPES: [(&str, CustomType); 4] = [
@@ -68,6 +69,9 @@ pub(crate) fn read_feed(path: &str, name: &str, node: &Node, context: &mut Conte
             .choice("tiebreak", &[("ordinal", Tiebreak::Ordinal), ("none", Tiebreak::None)])
             .unwrap_or(Tiebreak::Ordinal),
         fan_in: r.flag("fan_in"),
+        silence_max: r.retention("silence_max"),
+        data_silence_max: r.retention("data_silence_max"),
+        session: r.special("session", session).unwrap_or(Session::Always),
         series_max: r.number("series_max"),
         custom: None,
     };
@@ -105,6 +109,13 @@ fn fields(value: &Value) -> Option<FieldChoice> {
     }
 }
 
+fn session(value: &Value) -> Option<Session> {
+    match value {
+        Value::Text(name) => Session::named(name),
+        _ => Session::of_spans(&list_of_texts(value)?),
+    }
+}
+
 fn system_fields(r: &mut Reader<'_, '_, '_>) -> SystemFields {
     let list = r.subset("system_fields");
     let has = |name: &str| list.iter().any(|f| f == name);
@@ -118,7 +129,7 @@ fn endpoint(value: &Value) -> Option<String> {
         "tcp" => rest.rsplit_once(':').is_some_and(|(host, port)| {
             !host.is_empty() && host != "*" && port.parse::<u16>().is_ok_and(|p| p > 0)
         }),
-        "ipc" | "inproc" => !rest.is_empty(),
+        "ipc" => !rest.is_empty(),
         _ => false,
     };
     (fits && !text.contains(|c: char| c.is_whitespace() || c.is_control())).then(|| text.clone())

@@ -58,6 +58,8 @@ pub(crate) enum Kind {
     Url,
     /// `env:NAME` or `file:PATH`.
     Secret,
+    /// `always`, `fx` or a list of spans of the week.
+    Session,
     /// Texts.
     Texts,
     /// Some of these texts.
@@ -107,6 +109,7 @@ pub(crate) static ENGINE: Section = Section {
         has("batch_age_max", Kind::Duration("1ms", "1m")),
         has("quarantine_bytes_max", Kind::Bytes("0B", "1TiB")),
         has("rejects_bytes_max", Kind::Bytes("0B", "1TiB")),
+        has("ledger_every", Kind::Retention("1s", "1d")),
     ],
 };
 
@@ -138,6 +141,9 @@ pub(crate) static FEED: Section = Section {
         has("system_fields", Kind::Subset(&["recv_ns", "flags", "seq"])),
         has("tiebreak", Kind::Choice(&["ordinal", "none"])),
         has("fan_in", Kind::Flag),
+        has("silence_max", Kind::Retention("1s", "5000w")),
+        has("data_silence_max", Kind::Retention("1s", "5000w")),
+        has("session", Kind::Session),
         has("series_max", Kind::Integer(1, 100_000_000)),
         may("custom", Kind::Table(&CUSTOM)),
     ],
@@ -295,9 +301,10 @@ impl Kind {
             }
             Kind::Pinning => "must be \"off\", \"auto\" or a list of different cores".to_owned(),
             Kind::Fields => "must be \"core\", \"all\" or a list of field names".to_owned(),
-            Kind::Endpoint => "must be tcp://HOST:PORT, ipc://PATH or inproc://NAME".to_owned(),
+            Kind::Endpoint => "must be tcp://HOST:PORT or ipc://PATH".to_owned(),
             Kind::Url => "must be http://HOST:PORT or https://HOST:PORT, without path".to_owned(),
             Kind::Secret => "must be \"env:NAME\" or \"file:PATH\"".to_owned(),
+            Kind::Session => crate::session::RULE.to_owned(),
             Kind::Texts => "must be a list of texts, none of them empty".to_owned(),
             Kind::Subset(options) => format!("must be a list of {}", alternatives(options)),
             Kind::Names => "must be a table of names with a text each".to_owned(),

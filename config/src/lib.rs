@@ -14,6 +14,7 @@ pub mod report;
 mod rules;
 pub mod schema;
 pub mod secret;
+mod session;
 mod show;
 mod sink;
 mod suggest;

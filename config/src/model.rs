@@ -7,6 +7,8 @@ use std::time::Duration;
 
 mod sink;
 
+pub use crate::session::{Session, Span};
+
 pub use sink::{Durability, File, Influx, InfluxTarget, Parquet, Sink, SinkKind, Spool};
 
 /// The whole configuration of one engine.
@@ -69,6 +71,8 @@ pub struct Engine {
     pub quarantine_bytes_max: u64,
     /// Bytes of refused lines kept on disk for each sink.
     pub rejects_bytes_max: u64,
+    /// How often `tickline_ledger` and `tickline_points` are written; none: never.
+    pub ledger_every: Option<Duration>,
 }
 
 /// How sockets are served.
@@ -144,6 +148,12 @@ pub struct Feed {
     pub tiebreak: Tiebreak,
     /// Several publishers behind a forwarder: a new `_src` is no restart.
     pub fan_in: bool,
+    /// How long nothing at all may come, heartbeats included, before it is an alarm; none: for ever.
+    pub silence_max: Option<Duration>,
+    /// How long no data may come while the session is open before it is an alarm; none: for ever.
+    pub data_silence_max: Option<Duration>,
+    /// When data is expected.
+    pub session: Session,
     /// Most series that this feed may have; further ones are bad points.
     pub series_max: usize,
     /// `[feeds.NAME.custom]`, there for decoder `custom` only.

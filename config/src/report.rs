@@ -153,6 +153,39 @@ pub struct FeedReport {
     pub counters: BTreeMap<String, u64>,
     /// Equations 1 to 3.
     pub ledger: Ledger,
+    /// What is silent that should not be: `transport` or `data`.
+    pub alarm: Option<String>,
+    /// Who sends on it, the one that was silent longest first; empty where there are no sequences.
+    pub sources: Vec<SourceReport>,
+}
+
+/// One start of one publisher, on one topic. A restart of the engine begins its counts again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SourceReport {
+    /// Where it publishes.
+    pub endpoint: String,
+    /// Topic as sent.
+    pub topic: String,
+    /// `_src`
+    pub src: u32,
+    /// Highest number known to have been sent.
+    pub last: u64,
+    /// When it was last heard, ns since 1970.
+    pub heard_ns: i64,
+    /// It has said `_end`.
+    pub ended: bool,
+    /// Numbers received, each once.
+    pub messages: u64,
+    /// Numbers missing.
+    pub lost: u64,
+    /// Numbers seen before.
+    pub duplicate: u64,
+    /// Numbers that came after higher ones.
+    pub late: u64,
+    /// Numbers of the largest hole.
+    pub gap_max: u64,
+    /// When the last hole was seen, ns since 1970; null: never.
+    pub gap_last_ns: Option<i64>,
 }
 
 /// A latency distribution, ns. Differences below 0 (clocks that disagree) are counted apart.

@@ -11,6 +11,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use tickline_config::model::Config;
 use tickline_config::{Loaded, units};
 
+mod audit;
 mod check;
 mod check_live;
 mod config;
@@ -72,6 +73,8 @@ enum Command {
     Schema(schema::SchemaArgs),
     /// Print threads, cores, queues, memory bound and files of a run before anything is started.
     Plan(plan::PlanArgs),
+    /// Compare what the engines say they have made with what the database holds.
+    Audit(audit::AuditArgs),
     /// Look at what is on disk for the sinks, check it, send it, drop it.
     #[command(subcommand)]
     Spool(spool::SpoolCommand),
@@ -146,6 +149,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Audit(args) => audit::run(&args),
         Command::Config(command) => config::run(&command),
         Command::Ports(args) => ports::run(&args),
         Command::Schema(args) => schema::run(&args),

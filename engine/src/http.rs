@@ -129,7 +129,11 @@ async fn ready(State(view): State<Arc<View>>) -> Response {
         }
     }
     if reasons.is_empty() {
-        return (StatusCode::OK, "ready\n").into_response();
+        // A silent feed is someone else's trouble: an engine that is not ready would be restarted for it.
+        let silent = report(&view, Histograms::LeaveOut).feeds;
+        let silent = silent.iter().filter_map(|(name, feed)| Some((name, feed.alarm.as_ref()?)));
+        let lines: String = silent.map(|(name, alarm)| format!("feeds.{name}: silent ({alarm})\n")).collect();
+        return (StatusCode::OK, format!("ready\n{lines}")).into_response();
     }
     (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", reasons.join("\n"))).into_response()
 }

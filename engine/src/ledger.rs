@@ -255,7 +255,7 @@ mod tests {
     fn feed() -> (FeedIn, FeedOut) {
         let counts = Counts { frames: 7, decoded: 5, control: 2, ..Counts::default() };
         let came = FeedIn { received: 10, handed: 9, popped: 1, queue_full: 2, ..FeedIn::default() };
-        (came, FeedOut { taken: 7, shutdown: 0, counts })
+        (came, FeedOut { taken: 7, counts, ..FeedOut::default() })
     }
 
     #[test]

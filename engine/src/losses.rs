@@ -1,4 +1,5 @@
-//! Says in the log what a feed loses: a line a feed in 10 s at most, with what has come since the last one.
+//! Says in the log what a feed cannot use: a line a feed in 10 s at most, with what has come since the last one.
+//! Lost messages are told by the encoders, hole by hole.
 
 use tickline_feeds::clock::MonoNanos;
 use tickline_feeds::counts::Counts;
@@ -15,17 +16,12 @@ pub(crate) struct Losses(Vec<Said>);
 #[derive(Clone, Copy, Debug, Default)]
 struct Said {
     at: Option<MonoNanos>,
-    counts: [u64; 4],
+    counts: [u64; 2],
 }
 
 /// What a user wants to be told of, with its name.
-fn counts(counts: &Counts) -> [(&'static str, u64); 4] {
-    [
-        ("messages lost before receive", counts.lost_before_receive),
-        ("messages lost by overload", counts.lost_overload),
-        ("frames undecodable", counts.undecodable_total()),
-        ("bad points", counts.bad_points),
-    ]
+fn counts(counts: &Counts) -> [(&'static str, u64); 2] {
+    [("frames undecodable", counts.undecodable_total()), ("bad points", counts.bad_points)]
 }
 
 impl Losses {
@@ -43,7 +39,7 @@ impl Losses {
 }
 
 impl Said {
-    /// What is new, if it may be said now. A late message fills its hole: counts may go down, too.
+    /// What is new, if it may be said now.
     fn line(&mut self, of: &Counts, now: MonoNanos) -> Option<String> {
         if self.at.is_some_and(|at| now.since(at) < EVERY_NS) {
             return None;
@@ -71,15 +67,11 @@ mod tests {
         let mut counts = Counts::default();
         let mut line = |counts: &Counts, s: u64| said.line(counts, MonoNanos(s * 1_000_000_000));
         assert_eq!(line(&counts, 1), None);
-        (counts.lost_before_receive, counts.bad_points) = (3, 1);
-        assert_eq!(line(&counts, 2).as_deref(), Some("3 messages lost before receive, 1 bad points"));
-        counts.lost_before_receive = 10;
+        (counts.undecodable[0], counts.bad_points) = (3, 1);
+        assert_eq!(line(&counts, 2).as_deref(), Some("3 frames undecodable, 1 bad points"));
+        counts.undecodable[0] = 10;
         assert_eq!(line(&counts, 3), None);
-        assert_eq!(line(&counts, 12).as_deref(), Some("7 messages lost before receive"));
+        assert_eq!(line(&counts, 12).as_deref(), Some("7 frames undecodable"));
         assert_eq!(line(&counts, 30), None);
-        counts.lost_before_receive = 4;
-        assert_eq!(line(&counts, 31), None);
-        counts.lost_before_receive = 5;
-        assert_eq!(line(&counts, 32).as_deref(), Some("1 messages lost before receive"));
     }
 }

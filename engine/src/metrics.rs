@@ -116,6 +116,27 @@ fn feeds(page: &mut Page, feeds: &BTreeMap<String, FeedReport>) {
         }
     }
     for (feed, report) in feeds {
+        for kind in ["transport", "data"] {
+            let stands = f64::from(u8::from(report.alarm.as_deref() == Some(kind)));
+            page.gauge(
+                "feed_silent",
+                "1 if what should come does not",
+                &[("feed", feed), ("reason", kind)],
+                stands,
+            );
+        }
+    }
+    let worst = |report: &FeedReport| report.sources.iter().map(|source| source.gap_max).max();
+    for (feed, largest) in feeds.iter().filter_map(|(feed, report)| Some((feed, worst(report)?))) {
+        let help = "messages of the largest hole since the start";
+        page.gauge("feed_gap_largest_messages", help, &[("feed", feed)], largest as f64);
+    }
+    let last = |report: &FeedReport| report.sources.iter().filter_map(|source| source.gap_last_ns).max();
+    for (feed, at_ns) in feeds.iter().filter_map(|(feed, report)| Some((feed, last(report)?))) {
+        let help = "unix time at which the last hole was seen";
+        page.gauge("feed_gap_last_seconds", help, &[("feed", feed)], at_ns as f64 / 1e9);
+    }
+    for (feed, report) in feeds {
         for (reason, count) in &report.ledger.dropped_frames {
             page.counter(
                 "frames_dropped",

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use hdrhistogram::serialization::{Serializer, V2Serializer};
 use tickline_config::report::{
-    CpuSeconds, FeedReport, Latency, Ledger, Load, Report, SCHEMA, SinkReport, Verdict,
+    CpuSeconds, FeedReport, Latency, Ledger, Load, Report, SCHEMA, SinkReport, SourceReport, Verdict,
 };
+use tickline_feeds::sequence::SequencePoint;
 use tickline_loadgen::host::{build, host, rss_max_bytes};
 
 use crate::accepted::Sources;
@@ -123,7 +124,7 @@ fn losses(ledger: &Ledger) -> Vec<String> {
 
 fn feed_reports(view: &View, reading: &Reading, elapsed_s: f64) -> BTreeMap<String, FeedReport> {
     let mut reports: BTreeMap<String, FeedReport> = BTreeMap::new();
-    let names = view.feeds.lock().clone();
+    let (names, endpoints) = (view.feeds.lock().clone(), view.endpoints.lock().clone());
     for (at, feed) in names.iter().enumerate() {
         let came = reading.feeds_in.get(at).copied().unwrap_or_default();
         let went = reading.feeds_out.get(at).copied().unwrap_or_default();
@@ -145,10 +146,42 @@ fn feed_reports(view: &View, reading: &Reading, elapsed_s: f64) -> BTreeMap<Stri
             *report.counters.entry(name).or_default() += count;
         }
     }
+    for cell in view.stats.enc.lock().iter() {
+        for standing in &cell.counters.lock().standing {
+            let feed = names.get(usize::from(standing.feed)).filter(|feed| feed.active);
+            let Some(report) = feed.and_then(|feed| reports.get_mut(&feed.name)) else { continue };
+            report.alarm = standing.alarm.map(|alarm| alarm.name().to_owned());
+            report.sources = standing.sources.iter().map(|point| source(point, &endpoints)).collect();
+        }
+    }
+    let own = reading.feeds_out.iter().map(|went| went.own_points).sum();
+    if own > 0 {
+        let ledger = Ledger { candidates: own, points_made: own, balanced: true, ..Ledger::default() };
+        let report = FeedReport { points: own, ledger, ..FeedReport::default() };
+        reports.insert("_engine".to_owned(), report);
+    }
     for report in reports.values_mut() {
         report.rate_per_s = if elapsed_s > 0.0 { report.frames as f64 / elapsed_s } else { 0.0 };
     }
     reports
+}
+
+fn source(point: &SequencePoint, endpoints: &[String]) -> SourceReport {
+    let SequencePoint { endpoint, topic, src, last, heard_ns, ended, figures, .. } = point.clone();
+    SourceReport {
+        endpoint: endpoints.get(usize::from(endpoint)).cloned().unwrap_or_default(),
+        topic,
+        src,
+        last,
+        heard_ns,
+        ended,
+        messages: figures.messages,
+        lost: figures.lost,
+        duplicate: figures.duplicate,
+        late: figures.late,
+        gap_max: figures.gap_max,
+        gap_last_ns: Some(figures.gap_last_ns).filter(|at| *at != 0),
+    }
 }
 
 fn sink_reports(view: &View, reading: &Reading, histograms: Histograms) -> BTreeMap<String, SinkReport> {

@@ -1,10 +1,10 @@
 //! A run of the engine: started from a plan, drained from left to right, read at any time. It owns every thread
 //! and the last handle of every queue; signals, HTTP and reports are someone else's.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
@@ -12,7 +12,6 @@ use tickline_config::model::Config;
 use tickline_feeds::clock::Clock;
 use tickline_feeds::decoder::SpecError;
 use tickline_feeds::instruments::Instruments;
-use tickline_feeds::sequence::SequencePoint;
 use tickline_sinks::sink::Sink;
 
 use crate::channel::FrameQueue;
@@ -23,6 +22,7 @@ use crate::spawn::Thread;
 use crate::stage::encode::NewFeed;
 use crate::stage::multiplex::OrderWaker;
 use crate::stage::receive::Order;
+use crate::state::Resume;
 use crate::stop::Stop;
 use crate::view::View;
 
@@ -61,8 +61,8 @@ pub struct Setup<'a> {
     pub open_sink: OpenSink<'a>,
     /// Names known at start.
     pub instruments: Arc<Instruments>,
-    /// Where the sources stood, by feed.
-    pub resume: BTreeMap<String, Vec<SequencePoint>>,
+    /// Where the feeds stood.
+    pub resume: Resume,
     /// Sockets or captures.
     pub source: Source,
     /// State folder in which refused lines are kept; none: they are counted only.
@@ -137,6 +137,8 @@ pub struct Run {
     context: Option<zmq::Context>,
     /// Feeds by position; those that were replaced stay, so that positions never change.
     feeds: Vec<FeedPlan>,
+    /// Whether each is still configured, as its encoder sees it.
+    active: Vec<Arc<AtomicBool>>,
     endpoints: Vec<Option<String>>,
     receivers: Vec<ReceiverHandle>,
     /// Queues and new feeds of the encoder threads.

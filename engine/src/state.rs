@@ -7,7 +7,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use tickline_feeds::sequence::SequencePoint;
+use tickline_feeds::minutes::MinuteTotal;
+use tickline_feeds::sequence::{Figures, SequencePoint, Untold};
 use tickline_sinks::spool::store::LocalStore;
 
 use crate::view::View;
@@ -19,8 +20,17 @@ const SCHEMA: &str = "tickline.sequences/1";
 #[derive(Clone, Debug)]
 pub struct StateFile(PathBuf);
 
-/// Where the sources stood, by feed; endpoints by position in the plan.
-pub type Resume = BTreeMap<String, Vec<SequencePoint>>;
+/// Where a feed stood; endpoints by position in the plan.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FeedState {
+    /// Its sources.
+    pub sources: Vec<SequencePoint>,
+    /// The minutes that grew last.
+    pub minutes: Vec<MinuteTotal>,
+}
+
+/// Where each feed stood, by name.
+pub type Resume = BTreeMap<String, FeedState>;
 
 impl StateFile {
     /// The file in a state folder, which is made if it is missing.
@@ -48,20 +58,24 @@ impl StateFile {
             let found = value.get("schema").cloned().unwrap_or_default();
             return Err(io::Error::other(format!("schema: must be {SCHEMA:?}, found {found}")));
         }
-        let rows = value.get("sources").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        let mut resume = Resume::new();
-        for (feed, point) in rows.iter().filter_map(|row| parse(row, endpoints)) {
-            resume.entry(feed).or_default().push(point);
-        }
+        let rows = |key| value.get(key).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let clean = value.get("clean").and_then(Value::as_bool).unwrap_or(false);
+        let mut resume = Resume::new();
+        for (feed, point) in rows("sources").iter().filter_map(|row| source(row, endpoints, clean)) {
+            resume.entry(feed).or_default().sources.push(point);
+        }
+        for (feed, total) in rows("minutes").iter().filter_map(minute) {
+            resume.entry(feed).or_default().minutes.push(total);
+        }
         Ok((resume, clean))
     }
 
     /// Writes where the sources stand now; `last`: at a stop, synced to disk. As long as some feed has not said
     /// where its sources stand, the file stays as it is: it knows more.
     pub fn save(&self, view: &View, last: bool) -> io::Result<()> {
-        let Some(rows) = rows(view) else { return Ok(()) };
-        let text = serde_json::to_vec_pretty(&json!({ "schema": SCHEMA, "clean": last, "sources": rows }))?;
+        let Some((sources, minutes)) = rows(view) else { return Ok(()) };
+        let all = json!({ "schema": SCHEMA, "clean": last, "sources": sources, "minutes": minutes });
+        let text = serde_json::to_vec_pretty(&all)?;
         let new = self.0.with_extension("json.new");
         let mut file = File::create(&new)?;
         file.write_all(&text)?;
@@ -72,35 +86,55 @@ impl StateFile {
     }
 }
 
-/// A row a source; none while a feed is missing.
-fn rows(view: &View) -> Option<Vec<Value>> {
+/// A row a source and a row a minute; none while a feed is missing.
+fn rows(view: &View) -> Option<(Vec<Value>, Vec<Value>)> {
     let (feeds, endpoints) = (view.feeds.lock().clone(), view.endpoints.lock().clone());
     let mut waiting: Vec<bool> = feeds.iter().map(|feed| feed.active).collect();
-    let mut rows = Vec::new();
+    let (mut sources, mut minutes) = (Vec::new(), Vec::new());
     for cell in view.stats.enc.lock().iter() {
-        for (feed, points) in &cell.counters.lock().sequences {
-            waiting.get_mut(usize::from(*feed)).into_iter().for_each(|waits| *waits = false);
-            let Some(feed) = feeds.get(usize::from(*feed)).filter(|feed| feed.active) else { continue };
-            for point in points {
+        for standing in &cell.counters.lock().standing {
+            let at = usize::from(standing.feed);
+            waiting.get_mut(at).into_iter().for_each(|waits| *waits = false);
+            let Some(feed) = feeds.get(at).filter(|feed| feed.active) else { continue };
+            for point in &standing.sources {
                 let endpoint = endpoints.get(usize::from(point.endpoint));
-                let SequencePoint { topic, src, last, .. } = point;
-                rows.push(json!({ "feed": feed.name, "endpoint": endpoint, "topic": topic, "src": src, "last": last }));
+                let SequencePoint { topic, src, last, heard_ns, ended, .. } = point;
+                let Untold { first, messages, lost, points } = point.untold;
+                sources.push(json!({ "feed": feed.name, "endpoint": endpoint, "topic": topic, "src": src,
+                    "last": last, "heard_ns": heard_ns, "ended": ended, "untold": [first, messages, lost, points] }));
+            }
+            for MinuteTotal { measurement, minute_ns, points } in &standing.minutes {
+                minutes.push(json!([feed.name, measurement, minute_ns, points]));
             }
         }
     }
-    (!waiting.contains(&true)).then_some(rows)
+    (!waiting.contains(&true)).then_some((sources, minutes))
 }
 
-/// A row, if its endpoint is still in use.
-fn parse(row: &Value, endpoints: &[String]) -> Option<(String, SequencePoint)> {
+/// A minute as it is written.
+fn minute(row: &Value) -> Option<(String, MinuteTotal)> {
+    let (feed, measurement, minute_ns, points) = serde_json::from_value(row.clone()).ok()?;
+    Some((feed, MinuteTotal { measurement, minute_ns, points }))
+}
+
+/// A source as it is written, if its endpoint is still in use.
+fn source(row: &Value, endpoints: &[String], clean: bool) -> Option<(String, SequencePoint)> {
     let text = |key: &str| row.get(key)?.as_str();
     let endpoint = text("endpoint")?;
     let at = endpoints.iter().position(|known| known == endpoint)?;
+    let last = row.get("last")?.as_u64()?;
+    let untold = row.get("untold").and_then(|untold| serde_json::from_value(untold.clone()).ok());
+    let (first, messages, lost, points) = untold.unwrap_or((last + 1, 0, 0, 0));
     let point = SequencePoint {
         endpoint: u16::try_from(at).ok()?,
         topic: text("topic")?.to_owned(),
         src: u32::try_from(row.get("src")?.as_u64()?).ok()?,
-        last: row.get("last")?.as_u64()?,
+        last,
+        heard_ns: row.get("heard_ns").and_then(Value::as_i64).unwrap_or(0),
+        ended: row.get("ended").and_then(Value::as_bool).unwrap_or(false),
+        inexact: !clean,
+        figures: Figures::default(),
+        untold: Untold { first, messages, lost, points },
     };
     Some((text("feed")?.to_owned(), point))
 }
@@ -114,14 +148,22 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let state = StateFile::in_dir(dir.path()).unwrap();
         assert_eq!(state.load(&[]).unwrap(), (Resume::new(), true));
-        let row = |endpoint| json!({ "feed": "f", "endpoint": endpoint, "topic": "t", "src": 9, "last": 77 });
+        let row = |endpoint| {
+            json!({ "feed": "f", "endpoint": endpoint, "topic": "t", "src": 9, "last": 77, "heard_ns": 5,
+                "untold": [70, 6, 2, 12] })
+        };
         let rows = [row("tcp://a:1"), row("tcp://gone:1")];
-        let text = json!({ "schema": SCHEMA, "clean": false, "sources": rows });
+        let minutes = [json!(["f", 0, 60_000_000_000_i64, 4])];
+        let text = json!({ "schema": SCHEMA, "clean": false, "sources": rows, "minutes": minutes });
         std::fs::write(dir.path().join("sequences.json"), text.to_string()).unwrap();
         let (resume, clean) = state.load(&["tcp://b:1".into(), "tcp://a:1".into()]).unwrap();
         assert!(!clean);
-        let point = SequencePoint { endpoint: 1, topic: "t".into(), src: 9, last: 77 };
-        assert_eq!(resume, Resume::from([("f".to_owned(), vec![point])]));
+        let untold = Untold { first: 70, messages: 6, lost: 2, points: 12 };
+        let (topic, src, last, heard_ns, inexact) = ("t".into(), 9, 77, 5, true);
+        let point =
+            SequencePoint { endpoint: 1, topic, src, last, heard_ns, inexact, untold, ..Default::default() };
+        let minutes = vec![MinuteTotal { measurement: 0, minute_ns: 60_000_000_000, points: 4 }];
+        assert_eq!(resume["f"], FeedState { sources: vec![point], minutes });
     }
 
     #[test]

@@ -7,9 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use hdrhistogram::Histogram;
 use tickline_feeds::clock::MonoNanos;
 use tickline_feeds::counts::Counts;
+use tickline_feeds::minutes::MinuteTotal;
 use tickline_feeds::sequence::SequencePoint;
 use tickline_sinks::sink::RejectReason;
 use tickline_sinks::spool::SpoolStats;
+
+use crate::stage::encode::Silence;
 
 /// How often a thread merges its histograms into its cell.
 pub const MERGE_EVERY_NS: u64 = 250_000_000;
@@ -80,6 +83,8 @@ pub struct FeedOut {
     pub shutdown: u64,
     /// What the decoder did with the others.
     pub counts: Counts,
+    /// Points that the engine has written itself about the feed.
+    pub own_points: u64,
 }
 
 /// One sink, as an encoder counts it: `points = enqueued - popped + queue_full + shutdown`, in points, unless it is
@@ -109,8 +114,21 @@ pub struct EncCounters {
     pub sinks: Vec<SinkIn>,
     /// Batches closed.
     pub batches: u64,
-    /// Where the sources stand, by feed; renewed once a second.
-    pub sequences: Vec<(u16, Vec<SequencePoint>)>,
+    /// Where each feed stands; renewed once a second.
+    pub standing: Vec<Standing>,
+}
+
+/// Where a feed stands: what a restart must know.
+#[derive(Clone, Debug, Default)]
+pub struct Standing {
+    /// Its position in the plan.
+    pub feed: u16,
+    /// Its sources.
+    pub sources: Vec<SequencePoint>,
+    /// The minutes that grew last.
+    pub minutes: Vec<MinuteTotal>,
+    /// What is silent that should not be.
+    pub alarm: Option<Silence>,
 }
 
 /// Counters of one writer; `settled` is counted on its own, when a batch is given back.

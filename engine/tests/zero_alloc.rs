@@ -10,8 +10,8 @@ use tickline::stage::batcher::{BatchLimits, Batcher};
 use tickline::stats::SinkIn;
 use tickline::stop::Stop;
 use tickline_config::model::{
-    Custom, CustomTime, CustomType, DecoderKind, Feed, FieldChoice, SystemFields, Tiebreak, TimeUnit,
-    WhenFull,
+    Custom, CustomTime, CustomType, DecoderKind, Feed, FieldChoice, Session, SystemFields, Tiebreak,
+    TimeUnit, WhenFull,
 };
 use tickline_feeds::clock::{MonoNanos, WallNanos};
 use tickline_feeds::decoder::{Decoder, DecoderSpec};
@@ -35,6 +35,9 @@ fn feed(decoder: DecoderKind) -> Feed {
         ],
     };
     Feed {
+        silence_max: None,
+        data_silence_max: None,
+        session: Session::Always,
         endpoint: "tcp://127.0.0.1:1".into(),
         topic: "t".into(),
         aliases: vec![],

@@ -222,6 +222,13 @@ impl Decoder {
         self.sequences.announce_drops(frames);
     }
 
+    /// Everything that the feed's next decoder continues; this one knows no source any more.
+    pub fn hand_over(&mut self, to: &mut Self) {
+        let own = std::mem::replace(&mut self.sequences, Sequences::new(false));
+        to.sequences.resume(&own.points());
+        to.minutes = std::mem::take(&mut self.minutes);
+    }
+
     /// What was done so far.
     pub fn counts(&self) -> &Counts {
         &self.counts

@@ -342,9 +342,10 @@ impl Sequences {
             let Untold { first, messages, lost, points } = point.untold;
             (tracker.heard_ns, tracker.ended) = (point.heard_ns, point.ended);
             tracker.before = Before::Down { inexact: point.inexact };
-            tracker.told.messages = tracker.told.messages.wrapping_sub(messages);
-            tracker.told.lost = tracker.told.lost.wrapping_sub(lost as u64);
-            tracker.told.points = tracker.told.points.wrapping_sub(points);
+            tracker.figures = point.figures;
+            tracker.told.messages = point.figures.messages.wrapping_sub(messages);
+            tracker.told.lost = point.figures.lost.wrapping_sub(lost as u64);
+            tracker.told.points = point.figures.points.wrapping_sub(points);
             tracker.told_last = first.saturating_sub(1);
         }
     }

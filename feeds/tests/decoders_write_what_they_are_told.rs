@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tickline_config::model::{
-    Custom, CustomTime, CustomType, DecoderKind, Feed, FieldChoice, SystemFields, Tiebreak, TimeUnit,
+    Custom, CustomTime, CustomType, DecoderKind, Feed, FieldChoice, Session, SystemFields, Tiebreak, TimeUnit,
 };
 use tickline_feeds::clock::WallNanos;
 use tickline_feeds::decoder::{Decoder, DecoderSpec, FrameClass};
@@ -15,6 +15,9 @@ const RECV: i64 = 1_785_641_762_700_000_000;
 
 fn feed(decoder: DecoderKind, fields: FieldChoice) -> Feed {
     Feed {
+        silence_max: None,
+        data_silence_max: None,
+        session: Session::Always,
         endpoint: "tcp://127.0.0.1:1".into(),
         topic: "t".into(),
         aliases: vec![],

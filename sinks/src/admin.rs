@@ -2,6 +2,7 @@
 //! it is kept, and the statements that make it what the configuration says. Versions 2 and 3 are asked only
 //! what their HTTP interface documents; the rest is [`AdminError::Unsupported`].
 
+pub mod audit;
 mod retention;
 
 use std::time::Duration;
@@ -233,7 +234,8 @@ impl Admin {
             #[serde(default)]
             values: Vec<Vec<serde_json::Value>>,
         }
-        let reply = self.ask(self.http.post(self.http.url("/query", &[("q", statement)])))?;
+        let reply =
+            self.ask(self.http.post(self.http.url("/query", &[("q", statement), ("epoch", "ns")])))?;
         let body: Body = serde_json::from_slice(&reply.body).map_err(|_| self.answer_error(&reply))?;
         let mut rows = Vec::new();
         for result in body.results {

@@ -40,6 +40,7 @@ pub(crate) fn configuration(shape: &Shape, endpoint: &str, sinks: &[String]) -> 
         FieldChoice::List(names) => format!("{names:?}"),
     };
     let mut sets = vec![
+        "engine.ledger_every=\"inf\"".to_owned(),
         format!("feeds.{name}.endpoint=\"{endpoint}\""),
         format!("feeds.{name}.topic=\"{name}\""),
         format!("feeds.{name}.decoder=\"{decoder}\""),

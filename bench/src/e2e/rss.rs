@@ -77,7 +77,9 @@ fn measure(arguments: &Arguments, program: &Path, dir: &Path) -> Result<Value> {
         command.args(["--set", &format!("feeds.{feed}.endpoint=\"{endpoint}\"")]);
     }
     let state_dir = format!("engine.state_dir=\"{}\"", dir.display());
-    for set in ["sinks.null.kind=\"null\"", "http.listen=\"127.0.0.1:0\"", &state_dir] {
+    for set in
+        ["engine.ledger_every=\"inf\"", "sinks.null.kind=\"null\"", "http.listen=\"127.0.0.1:0\"", &state_dir]
+    {
         command.args(["--set", set]);
     }
     let output = command.stderr(Stdio::inherit()).output()?;

@@ -100,7 +100,7 @@ fn a_feed_says_what_it_lacks_and_which_decoders_there_are() {
         ),
         (
             "[feeds.kraken_tick]\nendpoint = 'localhost:5558'\n".to_owned(),
-            "t.toml:2:1: feeds.kraken_tick.endpoint: must be tcp://HOST:PORT, ipc://PATH or inproc://NAME, \
+            "t.toml:2:1: feeds.kraken_tick.endpoint: must be tcp://HOST:PORT or ipc://PATH, \
              found \"localhost:5558\"",
         ),
         (

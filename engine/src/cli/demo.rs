@@ -137,6 +137,8 @@ fn load(args: &DemoArgs, generator: &Running) -> Result<tickline_config::Loaded,
     let endpoint = |(feed, endpoint): (&str, &str)| format!("feeds.{feed}.endpoint={}", quoted(endpoint));
     let mut sets: Vec<String> = generator.endpoints().map(endpoint).collect();
     sets.push("http.listen=\"127.0.0.1:0\"".to_owned());
+    // The points shown are those of the generated feeds.
+    sets.push("engine.ledger_every=\"inf\"".to_owned());
     let path = |path: &Path| quoted(&path.display().to_string());
     match args.sink() {
         DemoSink::Parquet => {

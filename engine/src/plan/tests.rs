@@ -2,13 +2,16 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tickline_config::model::{
-    Compat, DecoderKind, Engine, FieldChoice, Http, Spool, SystemFields, Tiebreak, WhenFull,
+    Compat, DecoderKind, Engine, FieldChoice, Http, Session, Spool, SystemFields, Tiebreak, WhenFull,
 };
 
 use super::*;
 
 fn feed(endpoint: &str) -> Feed {
     Feed {
+        silence_max: None,
+        data_silence_max: None,
+        session: Session::Always,
         endpoint: endpoint.into(),
         topic: "t".into(),
         aliases: vec![],
@@ -39,6 +42,7 @@ fn sink(feeds: Option<&[&str]>) -> Sink {
 
 fn config() -> Config {
     let engine = Engine {
+        ledger_every: None,
         instance: "test".into(),
         state_dir: "/state".into(),
         shutdown_timeout: Duration::from_secs(30),

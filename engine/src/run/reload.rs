@@ -3,6 +3,7 @@
 //! missing and a feed that stays the same is not touched.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use tickline_config::model::{Config, Encode, Receive};
 
@@ -51,6 +52,7 @@ pub(super) fn apply(
         .into_iter()
         .map(|fresh| {
             run.feeds.push(fresh.plan.clone());
+            run.active.push(Arc::clone(&fresh.new.active));
             (fresh.plan.encoder, fresh.new)
         })
         .collect();

@@ -1,7 +1,6 @@
 //! What stands before the writers of each sink: its queue and, unless its durability is `memory`, its spool, which
 //! is opened before anything else so that what it knows of the sources is known to their decoders.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -9,7 +8,7 @@ use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded, never, unbounded};
 use tickline_config::model::{Durability, Sink, SinkKind, WhenFull};
-use tickline_feeds::sequence::SequencePoint;
+use tickline_feeds::sequence::{SequencePoint, Untold};
 use tickline_sinks::batch::Position;
 use tickline_sinks::spool::fingerprint::fingerprint;
 use tickline_sinks::spool::inspect::segments;
@@ -22,6 +21,7 @@ use crate::plan::{SinkPlan, spool_dir};
 use crate::queue::{BatchPool, BatchSender, Job, batch_queue};
 use crate::stage::spool::{Spooler, SpoolerSpec};
 use crate::stage::write::{Finished, Word};
+use crate::state::Resume;
 use crate::stats::SpoolCell;
 
 /// Batches that may wait for a spooler, which takes them at once unless the disk stalls.
@@ -38,6 +38,8 @@ struct Spooled {
     fresh: Sender<Job>,
     backlog: Option<Sender<Job>>,
     words: Receiver<Word>,
+    /// Everything received is in it.
+    journal: bool,
 }
 
 /// What stands before the writers of one sink.
@@ -99,7 +101,7 @@ pub(super) fn open(plan: &SinkPlan, state_dir: &Path, pool: &BatchPool) -> Resul
     let (words_in, words) = unbounded();
     let journal = matches!(sink.durability, Durability::Journal | Durability::JournalSync);
     let age_max_ns = journal.then(|| u64::try_from(sink.spool.sync_every.as_nanos()).unwrap_or(u64::MAX));
-    let spooled = Spooled { spool, lock, batches, fresh: fresh_in, backlog: backlog_in, words };
+    let spooled = Spooled { spool, lock, batches, fresh: fresh_in, backlog: backlog_in, words, journal };
     let finished = Finished::Spooler(words_in);
     Ok(SinkQueues { sender, fresh, backlog, finished, accepted, age_max_ns, spooled: Some(spooled) })
 }
@@ -139,22 +141,28 @@ fn keeps_order(sink: &Sink) -> bool {
 }
 
 /// Adds what the spools know of the sources to what the state file says.
-pub(super) fn resume(
-    queues: &[SinkQueues],
-    endpoints: &[String],
-    known: &BTreeMap<String, Vec<SequencePoint>>,
-) -> BTreeMap<String, Vec<SequencePoint>> {
+pub(super) fn resume(queues: &[SinkQueues], endpoints: &[String], known: &Resume) -> Resume {
     let mut all = known.clone();
     let spools = queues.iter().filter_map(|queues| queues.spooled.as_ref());
-    for Position { feed, endpoint, topic, src, last } in spools.flat_map(|s| s.spool.positions().iter()) {
+    let told =
+        spools.flat_map(|spooled| spooled.spool.positions().iter().map(|told| (told, spooled.journal)));
+    for (Position { feed, endpoint, topic, src, last }, journal) in told {
         let at =
             endpoints.iter().position(|known| **known == *endpoint).and_then(|at| u16::try_from(at).ok());
         let Some(endpoint) = at else { continue };
-        let points = all.entry(feed.to_string()).or_default();
+        let points = &mut all.entry(feed.to_string()).or_default().sources;
         let same = |p: &&mut SequencePoint| p.endpoint == endpoint && p.src == src && *p.topic == *topic;
         match points.iter_mut().find(same) {
-            Some(point) => point.last = point.last.max(last),
-            None => points.push(SequencePoint { endpoint, topic: topic.to_string(), src, last }),
+            Some(point) => {
+                // What the state file was too old to know was received.
+                point.untold.messages += last.saturating_sub(point.last);
+                point.last = point.last.max(last);
+                point.inexact &= !journal;
+            }
+            None => {
+                let (topic, untold) = (topic.to_string(), Untold { first: last + 1, ..Untold::default() });
+                points.push(SequencePoint { endpoint, topic, src, last, untold, ..SequencePoint::default() });
+            }
         }
     }
     all
@@ -171,7 +179,7 @@ impl Run {
         let Some((spooled, thread)) = queues.spooled.take().zip(plan.spooler.as_ref()) else {
             return Ok(());
         };
-        let Spooled { spool, lock, batches, fresh, backlog, words } = spooled;
+        let Spooled { spool, lock, batches, fresh, backlog, words, .. } = spooled;
         let cell = Arc::new(SpoolCell { sink: at, ..SpoolCell::default() });
         self.view.stats.sp.lock().push(Arc::clone(&cell));
         let spec = SpoolerSpec {

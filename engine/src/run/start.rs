@@ -1,15 +1,14 @@
 //! Starting a run: queues, then sockets and sinks (whose own threads must not inherit a pin), then our threads,
 //! from the sinks back to the sockets, so that no stage ever speaks to one that is not there.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use crossbeam_channel::{Sender, bounded, unbounded};
 use tickline_config::model::{Config, Encode, Receive, SinkKind};
 use tickline_feeds::clock::Clock;
 use tickline_feeds::decoder::{Decoder, DecoderSpec};
 use tickline_feeds::instruments::Instruments;
-use tickline_feeds::sequence::SequencePoint;
 
 use super::sinks::{self, SPOOLER_BATCHES, SinkQueues};
 use super::{ReceiverHandle, Run, Setup, Source, StartError};
@@ -26,6 +25,7 @@ use crate::stage::receive::{Blocking, Order, Output, Receiving};
 use crate::stage::replay::Replay;
 use crate::stage::socket::{SocketSpec, Subscriber, TopicRoute};
 use crate::stage::write::{HoldLimits, Writer, WriterSpec};
+use crate::state::{FeedState, Resume};
 use crate::stats::{Cell, EncCell, RxCell, Stats, WrCell};
 use crate::stop::Stop;
 use crate::view::{FeedView, SinkView, View};
@@ -71,6 +71,7 @@ pub(super) fn start(setup: Setup<'_>) -> Result<Run, StartError> {
         instruments: Arc::clone(&setup.instruments),
         context: (setup.source == Source::Sockets).then(zmq::Context::new),
         feeds: plan.feeds.clone(),
+        active: Vec::new(),
         endpoints: plan.endpoints.iter().cloned().map(Some).collect(),
         receivers: Vec::new(),
         encoders: Vec::new(),
@@ -81,6 +82,7 @@ pub(super) fn start(setup: Setup<'_>) -> Result<Run, StartError> {
     };
     run.publish_names();
     let mut feeds = run.new_feeds(&setup, &resume)?;
+    run.active = feeds.iter().map(|(_, feed)| Arc::clone(&feed.active)).collect();
     let sockets = run.open_sockets()?;
     let opened = run.start_threads(&setup, queues, frame_queues, &mut feeds, sockets);
     if opened.is_err() {
@@ -123,19 +125,18 @@ impl Run {
             active: active(f) && last(at, &f.name),
             sinks: f.sinks.clone(),
         });
-        *self.view.feeds.lock() = views.collect();
+        let views: Vec<FeedView> = views.collect();
+        self.active.iter().zip(&views).for_each(|(active, view)| active.store(view.active, Relaxed));
+        *self.view.feeds.lock() = views;
         *self.view.endpoints.lock() = self.endpoints.iter().map(|e| e.clone().unwrap_or_default()).collect();
     }
 
-    fn new_feeds(
-        &self,
-        setup: &Setup<'_>,
-        resume: &BTreeMap<String, Vec<SequencePoint>>,
-    ) -> Result<Vec<(usize, NewFeed)>, StartError> {
+    fn new_feeds(&self, setup: &Setup<'_>, resume: &Resume) -> Result<Vec<(usize, NewFeed)>, StartError> {
         let new = |(plan, feed): (&FeedPlan, u16)| {
             let mut decoder = decoder(setup.config, plan, &setup.instruments)?;
-            if let Some(points) = resume.get(&plan.name) {
-                decoder.resume_sequences(points);
+            if let Some(FeedState { sources, minutes }) = resume.get(&plan.name) {
+                decoder.resume_sequences(sources);
+                decoder.resume_minutes(minutes);
             }
             Ok((plan.encoder, NewFeed::new(feed, plan, decoder, None)))
         };
@@ -260,8 +261,21 @@ impl Run {
         let (queues, age_max_ns) = self.sinks.iter().cloned().unzip();
         let (pool, quarantine) = (self.pool.clone(), self.suspects.0.clone());
         let at = u16::try_from(self.view.stats.enc.lock().len()).unwrap_or(u16::MAX);
-        let spec =
-            EncoderSpec { queues, pool, limits, age_max_ns, quarantine, cell, feeds, live, own_thread, at };
+        let spec = EncoderSpec {
+            queues,
+            pool,
+            limits,
+            age_max_ns,
+            quarantine,
+            cell,
+            feeds,
+            live,
+            own_thread,
+            at,
+            instance: engine.instance.as_str().into(),
+            // What is decoded again was told when it was received.
+            ledger_every_ns: engine.ledger_every.filter(|_| live).map(nanos),
+        };
         (Encoder::new(spec, self.clock(), Arc::clone(&self.view.stop)), new)
     }
 

@@ -3,9 +3,11 @@
 //! a symbol without locks.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
+use tickline_config::model::Feed;
 use tickline_feeds::clock::{Clock, MonoNanos, WallNanos};
 use tickline_feeds::decoder::{Decoder, FrameClass};
 use tickline_feeds::frame::Frame;
@@ -16,10 +18,16 @@ use crate::plan::FeedPlan;
 use crate::quarantine::Suspect;
 use crate::queue::{BatchPool, BatchSender};
 use crate::stage::batcher::{BatchLimits, Batcher};
-use crate::stats::{EncCell, EncCounters, EncLatencies, FeedOut, MergeTimer, SinkIn, thread_cpu_ns};
+use crate::stats::{EncCell, EncCounters, EncLatencies, FeedOut, MergeTimer, SinkIn};
 use crate::stop::{LOOK_EVERY, Stop};
 
-const SEQUENCES_EVERY_NS: u64 = 1_000_000_000;
+mod own;
+mod publish;
+mod silence;
+
+use own::Own;
+pub use silence::Silence;
+use silence::Watch;
 
 /// A feed given to an encoder, before its first frame.
 #[derive(Debug)]
@@ -30,19 +38,33 @@ pub struct NewFeed {
     pub name: Arc<str>,
     /// Its endpoint, as configured.
     pub endpoint: Arc<str>,
+    /// As configured.
+    pub config: Feed,
     /// Its decoder, without history.
     pub decoder: Decoder,
     /// The sinks its points go to, by position.
     pub sinks: Vec<usize>,
     /// The feed whose sources it continues, after a change of the configuration.
     pub replaces: Option<u16>,
+    /// Whether it is still configured.
+    pub active: Arc<AtomicBool>,
 }
 
 impl NewFeed {
     /// Feed number `feed`, as planned.
     pub fn new(feed: u16, plan: &FeedPlan, decoder: Decoder, replaces: Option<u16>) -> Self {
+        let active = Arc::new(AtomicBool::new(true));
         let (name, endpoint) = (plan.name.as_str().into(), plan.feed.endpoint.as_str().into());
-        Self { feed, name, endpoint, decoder, sinks: plan.sinks.clone(), replaces }
+        Self {
+            feed,
+            name,
+            endpoint,
+            config: plan.feed.clone(),
+            decoder,
+            sinks: plan.sinks.clone(),
+            replaces,
+            active,
+        }
     }
 }
 
@@ -69,6 +91,10 @@ pub struct EncoderSpec {
     pub own_thread: bool,
     /// Position among the encoders.
     pub at: u16,
+    /// `[engine] instance`
+    pub instance: Arc<str>,
+    /// How often `tickline_ledger` and `tickline_points` are written, ns; none: never.
+    pub ledger_every_ns: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -82,6 +108,9 @@ struct FeedSlot {
     endpoint: Arc<str>,
     /// Which sources batches have told of.
     told: u64,
+    own: Own,
+    watch: Watch,
+    active: Arc<AtomicBool>,
 }
 
 impl FeedSlot {
@@ -114,7 +143,9 @@ pub struct Encoder {
     sent: Vec<i64>,
     now: MonoNanos,
     merge: MergeTimer,
-    sequences_at: MonoNanos,
+    second_at: MonoNanos,
+    looked_at: MonoNanos,
+    ledger_at: MonoNanos,
 }
 
 impl Encoder {
@@ -134,7 +165,9 @@ impl Encoder {
             sent: Vec::new(),
             now,
             merge: MergeTimer::default(),
-            sequences_at: now,
+            second_at: now,
+            looked_at: now,
+            ledger_at: now,
         }
     }
 
@@ -165,8 +198,21 @@ impl Encoder {
                 self.counters.feeds.resize(at + 1, FeedOut::default());
             }
             let batcher = self.batcher_for(&new.sinks);
-            let NewFeed { decoder, replaces, name, endpoint, .. } = new;
-            let mut slot = FeedSlot { decoder, batcher, touched: true, replaces, name, endpoint, told: 0 };
+            let own = Own::new(&new.name, &self.spec.instance, &new.config);
+            let watch = Watch::new(&new.config, self.clock.mono());
+            let NewFeed { decoder, replaces, name, endpoint, active, .. } = new;
+            let mut slot = FeedSlot {
+                decoder,
+                batcher,
+                touched: true,
+                replaces,
+                name,
+                endpoint,
+                told: 0,
+                own,
+                watch,
+                active,
+            };
             slot.skip_told();
             self.slots[at] = Some(slot);
         }
@@ -208,6 +254,11 @@ impl Encoder {
         let decoded = slot.decoder.decode(frame, &mut batch.lines);
         out.taken += 1;
         slot.touched = true;
+        let news = slot.decoder.news();
+        if !news.is_empty() {
+            slot.own.hear(news, self.now);
+        }
+        slot.watch.frame(self.now, decoded.class == FrameClass::Points);
         if decoded.sent != 0 && self.spec.live {
             self.latencies.publish_to_receive.record(decoded.sent, frame.recv.0, 1);
             self.sent.push(decoded.sent);
@@ -235,10 +286,9 @@ impl Encoder {
     #[cold]
     fn take_over(&mut self, at: usize) {
         let replaced = self.slots.get_mut(at).and_then(|slot| slot.as_mut()?.replaces.take());
-        let old = replaced.and_then(|old| self.slots.get(usize::from(old))?.as_ref());
-        let points = old.map(|old| old.decoder.sequence_points()).unwrap_or_default();
-        if let Some(Some(slot)) = self.slots.get_mut(at) {
-            slot.decoder.resume_sequences(&points);
+        let Some(old) = replaced.map(usize::from).filter(|old| *old != at) else { return };
+        if let Ok([Some(old), Some(slot)]) = self.slots.get_disjoint_mut([old, at]) {
+            old.decoder.hand_over(&mut slot.decoder);
             slot.skip_told();
         }
     }
@@ -259,6 +309,8 @@ impl Encoder {
 
     /// Closes what is due and publishes; once a burst, or when the wait is over.
     pub fn after_burst(&mut self) {
+        self.look_around();
+        self.write_own(false);
         for at in 0..self.batchers.len() {
             if self.batchers.get(at).is_some_and(|batcher| batcher.is_due(self.now)) {
                 self.close(at);
@@ -278,9 +330,10 @@ impl Encoder {
 
     /// Closes the last batches and publishes the last numbers.
     pub fn finish(mut self) {
+        self.write_own(true);
         (0..self.batchers.len()).for_each(|at| self.close(at));
         self.merge_latencies();
-        self.sequences_at = MonoNanos(0);
+        self.second_at = MonoNanos(0);
         self.now = MonoNanos(u64::MAX);
         self.publish();
     }
@@ -317,56 +370,5 @@ impl Encoder {
         limits.age_max_ns = within.fold(limits.age_max_ns, u64::min);
         self.batchers.push(Batcher::new(queues.collect(), self.spec.pool.clone(), limits, lane));
         at
-    }
-
-    fn publish(&mut self) {
-        let cell = Arc::clone(&self.spec.cell);
-        let mut shared = cell.counters.lock();
-        shared.feeds.resize(self.counters.feeds.len(), FeedOut::default());
-        for ((slot, own), shared) in
-            self.slots.iter_mut().zip(&mut self.counters.feeds).zip(&mut shared.feeds)
-        {
-            if let Some(slot) = slot.as_mut().filter(|slot| slot.touched) {
-                slot.touched = false;
-                own.counts = *slot.decoder.counts();
-            }
-            *shared = *own;
-        }
-        self.count_made();
-        shared.sinks.clone_from(&self.counters.sinks);
-        shared.batches = self.counters.batches;
-        if self.now.since(self.sequences_at) >= SEQUENCES_EVERY_NS {
-            self.sequences_at = self.now;
-            let slots = self.slots.iter().zip(0u16..);
-            let points =
-                slots.filter_map(|(slot, feed)| Some((feed, slot.as_ref()?.decoder.sequence_points())));
-            shared.sequences = points.collect();
-        }
-    }
-
-    /// What the decoders say they have made for each sink, which is not how the sinks' points are counted.
-    fn count_made(&mut self) {
-        self.counters.sinks.iter_mut().for_each(|sink| sink.made = 0);
-        let slots = self.slots.iter().zip(&self.counters.feeds);
-        for (batcher, at) in self.batchers.iter().zip(0..) {
-            let own = slots.clone().filter(|(slot, _)| slot.as_ref().is_some_and(|slot| slot.batcher == at));
-            let made: u64 = own.map(|(_, feed)| feed.counts.points_made).sum();
-            batcher.for_each_sink(|sink| {
-                if let Some(sink) = self.counters.sinks.get_mut(sink) {
-                    sink.made += made.saturating_sub(batcher.open_points());
-                }
-            });
-        }
-    }
-
-    fn merge_latencies(&mut self) {
-        let mut shared = self.spec.cell.latencies.lock();
-        self.latencies.publish_to_receive.merge_into(&mut shared.publish_to_receive);
-        self.latencies.receive_to_encode.merge_into(&mut shared.receive_to_encode);
-        self.latencies.publish_to_encode.merge_into(&mut shared.publish_to_encode);
-        drop(shared);
-        if self.spec.own_thread {
-            *self.spec.cell.cpu_ns.lock() = thread_cpu_ns();
-        }
     }
 }

@@ -3,6 +3,7 @@
 
 mod bad_input_stops_nothing;
 mod foreign_publisher;
+mod holes_are_named_and_audited;
 #[path = "../../../sinks/tests/influxd/mod.rs"]
 mod influxd;
 mod influxdb_holds_what_was_sent;

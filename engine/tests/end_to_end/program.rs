@@ -68,6 +68,8 @@ impl Engine {
     pub(crate) fn start(dir: &Path, sets: &[String]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tickline"));
         command.current_dir(dir).args(["run", "--json", "--set", "http.listen=\"127.0.0.1:0\""]);
+        // What is counted are points of messages; who tests the engine's own rows sets it.
+        command.args(["--set", "engine.ledger_every=\"inf\""]);
         with_sets(&mut command, sets);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
         let stderr = BufReader::new(child.stderr.take().expect("its log"));
@@ -143,6 +145,11 @@ impl Drop for Engine {
 }
 
 impl Ended {
+    /// This exit code.
+    pub(crate) fn assert_exit(&self, code: i32) {
+        assert_eq!(self.code, Some(code), "{:?} {:#?}", self.report.reasons, self.log);
+    }
+
     /// Exit code 0, a ledger that balances, and nothing left over, dropped, refused or lost.
     pub(crate) fn assert_clean(&self) {
         let ledger = &self.report.ledger;

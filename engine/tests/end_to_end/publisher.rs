@@ -37,6 +37,12 @@ impl Publisher {
         while self.socket.recv_bytes(0).expect("nobody subscribes") != expected {}
     }
 
+    /// Waits until nobody subscribes to the topic any more.
+    pub(crate) fn wait_gone(&self) {
+        let expected = [&[0], self.topic.as_bytes()].concat();
+        while self.socket.recv_bytes(0).expect("somebody is still there") != expected {}
+    }
+
     /// Sends one payload as it is.
     pub(crate) fn send(&mut self, payload: Vec<u8>) {
         self.send_parts(&[self.topic.clone().as_bytes(), &payload]);

@@ -6,6 +6,12 @@ use crossbeam_channel::bounded;
 
 const MESSAGES: u64 = 4_000;
 
+/// The field `lost` of a row of `feed_gap`.
+fn lost_of(row: &str) -> u64 {
+    let (_, rest) = row.split_once(",lost=").unwrap();
+    rest.split_once('i').unwrap().0.parse().unwrap()
+}
+
 fn with_policy(policy: &str) {
     let context = zmq::Context::new();
     let mut publisher = Publisher::bind(&context, "alpha");
@@ -31,9 +37,13 @@ fn with_policy(policy: &str) {
     let dropped = ledger.dropped_frames["queue_full"];
     assert!(dropped > 0, "{policy}: the encoder was held, so frames must have been dropped");
     assert_eq!(ledger.decoded + dropped, MESSAGES, "{policy}");
-    assert_eq!(ledger.written, ledger.decoded, "{policy}");
+    let (gaps, lines): (Vec<String>, Vec<String>) =
+        held.lines().into_iter().partition(|line| line.starts_with("feed_gap,cause=overload,feed=alpha,"));
+    assert_eq!(lines.len() as u64, ledger.decoded, "{policy}");
+    assert_eq!(ledger.written, ledger.decoded + gaps.len() as u64, "{policy}");
+    let told: u64 = gaps.iter().map(|row| lost_of(row)).sum();
+    assert_eq!(Some(told), ledger.lost_overload, "{policy}: {gaps:?}");
     assert_eq!(ledger.lost_before_receive, Some(0), "{policy}: every gap is our own");
-    let lines = held.lines();
     if policy == "drop_oldest" {
         assert_eq!(lines.last(), Some(&line_of("alpha", MESSAGES)), "the newest are kept");
     } else {

@@ -100,9 +100,12 @@ pub(crate) fn feed(name: &str, endpoint: &str) -> Vec<String> {
     ]
 }
 
+/// No server, and no rows at the end but those about what happened.
+const QUIET: [&str; 2] = ["http.listen=\"off\"", "engine.ledger_every=\"inf\""];
+
 /// A configuration out of keys.
 pub(crate) fn config(sets: &[Vec<String>]) -> Config {
-    let sets: Vec<String> = sets.iter().flatten().cloned().chain(["http.listen=\"off\"".into()]).collect();
+    let sets: Vec<String> = sets.iter().flatten().cloned().chain(QUIET.map(String::from)).collect();
     let mut config = Config::load(&[], &sets, &|_| None).unwrap_or_else(|errors| panic!("{errors}")).config;
     // What is not about the spool leaves nothing on disk.
     let spilling = config.sinks.values_mut().filter(|sink| sink.durability == Durability::Spill);

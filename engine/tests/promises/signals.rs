@@ -92,7 +92,10 @@ impl Drop for Program {
 }
 
 fn write_config(dir: &Path, feeds: &[(&str, &Publisher)]) {
-    let mut text = format!("engine.state_dir = {:?}\nhttp.listen = \"127.0.0.1:0\"\n", dir.join("state"));
+    let mut text = format!(
+        "engine.state_dir = {:?}\nhttp.listen = \"127.0.0.1:0\"\nengine.ledger_every = \"inf\"\n",
+        dir.join("state")
+    );
     text.push_str(&format!("sinks.kept = {{ kind = \"file\", path = {:?} }}\n", dir.join("kept.lp")));
     for (name, publisher) in feeds {
         text.push_str(&feed(name, &publisher.endpoint).join("\n"));

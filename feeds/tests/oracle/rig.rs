@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tickline_config::model::{Custom, DecoderKind, Feed, FieldChoice, SystemFields, Tiebreak};
+use tickline_config::model::{Custom, DecoderKind, Feed, FieldChoice, Session, SystemFields, Tiebreak};
 use tickline_feeds::clock::WallNanos;
 use tickline_feeds::counts::Counts;
 use tickline_feeds::decoder::{Decoder, DecoderSpec, FrameClass};
@@ -23,6 +23,9 @@ const BEFORE: &[u8] = b"before v=1 1\n";
 /// A feed of the given kind; every system field but `seq`.
 pub(crate) fn feed(decoder: DecoderKind, fields: FieldChoice) -> Feed {
     Feed {
+        silence_max: None,
+        data_silence_max: None,
+        session: Session::Always,
         endpoint: "tcp://127.0.0.1:1".into(),
         topic: "t".into(),
         aliases: vec![],

@@ -56,6 +56,8 @@ impl Engine {
             "--json",
             "--set",
             "http.listen=\"127.0.0.1:0\"",
+            "--set",
+            "engine.ledger_every=\"inf\"",
         ]);
         command.args(sets.iter().flat_map(|set| ["--set", set]));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -5,6 +5,9 @@ use std::sync::{Mutex, PoisonError};
 
 use super::message;
 
+/// What the engine writes itself.
+const OWN: [&str; 4] = ["feed_gap,", "feed_event,", "tickline_ledger,", "tickline_points,"];
+
 /// What is stored.
 #[derive(Debug, Default)]
 pub(super) struct Stored {
@@ -16,6 +19,8 @@ pub(super) struct Stored {
     pub(super) corrupted: u64,
     /// Lines of no message.
     pub(super) spurious: u64,
+    /// Lines that the engine wrote about its feeds.
+    pub(super) own: u64,
 }
 
 /// The store, shared by the connections of the double.
@@ -28,6 +33,10 @@ impl Store {
         let mut stored = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut wanted = String::new();
         for line in body.lines().filter(|line| !line.is_empty()) {
+            if OWN.iter().any(|measurement| line.starts_with(measurement)) {
+                stored.own += 1;
+                continue;
+            }
             let Some(n) = message::number(line).filter(|n| (1..1 << 32).contains(n)) else {
                 stored.spurious += 1;
                 continue;
@@ -101,10 +110,11 @@ mod tests {
         message::line(1, &mut one);
         message::line(3, &mut three);
         store.add(&format!("{one}\n{three}\n"), 10);
+        store.add("feed_gap,cause=zmq,feed=f,instance=i from_ns=1i 1\n", 15);
         store.add(&format!("{three}\nother v=1 1\n{}\n", one.replace("n=1i", "n=2i")), 20);
         store.look(|stored| {
             assert_eq!((stored.distinct, stored.duplicates()), (2, 1));
-            assert_eq!((stored.corrupted, stored.spurious), (1, 1));
+            assert_eq!((stored.corrupted, stored.spurious, stored.own), (1, 1, 1));
             assert_eq!(stored.missing(1, 4), [2, 4]);
             assert_eq!(stored.first_ns(3), Some(10));
         });

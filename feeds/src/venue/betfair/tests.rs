@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use tickline_config::model::{DecoderKind, Feed, FieldChoice, SystemFields, Tiebreak};
+use tickline_config::model::{DecoderKind, Feed, FieldChoice, Session, SystemFields, Tiebreak};
 
 use crate::clock::WallNanos;
 use crate::counts::Undecodable;
@@ -11,6 +11,9 @@ use crate::payload::{Decimals, PayloadWriter};
 
 fn decoder() -> Decoder {
     let feed = Feed {
+        silence_max: None,
+        data_silence_max: None,
+        session: Session::Always,
         endpoint: "tcp://127.0.0.1:1".into(),
         topic: "t".into(),
         aliases: vec![],

@@ -1,0 +1,329 @@
+//! The rows that the engine writes itself about one feed, among the feed's own points: holes, events, what came
+//! of each source, points a minute. Holes of one cause and source are told together, once a second: a publisher
+//! that is too fast must not make a row a message.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use tickline_config::model::{DecoderKind, Feed};
+use tickline_feeds::clock::{MonoNanos, WallNanos};
+use tickline_feeds::decoder::{Decoder, measurements};
+use tickline_feeds::minutes::MinuteTotal;
+use tickline_feeds::news::{Event, Gap, News};
+use tickline_feeds::schema::LEGACY_TICK;
+use tickline_feeds::sequence::LedgerRow;
+
+use crate::log_limit::LogLimit;
+
+/// How long holes of one cause are gathered.
+pub(super) const GATHER_NS: u64 = 1_000_000_000;
+
+/// Times of the last rows that are remembered, so that no two rows of a series share one.
+const TIMES_KEPT: usize = 256;
+
+/// What publishers may say of their source, and what the engine says itself; anything else is told as `other`.
+const KINDS: [&str; 13] = [
+    "up",
+    "down",
+    "resync",
+    "refused",
+    "suspect",
+    "clean",
+    "maintenance",
+    "gap",
+    "publisher_restart",
+    "silent",
+    "heard_again",
+    "no_data",
+    "data_again",
+];
+
+/// The engine's rows about one feed.
+#[derive(Debug)]
+pub(super) struct Own {
+    feed: Arc<str>,
+    instance: Arc<str>,
+    /// What the decoder writes to, by position.
+    measurements: Vec<String>,
+    gathered: Vec<(MonoNanos, Gap)>,
+    events: Vec<Event>,
+    times: VecDeque<(Vec<u8>, i64)>,
+    limit: LogLimit,
+    row: Vec<u8>,
+    /// Rows written so far.
+    pub(super) points: u64,
+}
+
+/// The measurements that a feed writes to, in the order of its decoder.
+fn measurement_names(feed: &Feed) -> Vec<String> {
+    let legacy = (feed.decoder == DecoderKind::KrakenTick).then_some(&LEGACY_TICK);
+    let of_venue = measurements(feed.decoder).iter().chain(legacy).map(|m| m.name.to_owned());
+    feed.custom.iter().map(|custom| custom.measurement.clone()).chain(of_venue).collect()
+}
+
+impl Own {
+    pub(super) fn new(feed: &Arc<str>, instance: &Arc<str>, config: &Feed) -> Self {
+        Self {
+            feed: Arc::clone(feed),
+            instance: Arc::clone(instance),
+            measurements: measurement_names(config),
+            gathered: Vec::new(),
+            events: Vec::new(),
+            times: VecDeque::new(),
+            limit: LogLimit::default(),
+            row: Vec::new(),
+            points: 0,
+        }
+    }
+
+    /// Takes in what a decoder has to tell.
+    #[cold]
+    pub(super) fn hear(&mut self, news: &mut Vec<News>, now: MonoNanos) {
+        for news in news.drain(..) {
+            match news {
+                News::Event(event) => self.happened(event),
+                News::Gap(gap) => self.gather(gap, now),
+            }
+        }
+    }
+
+    /// Something has happened to the feed.
+    pub(super) fn happened(&mut self, event: Event) {
+        tracing::warn!("{}: {}", self.feed, words(&[&event.kind, &event.scope, &event.detail]));
+        self.events.push(event);
+    }
+
+    fn gather(&mut self, gap: Gap, now: MonoNanos) {
+        let same = |(_, held): &&mut (MonoNanos, Gap)| {
+            (held.cause, &held.scope, &held.detail) == (gap.cause, &gap.scope, &gap.detail)
+        };
+        let Some((_, held)) = self.gathered.iter_mut().find(same) else {
+            return self.gathered.push((now, gap));
+        };
+        held.from_ns = held.from_ns.min(gap.from_ns);
+        held.to_ns = held.to_ns.max(gap.to_ns);
+        held.lost = held.lost.zip(gap.lost).map(|(held, more)| held.saturating_add(more));
+        held.seqs = held.seqs.zip(gap.seqs).map(|(held, more)| (held.0.min(more.0), held.1.max(more.1)));
+    }
+
+    /// Whether something waits to be written.
+    pub(super) fn waits(&self) -> bool {
+        !(self.gathered.is_empty() && self.events.is_empty())
+    }
+
+    /// Writes events, and the holes that have been gathered for long enough; at the end of a run, all.
+    pub(super) fn write_news(&mut self, now: MonoNanos, end: bool, lines: &mut Vec<u8>) -> u64 {
+        let mut rows = 0;
+        for event in std::mem::take(&mut self.events) {
+            self.write_event(&event, lines);
+            rows += 1;
+        }
+        let (due, held): (Vec<_>, Vec<_>) = std::mem::take(&mut self.gathered)
+            .into_iter()
+            .partition(|(since, _)| end || now.since(*since) >= GATHER_NS);
+        self.gathered = held;
+        for (_, gap) in due {
+            self.log(&gap, now);
+            self.write_gap(&gap, lines);
+            rows += 1;
+        }
+        self.points += rows;
+        rows
+    }
+
+    /// Writes what came of each source since the last time, and the minutes that grew.
+    pub(super) fn write_ledger(&mut self, decoder: &mut Decoder, now: WallNanos, lines: &mut Vec<u8>) -> u64 {
+        let mut rows = 0;
+        decoder.ledger_rows(|LedgerRow { src, last, of }| {
+            self.begin("tickline_ledger", &[]);
+            self.int("src", u64::from(src));
+            self.int("messages", of.messages);
+            self.signed("lost", of.lost);
+            self.int("points_made", of.points);
+            self.int("seq_first", of.first);
+            self.int("seq_last", last);
+            self.end(now.0, lines);
+            rows += 1;
+        });
+        decoder.minute_rows(|MinuteTotal { measurement, minute_ns, points }| {
+            let Some(name) = self.measurements.get(usize::from(measurement)).cloned() else { return };
+            self.begin("tickline_points", &[("measurement", &name)]);
+            self.int("points", points);
+            // The same minute again takes the place of its earlier row.
+            self.finish(minute_ns, lines);
+            rows += 1;
+        });
+        self.points += rows;
+        rows
+    }
+
+    fn write_event(&mut self, event: &Event, lines: &mut Vec<u8>) {
+        let known = KINDS.contains(&event.kind.as_str());
+        self.begin("feed_event", &[("kind", if known { &event.kind } else { "other" })]);
+        self.text("scope", &event.scope);
+        if known {
+            self.text("detail", &event.detail);
+        } else {
+            self.text("detail", &words(&[&event.kind, &event.detail]));
+        }
+        self.end(event.at_ns, lines);
+    }
+
+    fn write_gap(&mut self, gap: &Gap, lines: &mut Vec<u8>) {
+        self.begin("feed_gap", &[("cause", gap.cause.name())]);
+        self.signed("from_ns", gap.from_ns);
+        self.signed("to_ns", gap.to_ns);
+        if let Some(lost) = gap.lost {
+            self.int("lost", lost);
+        }
+        if let Some((from, to)) = gap.seqs {
+            self.int("from_seq", from);
+            self.int("to_seq", to);
+        }
+        self.text("scope", &gap.scope);
+        self.text("detail", &gap.detail);
+        self.end(gap.from_ns, lines);
+    }
+
+    fn log(&mut self, gap: &Gap, now: MonoNanos) {
+        let Some(suppressed) = self.limit.admit(now) else { return };
+        let lost = gap.lost.map_or("an unknown number of".to_owned(), |lost| lost.to_string());
+        let span_ms = gap.to_ns.saturating_sub(gap.from_ns) / 1_000_000;
+        let more = suppressed.map_or_else(String::new, |n| format!(" (suppressed {n} such lines)"));
+        tracing::warn!(
+            "{}: {lost} messages lost, cause {}, in {span_ms} ms, {}{more}",
+            self.feed,
+            gap.cause.name(),
+            words(&[&gap.scope, &gap.detail])
+        );
+    }
+
+    /// Measurement and tags; `more` are those beside `feed` and `instance`, sorted by name.
+    fn begin(&mut self, measurement: &str, more: &[(&str, &str)]) {
+        self.row.clear();
+        self.row.extend_from_slice(measurement.as_bytes());
+        let own = [("feed", &*self.feed), ("instance", &*self.instance)];
+        let mut tags: Vec<(&str, &str)> = own.into_iter().chain(more.iter().copied()).collect();
+        tags.sort_unstable();
+        for (name, value) in tags {
+            self.row.extend_from_slice(format!(",{name}=").as_bytes());
+            tickline_feeds::series::append_tag_value(&mut self.row, value.as_bytes());
+        }
+        self.row.push(b' ');
+    }
+
+    fn field(&mut self, text: &str) {
+        self.row.extend_from_slice(text.as_bytes());
+        self.row.push(b',');
+    }
+
+    /// Numbers out of the blue may be larger than the database holds.
+    fn int(&mut self, name: &str, value: u64) {
+        self.signed(name, i64::try_from(value).unwrap_or(i64::MAX));
+    }
+
+    fn signed(&mut self, name: &str, value: i64) {
+        self.field(&format!("{name}={value}i"));
+    }
+
+    /// A text field, left out if it is empty.
+    fn text(&mut self, name: &str, text: &str) {
+        if !text.is_empty() {
+            let text: String =
+                text.chars().map(|c| if c.is_control() || c == '\\' { ' ' } else { c }).collect();
+            self.field(&format!("{name}=\"{}\"", text.replace('"', "\\\"")));
+        }
+    }
+
+    /// Ends the row at the first free ns of its series from `time_ns` on.
+    fn end(&mut self, time_ns: i64, lines: &mut Vec<u8>) {
+        let series = self.row.split(|byte| *byte == b' ').next().unwrap_or_default().to_vec();
+        let mut row = (series, time_ns);
+        while self.times.contains(&row) {
+            row.1 = row.1.saturating_add(1);
+        }
+        if self.times.len() == TIMES_KEPT {
+            self.times.pop_front();
+        }
+        self.finish(row.1, lines);
+        self.times.push_back(row);
+    }
+
+    fn finish(&mut self, time_ns: i64, lines: &mut Vec<u8>) {
+        self.row.pop();
+        lines.extend_from_slice(&self.row);
+        lines.extend_from_slice(format!(" {time_ns}\n").as_bytes());
+    }
+}
+
+/// Those that are not empty, with a comma between them.
+fn words(all: &[&str]) -> String {
+    let some: Vec<&str> = all.iter().copied().filter(|text| !text.is_empty()).collect();
+    some.join(", ")
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use tickline_feeds::news::Cause;
+
+    use super::*;
+
+    /// A feed with these keys.
+    pub(in crate::stage::encode) fn feed(keys: &[&str]) -> Feed {
+        let own = ["decoder=\"kraken_tick\"", "topic=\"t\"", "endpoint=\"tcp://127.0.0.1:5600\""];
+        let sets: Vec<String> = own.iter().chain(keys).map(|key| format!("feeds.f.{key}")).collect();
+        let loaded = tickline_config::model::Config::load(&[], &sets, &|_| None).unwrap();
+        loaded.config.feeds["f"].clone()
+    }
+
+    fn own() -> Own {
+        Own::new(&"f".into(), &"host-1".into(), &feed(&[]))
+    }
+
+    fn gap(from_ns: i64, seqs: (u64, u64), lost: Option<u64>) -> News {
+        let (scope, detail) = ("t".to_owned(), "source 7".to_owned());
+        News::Gap(Gap {
+            cause: Cause::Zmq,
+            from_ns,
+            to_ns: from_ns + 5,
+            lost,
+            seqs: Some(seqs),
+            scope,
+            detail,
+        })
+    }
+
+    fn text(own: &mut Own, now_ns: u64, end: bool) -> String {
+        let mut lines = Vec::new();
+        own.write_news(MonoNanos(now_ns), end, &mut lines);
+        String::from_utf8(lines).unwrap()
+    }
+
+    #[test]
+    fn holes_of_one_cause_within_a_second_are_one_row_with_their_sum_and_span() {
+        let mut own = own();
+        own.hear(&mut vec![gap(100, (4, 6), Some(3)), gap(200, (9, 9), Some(1))], MonoNanos(0));
+        assert_eq!(text(&mut own, GATHER_NS - 1, false), "");
+        let row = "feed_gap,cause=zmq,feed=f,instance=host-1 from_ns=100i,to_ns=205i,lost=4i,from_seq=4i,\
+                   to_seq=9i,scope=\"t\",detail=\"source 7\" 100\n";
+        assert_eq!(text(&mut own, GATHER_NS, false), row);
+        assert!(!own.waits());
+        own.hear(&mut vec![gap(100, (12, 12), None)], MonoNanos(0));
+        let again = text(&mut own, 1, true);
+        assert!(again.ends_with(" 101\n") && !again.contains("lost="), "{again}");
+        assert_eq!(own.points, 2);
+    }
+
+    #[test]
+    fn an_event_is_told_at_its_time_and_one_that_no_one_knows_under_other() {
+        let mut own = own();
+        let event = |kind: &str, detail: &str| {
+            let (kind, detail) = (kind.to_owned(), detail.to_owned());
+            News::Event(Event { at_ns: 50, kind, scope: "BTC \"x\"".into(), detail })
+        };
+        own.hear(&mut vec![event("down", ""), event("strange kind", "d")], MonoNanos(0));
+        let rows = "feed_event,feed=f,instance=host-1,kind=down scope=\"BTC \\\"x\\\"\" 50\n\
+                    feed_event,feed=f,instance=host-1,kind=other scope=\"BTC \\\"x\\\"\",detail=\"strange kind, d\" 50\n";
+        assert_eq!(text(&mut own, 0, false), rows);
+    }
+}

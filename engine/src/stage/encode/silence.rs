@@ -1,0 +1,162 @@
+//! Two alarms of a feed: nothing comes at all, or what comes is no data although the session is open. A publisher
+//! with heartbeats is never silent while it lives, so its silence is an alarm at all hours.
+
+use std::time::Duration;
+
+use tickline_config::model::{Feed, Session};
+use tickline_feeds::clock::{MonoNanos, WallNanos};
+use tickline_feeds::news::Event;
+
+/// What an alarm is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Silence {
+    /// No frame, no heartbeat.
+    Transport,
+    /// No data.
+    Data,
+}
+
+impl Silence {
+    /// The name in reports and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Silence::Transport => "transport",
+            Silence::Data => "data",
+        }
+    }
+}
+
+/// What is silent, and since when.
+#[derive(Debug)]
+pub(super) struct Watch {
+    silence_max: Option<Duration>,
+    data_silence_max: Option<Duration>,
+    session: Session,
+    scope: String,
+    /// Last frame of any kind; none: not one yet.
+    frame: Option<MonoNanos>,
+    /// Last data, or when data was first expected.
+    data: MonoNanos,
+    began: MonoNanos,
+    has_heartbeats: bool,
+    /// The alarm that was told.
+    told: Option<Silence>,
+}
+
+impl Watch {
+    pub(super) fn new(config: &Feed, now: MonoNanos) -> Self {
+        Self {
+            silence_max: config.silence_max,
+            data_silence_max: config.data_silence_max,
+            session: config.session.clone(),
+            scope: config.endpoint.clone(),
+            frame: None,
+            data: now,
+            began: now,
+            has_heartbeats: false,
+            told: None,
+        }
+    }
+
+    /// A frame has come.
+    #[inline]
+    pub(super) fn frame(&mut self, now: MonoNanos, data: bool) {
+        self.frame = Some(now);
+        if data {
+            self.data = now;
+        } else {
+            // A venue's own heartbeats serve as well: whoever sends them is there.
+            self.has_heartbeats = true;
+        }
+    }
+
+    /// The alarm that stands.
+    pub(super) fn alarm(&self) -> Option<Silence> {
+        self.told
+    }
+
+    /// Looks at the clocks, about once a second; returns what has changed, to be told.
+    pub(super) fn look(&mut self, now: MonoNanos, wall: WallNanos) -> Option<Event> {
+        if !self.session.is_open(wall.0) {
+            self.data = now;
+        }
+        let over = |max: Option<Duration>, since: MonoNanos| {
+            max.is_some_and(|max| u128::from(now.since(since)) >= max.as_nanos())
+        };
+        let transport = self.has_heartbeats || self.frame.is_none();
+        let silent_since = self.frame.unwrap_or(self.began);
+        let alarm = if transport && over(self.silence_max, silent_since) {
+            Some(Silence::Transport)
+        } else if over(self.data_silence_max, self.data) {
+            Some(Silence::Data)
+        } else {
+            None
+        };
+        if alarm == self.told {
+            return None;
+        }
+        let before = std::mem::replace(&mut self.told, alarm);
+        let (kind, detail) = match (alarm, before) {
+            (Some(Silence::Transport), _) => {
+                let since = now.since(silent_since) / 1_000_000_000;
+                let what =
+                    if self.frame.is_none() { "nothing has come yet" } else { "no frame, no heartbeat" };
+                ("silent", format!("{what} for {since} s"))
+            }
+            (Some(Silence::Data), _) => {
+                let since = now.since(self.data) / 1_000_000_000;
+                ("no_data", format!("no data for {since} s while the session is open"))
+            }
+            (None, Some(Silence::Transport)) => ("heard_again", String::new()),
+            (None, _) => ("data_again", String::new()),
+        };
+        Some(Event { at_ns: wall.0, kind: kind.to_owned(), scope: self.scope.clone(), detail })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stage::encode::own::tests::feed;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn look(watch: &mut Watch, second: u64) -> Option<String> {
+        watch.look(MonoNanos(second * SECOND), WallNanos(0)).map(|event| event.kind)
+    }
+
+    #[test]
+    fn a_feed_with_heartbeats_is_silent_when_they_stop_and_without_data_when_only_they_come() {
+        let mut watch = Watch::new(&feed(&[]), MonoNanos(0));
+        assert_eq!(look(&mut watch, 9), None);
+        assert_eq!(look(&mut watch, 10).as_deref(), Some("silent"), "nothing has ever come");
+        assert_eq!(look(&mut watch, 11), None, "told once");
+        watch.frame(MonoNanos(12 * SECOND), true);
+        assert_eq!(look(&mut watch, 12).as_deref(), Some("heard_again"));
+        assert_eq!(look(&mut watch, 200), None, "no heartbeat was ever seen: only data counts");
+        for second in 201..312 {
+            watch.frame(MonoNanos(second * SECOND), false);
+        }
+        assert_eq!(look(&mut watch, 312).as_deref(), Some("no_data"));
+        assert_eq!(look(&mut watch, 330).as_deref(), Some("silent"));
+        watch.frame(MonoNanos(331 * SECOND), false);
+        assert_eq!(look(&mut watch, 331).as_deref(), Some("no_data"), "heartbeats alone are no data");
+        watch.frame(MonoNanos(332 * SECOND), true);
+        assert_eq!(look(&mut watch, 332).as_deref(), Some("data_again"));
+    }
+
+    #[test]
+    fn outside_its_session_a_feed_may_be_without_data_and_the_time_counts_from_its_opening() {
+        let mut watch = Watch::new(&feed(&["session=[\"Thu 00:10-Thu 01:00 UTC\"]"]), MonoNanos(0));
+        // The clocks begin on Thursday 1970-01-01 at 00:00.
+        let mut at = |second: u64| {
+            watch.frame(MonoNanos(second * SECOND), false);
+            let wall = WallNanos((second * SECOND) as i64);
+            watch.look(MonoNanos(second * SECOND), wall).map(|event| event.kind)
+        };
+        assert_eq!(at(599), None);
+        assert_eq!(at(898), None);
+        assert_eq!(at(899).as_deref(), Some("no_data"));
+        assert_eq!(at(3_600).as_deref(), Some("data_again"), "the session is over: no alarm");
+    }
+}
