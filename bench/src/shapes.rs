@@ -125,6 +125,7 @@ impl Shape {
             silence_max: None,
             data_silence_max: None,
             session: Session::Always,
+            curve_server_key: None,
             endpoint: "tcp://127.0.0.1:1".into(),
             topic: self.name.into(),
             aliases: vec![],

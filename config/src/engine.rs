@@ -40,6 +40,7 @@ pub(crate) fn read_engine(node: &Node, context: &mut Context<'_>) -> Option<Engi
         quarantine_bytes_max: r.bytes("quarantine_bytes_max"),
         rejects_bytes_max: r.bytes("rejects_bytes_max"),
         ledger_every: r.retention("ledger_every"),
+        curve_secret_key: r.optional_secret("curve_secret_key"),
     })
 }
 

@@ -60,6 +60,8 @@ pub(crate) enum Kind {
     Secret,
     /// `always`, `fx` or a list of spans of the week.
     Session,
+    /// A public key, or the file it stands in.
+    PublicKey,
     /// Texts.
     Texts,
     /// Some of these texts.
@@ -110,6 +112,7 @@ pub(crate) static ENGINE: Section = Section {
         has("quarantine_bytes_max", Kind::Bytes("0B", "1TiB")),
         has("rejects_bytes_max", Kind::Bytes("0B", "1TiB")),
         has("ledger_every", Kind::Retention("1s", "1d")),
+        may("curve_secret_key", Kind::Secret),
     ],
 };
 
@@ -144,6 +147,7 @@ pub(crate) static FEED: Section = Section {
         has("silence_max", Kind::Retention("1s", "5000w")),
         has("data_silence_max", Kind::Retention("1s", "5000w")),
         has("session", Kind::Session),
+        may("curve_server_key", Kind::PublicKey),
         has("series_max", Kind::Integer(1, 100_000_000)),
         may("custom", Kind::Table(&CUSTOM)),
     ],
@@ -305,6 +309,7 @@ impl Kind {
             Kind::Url => "must be http://HOST:PORT or https://HOST:PORT, without path".to_owned(),
             Kind::Secret => "must be \"env:NAME\" or \"file:PATH\"".to_owned(),
             Kind::Session => crate::session::RULE.to_owned(),
+            Kind::PublicKey => "must be a public key of 40 characters or \"file:PATH\"".to_owned(),
             Kind::Texts => "must be a list of texts, none of them empty".to_owned(),
             Kind::Subset(options) => format!("must be a list of {}", alternatives(options)),
             Kind::Names => "must be a table of names with a text each".to_owned(),

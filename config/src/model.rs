@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::secret::Secret;
+
 mod sink;
 
 pub use crate::session::{Session, Span};
@@ -73,6 +75,8 @@ pub struct Engine {
     pub rejects_bytes_max: u64,
     /// How often `tickline_ledger` and `tickline_points` are written; none: never.
     pub ledger_every: Option<Duration>,
+    /// Our secret key towards publishers with a public key; none: a new one at each start.
+    pub curve_secret_key: Option<Secret>,
 }
 
 /// How sockets are served.
@@ -152,6 +156,8 @@ pub struct Feed {
     pub silence_max: Option<Duration>,
     /// How long no data may come while the session is open before it is an alarm; none: for ever.
     pub data_silence_max: Option<Duration>,
+    /// The publisher's public key, Z85; none: unencrypted.
+    pub curve_server_key: Option<String>,
     /// When data is expected.
     pub session: Session,
     /// Most series that this feed may have; further ones are bad points.

@@ -13,6 +13,9 @@ use crate::units::{parse_bytes, parse_duration, unit_of};
 use crate::variables::Env;
 use crate::violation::{Place, Violations};
 
+/// Characters of a CURVE key in Z85.
+const PUBLIC_KEY_CHARS: usize = 40;
+
 /// What reading needs beside the tree.
 pub(crate) struct Context<'a> {
     pub(crate) violations: Violations,
@@ -203,6 +206,31 @@ impl<'a, 'c, 'e> Reader<'a, 'c, 'e> {
             return None;
         }
         self.value(name, |value, _| if let Value::Text(text) = value { base_url(text) } else { None })
+    }
+
+    /// A secret that may be left out.
+    pub(crate) fn optional_secret(&mut self, name: &str) -> Option<Secret> {
+        if self.has(name) { self.secret(name) } else { None }
+    }
+
+    /// A public key, from its file if it names one.
+    pub(crate) fn public_key(&mut self, name: &str) -> Option<String> {
+        let text = self.text(name)?;
+        let key = match text.strip_prefix("file:") {
+            Some(path) => match std::fs::read_to_string(path) {
+                Ok(key) => key.trim().to_owned(),
+                Err(error) => {
+                    self.wrong(name, format!("names file {path:?}, which cannot be read: {error}"));
+                    return None;
+                }
+            },
+            None => text,
+        };
+        let fits = key.len() == PUBLIC_KEY_CHARS && key.bytes().all(|byte| byte.is_ascii_graphic());
+        if !fits {
+            self.value(name, |_, _| None::<String>);
+        }
+        fits.then_some(key)
     }
 
     /// A secret, looked up. What stands in a file instead of `env:` or `file:` is refused and never repeated.

@@ -75,6 +75,11 @@ impl Rules<'_> {
         let feeds: Vec<(&String, &Feed)> = config.feeds.iter().collect();
         for (i, (name, feed)) in feeds.iter().enumerate() {
             for (other_name, other) in feeds.iter().take(i) {
+                if feed.endpoint == other.endpoint && feed.curve_server_key != other.curve_server_key {
+                    let [a, b] = [other_name, name].map(|name| format!("feeds.{name}.curve_server_key"));
+                    let at = &feed.endpoint;
+                    self.broken(&a, &b, format!("{a} and {b} must be equal, since both are at {at}"));
+                }
                 if let Some(topic) = shared_topic(feed, other) {
                     let (a, b) = (format!("feeds.{other_name}"), format!("feeds.{name}"));
                     let at = &feed.endpoint;

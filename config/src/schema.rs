@@ -118,6 +118,7 @@ fn shape(kind: Kind) -> Json {
         Kind::Url => text("^https?://."),
         Kind::Secret => text("^(env|file):."),
         Kind::Session => json!({ "anyOf": [options(&["always", "fx"]), texts()] }),
+        Kind::PublicKey => text("."),
         Kind::Texts => texts(),
         Kind::Subset(names) => json!({ "type": "array", "items": options(names) }),
         Kind::Names => json!({ "type": "object", "additionalProperties": { "type": "string" } }),

@@ -18,6 +18,7 @@ mod config;
 mod db;
 mod demo;
 mod exit;
+mod keys;
 mod launch;
 mod plan;
 mod ports;
@@ -81,6 +82,9 @@ enum Command {
     /// Look at the lines that a database has refused for good, and send them once more.
     #[command(subcommand)]
     Rejects(rejects::RejectsCommand),
+    /// Make CURVE keys for encrypted connections.
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
     /// Administer the database.
     #[command(subcommand)]
     Db(db::DbCommand),
@@ -150,6 +154,7 @@ pub fn main() -> ExitCode {
         Command::Replay(args) => replay::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Audit(args) => audit::run(&args),
+        Command::Keys(command) => keys::run(&command),
         Command::Config(command) => config::run(&command),
         Command::Ports(args) => ports::run(&args),
         Command::Schema(args) => schema::run(&args),

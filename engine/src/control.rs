@@ -109,6 +109,7 @@ impl Control {
                 phase = self.signal(signal, phase, run, &orders, now);
             }
             phase = next_phase(phase, run, &mut *orders.done, orders.shutdown_timeout, now);
+            run.look_at_links();
             keeper.look(run, now);
             match phase {
                 Phase::Aborted { deadline } if now >= deadline || run.ended() => break,

@@ -8,6 +8,7 @@ pub mod cli;
 pub mod control;
 pub mod http;
 pub mod ledger;
+pub mod links;
 mod log_limit;
 mod losses;
 pub mod metrics;

@@ -10,11 +10,13 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender};
 use tickline_config::model::Config;
 use tickline_feeds::clock::Clock;
+use tickline_feeds::curve::CurveError;
 use tickline_feeds::decoder::SpecError;
 use tickline_feeds::instruments::Instruments;
 use tickline_sinks::sink::Sink;
 
 use crate::channel::FrameQueue;
+use crate::links::{self, Monitor};
 use crate::plan::{FeedPlan, Plan, PlanError, SinkPlan};
 use crate::quarantine::Suspect;
 use crate::queue::{BatchPool, BatchSender};
@@ -105,7 +107,7 @@ pub enum StartError {
         /// As configured.
         endpoint: String,
         /// What ZeroMQ says.
-        source: zmq::Error,
+        source: CurveError,
     },
     /// A thread could not be started.
     #[error("thread: {0}")]
@@ -140,6 +142,8 @@ pub struct Run {
     /// Whether each is still configured, as its encoder sees it.
     active: Vec<Arc<AtomicBool>>,
     endpoints: Vec<Option<String>>,
+    /// What listens to their sockets.
+    monitors: Vec<Monitor>,
     receivers: Vec<ReceiverHandle>,
     /// Queues and new feeds of the encoder threads.
     encoders: Vec<(FrameQueue, Sender<NewFeed>)>,
@@ -164,6 +168,11 @@ impl Run {
     /// Its end.
     pub fn stop(&self) -> &Arc<Stop> {
         &self.view.stop
+    }
+
+    /// Sees who has come and gone.
+    pub(crate) fn look_at_links(&mut self) {
+        links::look(&mut self.monitors, &self.view, self.view.clock.mono());
     }
 
     /// Undecodable frames, for the quarantine.
@@ -226,12 +235,15 @@ impl Run {
         self.begin_drain();
         if self.wait_ended(ABORT_GRACE) {
             self.threads.drain(..).for_each(Thread::join);
+            // Their sockets are closed now, and the context waits for them.
+            self.monitors.clear();
         } else {
             let late = self.threads.iter().filter(|thread| !thread.ended_within(Duration::ZERO));
             let names: Vec<&str> = late.map(Thread::name).collect();
             tracing::error!("threads that do not end: {}", names.join(", "));
             // libzmq would wait for the sockets of such a thread.
             std::mem::forget(self.context.take());
+            std::mem::forget(std::mem::take(&mut self.monitors));
         }
     }
 }

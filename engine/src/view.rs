@@ -8,6 +8,7 @@ use tickline_feeds::clock::{Clock, MonoNanos};
 
 use crate::accepted::Accepted;
 use crate::channel::FillGauge;
+use crate::links::Link;
 use crate::queue::Job;
 use crate::stats::{Cell, Stats};
 use crate::stop::Stop;
@@ -51,6 +52,8 @@ pub struct View {
     pub feeds: Cell<Vec<FeedView>>,
     /// Endpoints, by position.
     pub endpoints: Cell<Vec<String>>,
+    /// Connections, by endpoint.
+    pub links: Cell<Vec<Link>>,
     /// Sinks, by position.
     pub sinks: Vec<SinkView>,
     /// Queues in front of the encoders.

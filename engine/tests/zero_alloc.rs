@@ -38,6 +38,7 @@ fn feed(decoder: DecoderKind) -> Feed {
         silence_max: None,
         data_silence_max: None,
         session: Session::Always,
+        curve_server_key: None,
         endpoint: "tcp://127.0.0.1:1".into(),
         topic: "t".into(),
         aliases: vec![],

@@ -8,6 +8,7 @@ pub mod capture;
 pub mod clock;
 pub mod counts;
 pub mod cursor;
+pub mod curve;
 pub mod decoder;
 pub mod emit;
 pub mod envelope;

@@ -1,5 +1,5 @@
 //! The one libzmq option that the safe interface lacks: `ZMQ_XPUB_NODROP`. With it a publisher whose queue is
-//! full gets `EAGAIN` instead of losing the message silently. Holds the crate's only unsafe code.
+//! full gets `EAGAIN` instead of losing the message silently.
 #![expect(unsafe_code, reason = "zmq 0.10 has no safe way to set ZMQ_XPUB_NODROP")]
 
 use std::ffi::c_int;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::SignedDuration;
 use tickline_feeds::payload::Decimals;
+use tickline_loadgen::door::{Door, DoorError};
 use tickline_loadgen::plan::Rate;
 use tickline_loadgen::replay::{Speed, TimeMode};
 
@@ -106,6 +107,12 @@ pub(crate) struct RecordArgs {
     /// Messages that may wait for being recorded
     #[arg(long, default_value_t = 1_000_000)]
     pub(crate) rcvhwm: i32,
+    /// The publishers' public CURVE key
+    #[arg(long, value_name = "KEY")]
+    pub(crate) curve_server_key: Option<String>,
+    /// Our secret CURVE key; without it a new one
+    #[arg(long, value_name = "FILE", requires = "curve_server_key")]
+    pub(crate) curve_secret_key: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
 }
@@ -148,6 +155,20 @@ pub(crate) struct PublishArgs {
     /// Messages that may wait in a publisher's queue for one subscriber
     #[arg(long, default_value_t = 50_000)]
     pub(crate) sndhwm: i32,
+    /// Our secret CURVE key, as tickline keys new writes it: connections are encrypted
+    #[arg(long, value_name = "FILE", requires = "curve_allow")]
+    pub(crate) curve_secret_key: Option<PathBuf>,
+    /// Public keys of those who may subscribe, one a line
+    #[arg(long, value_name = "FILE", requires = "curve_secret_key")]
+    pub(crate) curve_allow: Option<PathBuf>,
+}
+
+impl PublishArgs {
+    /// Who may subscribe.
+    pub(crate) fn door(&self) -> Result<Option<Door>, DoorError> {
+        let files = self.curve_secret_key.as_ref().zip(self.curve_allow.as_ref());
+        files.map(|(secret, allowed)| Door::read(secret, allowed)).transpose()
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

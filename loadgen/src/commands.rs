@@ -82,6 +82,7 @@ fn run_load(args: RunArgs) -> anyhow::Result<u8> {
         decimals: args.publish.decimals.into(),
         burst: args.burst,
         sndhwm: args.publish.sndhwm,
+        door: args.publish.door()?,
         capture: args.capture,
     };
     let stop = stop_on_signals()?;
@@ -107,6 +108,7 @@ fn replay_files(args: ReplayArgs) -> anyhow::Result<u8> {
         wait: !args.publish.no_wait,
         wait_timeout: args.publish.wait_timeout,
         sndhwm: args.publish.sndhwm,
+        door: args.publish.door()?,
     };
     let stop = stop_on_signals()?;
     let clock = OsClock::start();
@@ -136,12 +138,18 @@ fn describe(span: &Span, shift_ns: i64) {
 }
 
 fn record_topics(args: RecordArgs) -> anyhow::Result<u8> {
+    let own = || match &args.curve_secret_key {
+        Some(path) => tickline_loadgen::door::keys(path),
+        None => Ok(tickline_feeds::curve::KeyPair::generate()?),
+    };
+    let curve = args.curve_server_key.clone().map(|server| anyhow::Ok((own()?, server))).transpose()?;
     let plan = RecordPlan {
         endpoints: args.connect,
         topics: args.topic,
         file: args.file,
         duration: args.duration,
         rcvhwm: args.rcvhwm,
+        curve,
     };
     let stop = stop_on_signals()?;
     let recorded = record::record(&plan, &OsClock::start(), &stop)?;

@@ -3,6 +3,7 @@
 //! It refuses to know the engine.
 
 pub mod clock;
+pub mod door;
 #[cfg(feature = "drill")]
 pub mod drill;
 mod generator;

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::door::Door;
+
 use tickline_config::model::DecoderKind;
 use tickline_config::registry;
 use tickline_feeds::payload::Decimals;
@@ -27,6 +29,8 @@ pub struct LoadPlan {
     pub burst: u32,
     /// Messages that may wait in a publisher's queue for one subscriber.
     pub sndhwm: i32,
+    /// Who may subscribe; none: everyone, in plain text.
+    pub door: Option<Door>,
     /// File that gets the messages of the run, independent of when it was made.
     pub capture: Option<PathBuf>,
 }
@@ -42,6 +46,7 @@ impl Default for LoadPlan {
             decimals: Decimals::Text,
             burst: 1,
             sndhwm: 50_000,
+            door: None,
             capture: None,
         }
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tickline_feeds::capture::{self, Record};
 use tickline_feeds::clock::Clock;
+use tickline_feeds::curve::KeyPair;
 use tickline_feeds::socket::{self, KERNEL_BUFFER_BYTES};
 
 use crate::result::LoadError;
@@ -34,6 +35,8 @@ pub struct RecordPlan {
     pub duration: Option<Duration>,
     /// Messages that may wait for being recorded.
     pub rcvhwm: i32,
+    /// Our keys and the publishers' public key; none: in plain text.
+    pub curve: Option<(KeyPair, String)>,
 }
 
 /// What was recorded.
@@ -58,6 +61,9 @@ pub fn record(plan: &RecordPlan, clock: &impl Clock, stop: &AtomicBool) -> Resul
     let all = [String::new()];
     for topic in if plan.topics.is_empty() { &all[..] } else { &plan.topics } {
         socket.set_subscribe(topic.as_bytes())?;
+    }
+    if let Some((own, server)) = &plan.curve {
+        own.connect_to(&socket, server).map_err(crate::door::DoorError::from)?;
     }
     let mut file = File::create(&plan.file).map_err(broken)?;
     for endpoint in &plan.endpoints {
@@ -138,6 +144,7 @@ mod tests {
             file: file.path().to_owned(),
             duration: None,
             rcvhwm: 1_000,
+            curve: None,
         };
         let stop = Arc::new(AtomicBool::new(false));
         let recorder = {

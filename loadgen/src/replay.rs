@@ -23,6 +23,7 @@ use tickline_config::model::DecoderKind;
 use tickline_feeds::clock::{Clock, WallNanos};
 use tickline_feeds::payload::Decimals;
 
+use crate::door::Door;
 use crate::plan::FeedLoad;
 use crate::prng::splitmix64;
 use crate::publish::Publisher;
@@ -116,6 +117,8 @@ pub struct ReplayPlan {
     pub wait_timeout: Option<Duration>,
     /// Messages that may wait in the queue for one subscriber.
     pub sndhwm: i32,
+    /// Who may subscribe; none: everyone, in plain text.
+    pub door: Option<Door>,
 }
 
 /// Milliseconds are the coarsest precision of a venue: a finer shift would part or join times.
@@ -144,9 +147,12 @@ pub fn start<C: Clock + 'static>(plan: &ReplayPlan, span: &Span, clock: C) -> Re
     let source = source::Replayed::new(plan, span, shift);
     let src = (splitmix64(now.0 as u64) >> 32) as u32;
     let FeedLoad { feed, topic, endpoint, .. } = &plan.feed;
-    let sender = Sender::bind(&zmq::Context::new(), feed, topic, endpoint, (src, plan.sndhwm))?;
+    let context = zmq::Context::new();
+    let porter = plan.door.as_ref().map(|door| door.open(&context)).transpose()?;
+    let sender = Sender::bind(&context, feed, topic, endpoint, (src, plan.sndhwm), plan.door.as_ref())?;
     let stop = Arc::new(AtomicBool::new(false));
     let mut running = Running::new(Arc::clone(&stop));
+    running.porter = porter;
     running.add(Publisher {
         feed: feed.clone(),
         sender,

@@ -42,6 +42,9 @@ pub enum LoadError {
     /// A recording cannot be read.
     #[error(transparent)]
     Replay(#[from] crate::replay::ReplayError),
+    /// Encryption cannot be set up.
+    #[error(transparent)]
+    Door(#[from] crate::door::DoorError),
     /// A file cannot be written.
     #[error("{path}: {error}")]
     File {

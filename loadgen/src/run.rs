@@ -11,6 +11,7 @@ use tickline_feeds::capture::{self, Record};
 use tickline_feeds::clock::{Clock, WallNanos};
 use tickline_feeds::payload::PayloadWriter;
 
+use crate::door::Porter;
 use crate::generator::{self, Generator, Slot};
 use crate::pacing::Schedule;
 use crate::plan::{FeedLoad, LoadPlan, PlanError};
@@ -33,6 +34,8 @@ pub struct Running {
     /// The publishers need not keep their connections.
     pub(crate) leave: Arc<AtomicBool>,
     plan: Option<LoadPlan>,
+    /// Lets subscribers in, as long as there are publishers.
+    pub(crate) porter: Option<Porter>,
 }
 
 #[derive(Debug)]
@@ -46,14 +49,17 @@ struct Thread {
 /// Binds all endpoints of the plan and starts its publishers. On an error nothing is left running.
 pub fn start<C: Clock + Clone + 'static>(plan: LoadPlan, clock: C) -> Result<Running, LoadError> {
     let context = zmq::Context::new();
+    let porter = plan.door.as_ref().map(|door| door.open(&context)).transpose()?;
     let mut bound = Vec::new();
     for load in &plan.feeds {
         let source = Generated::new(load, &plan)?;
         let options = (generator::src(plan.seed, &load.feed), plan.sndhwm);
-        let sender = Sender::bind(&context, &load.feed, &load.topic, &load.endpoint, options)?;
+        let sender =
+            Sender::bind(&context, &load.feed, &load.topic, &load.endpoint, options, plan.door.as_ref())?;
         bound.push((load.feed.clone(), sender, source));
     }
     let mut running = Running::new(Arc::default());
+    running.porter = porter;
     for (feed, sender, source) in bound {
         running.add(Publisher {
             feed,
@@ -76,7 +82,7 @@ pub fn start<C: Clock + Clone + 'static>(plan: LoadPlan, clock: C) -> Result<Run
 impl Running {
     /// Without publishers yet.
     pub(crate) fn new(stop: Arc<AtomicBool>) -> Self {
-        Self { publishers: Vec::new(), stop, leave: Arc::default(), plan: None }
+        Self { publishers: Vec::new(), stop, leave: Arc::default(), plan: None, porter: None }
     }
 
     pub(crate) fn add<S: Source + 'static, C: Clock + 'static>(

@@ -5,6 +5,7 @@ use tickline_feeds::clock::WallNanos;
 use tickline_feeds::payload::{ControlKey, PayloadWriter};
 use tickline_feeds::socket;
 
+use crate::door::Door;
 use crate::owner;
 
 /// Longest wait inside libzmq, ms.
@@ -59,6 +60,7 @@ impl Sender {
         topic: &str,
         endpoint: &str,
         (src, sndhwm): (u32, i32),
+        door: Option<&Door>,
     ) -> Result<Self, BindError> {
         let refused = |error: zmq::Error| BindError {
             feed: feed.to_owned(),
@@ -68,6 +70,9 @@ impl Sender {
         };
         let socket = socket::publisher(context, sndhwm, LINGER_MS).map_err(refused)?;
         socket.set_sndtimeo(WAIT_MS).map_err(refused)?;
+        if let Some(door) = door {
+            door.guard(&socket).map_err(refused)?;
+        }
         socket.bind(endpoint).map_err(refused)?;
         let bound = socket.get_last_endpoint().map_err(refused)?.unwrap_or_else(|_| endpoint.to_owned());
         Ok(Self {

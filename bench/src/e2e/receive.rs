@@ -82,9 +82,10 @@ fn stage(load: &Load, engine: &Engine) -> Result<Measured> {
         at: 0,
         message_bytes_max: engine.message_bytes_max,
         burst_max: engine.burst_max,
+        curve: None,
         routes: vec![TopicRoute { topic: Some(topic), feed: 0, queue: 0 }],
     };
-    let socket = Subscriber::open(&context, engine, spec)?;
+    let (socket, _monitor) = Subscriber::open(&context, engine, spec)?;
     let queue = FrameQueue::new(FrameLimits {
         frames_max: engine.queue_frames_max,
         bytes_max: engine.queue_bytes_max,

@@ -12,6 +12,7 @@ fn feed(endpoint: &str) -> Feed {
         silence_max: None,
         data_silence_max: None,
         session: Session::Always,
+        curve_server_key: None,
         endpoint: endpoint.into(),
         topic: "t".into(),
         aliases: vec![],
@@ -43,6 +44,7 @@ fn sink(feeds: Option<&[&str]>) -> Sink {
 fn config() -> Config {
     let engine = Engine {
         ledger_every: None,
+        curve_secret_key: None,
         instance: "test".into(),
         state_dir: "/state".into(),
         shutdown_timeout: Duration::from_secs(30),

@@ -9,6 +9,7 @@ use tickline_config::model::{Config, Encode, Receive};
 
 use super::start::decoder;
 use super::{Run, StartError};
+use crate::links::Monitor;
 use crate::plan::{FeedPlan, ReceiverPlan, ThreadPlan, receiver_name};
 use crate::stage::encode::NewFeed;
 use crate::stage::receive::Order;
@@ -29,16 +30,23 @@ pub(super) fn apply(
     if !sections.is_empty() {
         return Err(StartError::NeedsRestart { sections: sections.join(", ") });
     }
+    let known = |feed: &&tickline_config::model::Feed| {
+        let same = |old: &&tickline_config::model::Feed| old.endpoint == feed.endpoint;
+        run.config.feeds.values().find(same).is_some_and(|old| old.curve_server_key != feed.curve_server_key)
+    };
+    if config.feeds.values().any(|feed| known(&feed)) {
+        return Err(StartError::NeedsRestart { sections: "feeds.NAME.curve_server_key".to_owned() });
+    }
     if config.feeds.is_empty() {
         return Err(crate::plan::PlanError::NoFeed.into());
     }
     let before = run.endpoints.len();
     let old = std::mem::replace(&mut run.config, config.clone());
     let prepared = prepare(run, &old).and_then(|fresh| {
-        let sockets = open_new(run, before, &fresh)?;
-        Ok((fresh, sockets))
+        let opened = open_new(run, before, &fresh)?;
+        Ok((fresh, opened))
     });
-    let (fresh, sockets) = match prepared {
+    let (fresh, (sockets, monitors)) = match prepared {
         Ok(prepared) => prepared,
         Err(error) => {
             run.endpoints.truncate(before);
@@ -57,6 +65,7 @@ pub(super) fn apply(
         })
         .collect();
     run.publish_names();
+    run.monitors.extend(monitors);
     carry_out(run, new_feeds, &changed, sockets)?;
     *run.view.config.lock() = text;
     Ok(done)
@@ -130,7 +139,11 @@ fn receiver_of(run: &Run, endpoint: usize) -> usize {
 }
 
 /// Sockets for the endpoints from `before` on.
-fn open_new(run: &Run, before: usize, fresh: &[Fresh]) -> Result<Vec<Subscriber>, StartError> {
+fn open_new(
+    run: &Run,
+    before: usize,
+    fresh: &[Fresh],
+) -> Result<(Vec<Subscriber>, Vec<Monitor>), StartError> {
     (before..run.endpoints.len())
         .map(|at| {
             let here = fresh.iter().filter(|fresh| fresh.plan.endpoint == at);

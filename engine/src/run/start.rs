@@ -7,12 +7,14 @@ use std::sync::atomic::Ordering::Relaxed;
 use crossbeam_channel::{Sender, bounded, unbounded};
 use tickline_config::model::{Config, Encode, Receive, SinkKind};
 use tickline_feeds::clock::Clock;
+use tickline_feeds::curve::{CurveError, KeyPair};
 use tickline_feeds::decoder::{Decoder, DecoderSpec};
 use tickline_feeds::instruments::Instruments;
 
 use super::sinks::{self, SPOOLER_BATCHES, SinkQueues};
 use super::{ReceiverHandle, Run, Setup, Source, StartError};
 use crate::channel::{FrameLimits, FrameQueue, FrameSender};
+use crate::links::Monitor;
 use crate::plan::{FeedPlan, Plan, ReceiverPlan, ThreadPlan};
 use crate::quarantine::SUSPECTS_MAX;
 use crate::queue::BatchPool;
@@ -51,6 +53,7 @@ pub(super) fn start(setup: Setup<'_>) -> Result<Run, StartError> {
         stop: Arc::new(Stop::default()),
         feeds: Cell::default(),
         endpoints: Cell::default(),
+        links: Cell::default(),
         sinks: plan
             .sinks
             .iter()
@@ -73,6 +76,7 @@ pub(super) fn start(setup: Setup<'_>) -> Result<Run, StartError> {
         feeds: plan.feeds.clone(),
         active: Vec::new(),
         endpoints: plan.endpoints.iter().cloned().map(Some).collect(),
+        monitors: Vec::new(),
         receivers: Vec::new(),
         encoders: Vec::new(),
         sinks: queues.iter().map(|queue| (queue.sender.clone(), queue.age_max_ns)).collect(),
@@ -83,7 +87,8 @@ pub(super) fn start(setup: Setup<'_>) -> Result<Run, StartError> {
     run.publish_names();
     let mut feeds = run.new_feeds(&setup, &resume)?;
     run.active = feeds.iter().map(|(_, feed)| Arc::clone(&feed.active)).collect();
-    let sockets = run.open_sockets()?;
+    let (sockets, monitors) = run.open_sockets()?;
+    run.monitors = monitors;
     let opened = run.start_threads(&setup, queues, frame_queues, &mut feeds, sockets);
     if opened.is_err() {
         run.view.stop.abort();
@@ -143,27 +148,39 @@ impl Run {
         self.feeds.iter().zip(0u16..).map(new).collect()
     }
 
-    fn open_sockets(&self) -> Result<Vec<Subscriber>, StartError> {
+    fn open_sockets(&self) -> Result<(Vec<Subscriber>, Vec<Monitor>), StartError> {
         let open = (0..self.endpoints.len()).map(|at| self.open_socket(at, self.routes(at)));
-        if self.context.is_some() { open.collect() } else { Ok(Vec::new()) }
+        if self.context.is_some() { open.collect() } else { Ok(Default::default()) }
     }
 
     /// Opens the socket of an endpoint.
-    pub(super) fn open_socket(&self, at: usize, routes: Vec<TopicRoute>) -> Result<Subscriber, StartError> {
+    pub(super) fn open_socket(
+        &self,
+        at: usize,
+        routes: Vec<TopicRoute>,
+    ) -> Result<(Subscriber, Monitor), StartError> {
         let endpoint = self.endpoints.get(at).cloned().flatten().unwrap_or_default();
-        let feed = routes.first().and_then(|route| self.feeds.get(usize::from(route.feed)));
-        let feed = feed.map_or_else(String::new, |feed| feed.name.clone());
+        let of = routes.first().and_then(|route| self.feeds.get(usize::from(route.feed)));
+        let feed = of.map_or_else(String::new, |feed| feed.name.clone());
         let engine = &self.config.engine;
+        let refused =
+            |source| StartError::Endpoint { feed: feed.clone(), endpoint: endpoint.clone(), source };
+        let server = of.and_then(|feed| feed.feed.curve_server_key.clone());
+        let own = || match &engine.curve_secret_key {
+            Some(secret) => KeyPair::of_secret(secret.expose()),
+            None => KeyPair::generate(),
+        };
+        let curve = server.map(|server| Ok((own()?, server))).transpose().map_err(refused)?;
         let spec = SocketSpec {
             endpoint: endpoint.clone(),
             at: u16::try_from(at).unwrap_or(u16::MAX),
             message_bytes_max: engine.message_bytes_max,
             burst_max: engine.burst_max,
+            curve,
             routes,
         };
-        let context = self.context.as_ref().ok_or(zmq::Error::ETERM);
-        let opened = context.and_then(|context| Subscriber::open(context, engine, spec));
-        opened.map_err(|source| StartError::Endpoint { feed, endpoint, source })
+        let context = self.context.as_ref().ok_or(CurveError::Zmq(zmq::Error::ETERM));
+        context.and_then(|context| Subscriber::open(context, engine, spec)).map_err(refused)
     }
 
     /// Topics of the feeds of an endpoint that are configured now.

@@ -4,11 +4,13 @@
 
 use tickline_config::model::Engine;
 use tickline_feeds::clock::WallNanos;
+use tickline_feeds::curve::{CurveError, KeyPair};
 use tickline_feeds::frame::{Frame, PAYLOAD_KEPT_BYTES};
 use tickline_feeds::framing::split_single;
 use tickline_feeds::socket::subscriber;
 
 use crate::channel::Block;
+use crate::links::{self, Monitor};
 use crate::stats::RxCounters;
 
 /// Bytes after which a burst ends, so that a block stays small whatever the messages are.
@@ -46,6 +48,8 @@ pub struct SocketSpec {
     pub message_bytes_max: usize,
     /// `burst_max`
     pub burst_max: usize,
+    /// Our keys and the publisher's; none: not encrypted.
+    pub curve: Option<(KeyPair, String)>,
     /// Topics.
     pub routes: Vec<TopicRoute>,
 }
@@ -74,8 +78,12 @@ impl std::fmt::Debug for Subscriber {
 }
 
 impl Subscriber {
-    /// Connects and subscribes.
-    pub fn open(context: &zmq::Context, engine: &Engine, spec: SocketSpec) -> Result<Self, zmq::Error> {
+    /// Connects and subscribes. The monitor must outlive the socket.
+    pub fn open(
+        context: &zmq::Context,
+        engine: &Engine,
+        spec: SocketSpec,
+    ) -> Result<(Self, Monitor), CurveError> {
         let rcvbuf = i32::try_from(engine.rcvbuf).unwrap_or(i32::MAX);
         let socket = subscriber(context, engine.rcvhwm, rcvbuf)?;
         socket.set_rcvtimeo(LOOK_EVERY_MS)?;
@@ -90,8 +98,14 @@ impl Subscriber {
         for route in &spec.routes {
             socket.set_subscribe(prefix(route))?;
         }
+        if let Some((own, server)) = &spec.curve {
+            own.connect_to(&socket, server)?;
+        }
+        let at = usize::from(spec.at);
+        socket.monitor(&links::address(at), links::EVENTS)?;
+        let monitor = Monitor::open(context, at)?;
         socket.connect(&spec.endpoint)?;
-        Ok(Self { socket, spec, first: zmq::Message::new(), payload: zmq::Message::new() })
+        Ok((Self { socket, spec, first: zmq::Message::new(), payload: zmq::Message::new() }, monitor))
     }
 
     /// Position of its endpoint in the plan.

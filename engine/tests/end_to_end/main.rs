@@ -2,6 +2,7 @@
 //! files and a publisher in another language. One file a promise, one test binary, so that they are linked once.
 
 mod bad_input_stops_nothing;
+mod encrypted_feeds;
 mod foreign_publisher;
 mod holes_are_named_and_audited;
 #[path = "../../../sinks/tests/influxd/mod.rs"]

@@ -46,6 +46,7 @@ fn through_zeromq(dir: &Path, sink: &[String]) -> Ended {
         wait: true,
         wait_timeout: Some(PATIENCE),
         sndhwm: 50_000,
+        door: None,
     };
     let span = replay::scan(&plan).unwrap();
     assert_eq!(span.messages, OLD + FRESH);

@@ -86,6 +86,7 @@ impl Replay {
             wait: true,
             wait_timeout: Some(PATIENCE),
             sndhwm: 50_000,
+            door: None,
         };
         let span = replay::scan(&plan).unwrap_or_else(|error| panic!("{error}"));
         let running = replay::start(&plan, &span, OsClock::start()).unwrap();

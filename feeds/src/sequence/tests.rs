@@ -141,7 +141,9 @@ fn at(recv_ns: i64, src: u32) -> From<'static> {
     From { endpoint: 0, topic: b"t", src, recv_ns }
 }
 
-fn gaps(sequences: &mut Sequences) -> Vec<(Cause, i64, i64, Option<u64>, Option<(u64, u64)>)> {
+type Told = (Cause, i64, i64, Option<u64>, Option<(u64, u64)>);
+
+fn gaps(sequences: &mut Sequences) -> Vec<Told> {
     let gap = |news| {
         if let News::Gap(g) = news { Some((g.cause, g.from_ns, g.to_ns, g.lost, g.seqs)) } else { None }
     };

@@ -26,6 +26,7 @@ pub(crate) fn feed(decoder: DecoderKind, fields: FieldChoice) -> Feed {
         silence_max: None,
         data_silence_max: None,
         session: Session::Always,
+        curve_server_key: None,
         endpoint: "tcp://127.0.0.1:1".into(),
         topic: "t".into(),
         aliases: vec![],

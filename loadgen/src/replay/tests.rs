@@ -21,6 +21,7 @@ fn plan(files: &[PathBuf], feed: &str) -> ReplayPlan {
         wait: true,
         wait_timeout: Some(Duration::from_secs(20)),
         sndhwm: 1_000,
+        door: None,
     }
 }
 

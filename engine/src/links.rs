@@ -1,0 +1,125 @@
+//! Connections to publishers, as libzmq's socket monitors tell of them: who is there, who has gone, and whose
+//! handshake was refused. The control plane looks ten times a second; no stage does.
+
+use tickline_feeds::clock::MonoNanos;
+
+use crate::log_limit::LogLimit;
+use crate::view::View;
+
+/// What a monitor is asked to tell.
+pub const EVENTS: i32 = (zmq_sys::ZMQ_EVENT_HANDSHAKE_SUCCEEDED
+    | zmq_sys::ZMQ_EVENT_DISCONNECTED
+    | zmq_sys::ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL
+    | zmq_sys::ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL
+    | zmq_sys::ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) as i32;
+
+/// Where the monitor of the socket at position `at` tells.
+pub fn address(at: usize) -> String {
+    format!("inproc://link-{at}")
+}
+
+/// One endpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Link {
+    /// Whether its publisher is there.
+    pub up: bool,
+    /// Handshakes that succeeded.
+    pub connects: u64,
+    /// Connections that ended.
+    pub disconnects: u64,
+    /// Handshakes that were refused or broke off.
+    pub refused: u64,
+}
+
+/// The listening end of one monitor. libzmq's own thread waits where a monitor has no listener, and with it all
+/// traffic: it must be there before its socket connects, outlive it, and take whatever comes.
+pub struct Monitor {
+    socket: zmq::Socket,
+    limit: LogLimit,
+}
+
+impl std::fmt::Debug for Monitor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Monitor").finish_non_exhaustive()
+    }
+}
+
+impl Monitor {
+    /// Listens to the socket at position `at`.
+    pub fn open(context: &zmq::Context, at: usize) -> Result<Self, zmq::Error> {
+        let socket = context.socket(zmq::PAIR)?;
+        socket.set_linger(0)?;
+        socket.set_rcvhwm(0)?;
+        socket.connect(&address(at))?;
+        Ok(Self { socket, limit: LogLimit::default() })
+    }
+
+    /// Takes in what has happened; returns a line for the log, if one is due.
+    fn look(&mut self, link: &mut Link, now: MonoNanos) -> Option<String> {
+        let mut last = None;
+        // A socket that was closed says nothing more.
+        while let Ok(parts) = self.socket.recv_multipart(zmq::DONTWAIT) {
+            let event = parts.first().and_then(|part| part.first_chunk::<2>());
+            last = event.and_then(|raw| link.event(u16::from_le_bytes(*raw))).or(last);
+        }
+        let what = last?;
+        let suppressed = self.limit.admit(now)?;
+        let more = suppressed.map_or_else(String::new, |n| format!(" (suppressed {n} such lines)"));
+        Some(format!("{what}{more}"))
+    }
+}
+
+impl Link {
+    fn event(&mut self, raw: u16) -> Option<&'static str> {
+        match u32::from(raw) {
+            zmq_sys::ZMQ_EVENT_HANDSHAKE_SUCCEEDED => {
+                (self.up, self.connects) = (true, self.connects + 1);
+                Some("connected")
+            }
+            zmq_sys::ZMQ_EVENT_DISCONNECTED => {
+                let was_up = std::mem::replace(&mut self.up, false);
+                self.disconnects += u64::from(was_up);
+                self.refused += u64::from(!was_up);
+                Some(if was_up { "disconnected" } else { "connection ended before a handshake" })
+            }
+            zmq_sys::ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL
+            | zmq_sys::ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL
+            | zmq_sys::ZMQ_EVENT_HANDSHAKE_FAILED_AUTH => {
+                self.refused += 1;
+                Some("handshake refused: not ZeroMQ, or keys that do not fit")
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Takes in what all monitors tell, and logs it.
+pub(crate) fn look(monitors: &mut [Monitor], view: &View, now: MonoNanos) {
+    let mut links = view.links.lock();
+    links.resize(monitors.len(), Link::default());
+    for (at, (monitor, link)) in monitors.iter_mut().zip(links.iter_mut()).enumerate() {
+        if let Some(line) = monitor.look(link, now) {
+            let endpoint = view.endpoints.lock().get(at).cloned().unwrap_or_default();
+            tracing::info!("{endpoint}: {line}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_that_ends_before_its_handshake_was_refused() {
+        let mut link = Link::default();
+        let mut event = |raw: u32| {
+            link.event(u16::try_from(raw).unwrap());
+            link
+        };
+        assert_eq!(event(zmq_sys::ZMQ_EVENT_DISCONNECTED), Link { refused: 1, ..Link::default() });
+        assert!(event(zmq_sys::ZMQ_EVENT_HANDSHAKE_SUCCEEDED).up);
+        let ended = event(zmq_sys::ZMQ_EVENT_DISCONNECTED);
+        assert_eq!(ended, Link { up: false, connects: 1, disconnects: 1, refused: 1 });
+        assert_eq!(event(zmq_sys::ZMQ_EVENT_HANDSHAKE_FAILED_AUTH).refused, 2);
+    }
+}
