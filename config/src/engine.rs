@@ -1,7 +1,7 @@
 //! Reads the sections that are there once: `[engine]`, `[http]`, `[compat]`, and `[retention.NAME]`.
 
-use crate::keys::{COMPAT, ENGINE, HTTP, RETENTION};
-use crate::model::{Compat, Encode, Engine, Http, Pinning, Receive, Retention, WhenFull};
+use crate::keys::{ARCHIVE, COMPAT, ENGINE, HTTP, RETENTION};
+use crate::model::{Archive, Compat, Encode, Engine, Http, Pinning, Receive, Retention, WhenFull};
 use crate::reader::{Context, Reader};
 use crate::tree::{Node, Value};
 
@@ -40,7 +40,7 @@ pub(crate) fn read_engine(node: &Node, context: &mut Context<'_>) -> Option<Engi
         quarantine_bytes_max: r.bytes("quarantine_bytes_max"),
         rejects_bytes_max: r.bytes("rejects_bytes_max"),
         ledger_every: r.retention("ledger_every"),
-        curve_secret_key: r.optional_secret("curve_secret_key"),
+        curve_secret_key: r.secret("curve_secret_key"),
     })
 }
 
@@ -78,6 +78,21 @@ fn pinning(value: &Value) -> Option<Pinning> {
 pub(crate) fn read_http(node: &Node, context: &mut Context<'_>) -> Option<Http> {
     let mut r = Reader::open("http", node, &[&HTTP], context, &|_| None)?;
     Some(Http { listen: r.listen("listen") })
+}
+
+pub(crate) fn read_archive(node: &Node, context: &mut Context<'_>) -> Option<Archive> {
+    let mut r = Reader::open("archive", node, &[&ARCHIVE], context, &|_| None)?;
+    Some(Archive {
+        dir: r.text("dir").map(Into::into),
+        rotate: r.duration("rotate"),
+        bytes_max: r.bytes("max_bytes"),
+        free_bytes_min: r.bytes("min_free_bytes"),
+        compress: r.choice("compress", &[("zstd", true), ("off", false)]).unwrap_or_default(),
+        feeds: r.texts("feeds"),
+        when_full: when_full(&mut r),
+        flight: if r.has("flight") { Some(r.duration("flight")) } else { None },
+        flight_bytes_max: r.memory("flight_bytes_max"),
+    })
 }
 
 pub(crate) fn read_compat(node: &Node, context: &mut Context<'_>) -> Option<Compat> {

@@ -71,7 +71,7 @@ pub(crate) fn read_feed(path: &str, name: &str, node: &Node, context: &mut Conte
         fan_in: r.flag("fan_in"),
         silence_max: r.retention("silence_max"),
         data_silence_max: r.retention("data_silence_max"),
-        curve_server_key: if r.has("curve_server_key") { r.public_key("curve_server_key") } else { None },
+        curve_server_key: r.public_key("curve_server_key"),
         session: r.special("session", session).unwrap_or(Session::Always),
         series_max: r.number("series_max"),
         custom: None,

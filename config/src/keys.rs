@@ -119,6 +119,22 @@ pub(crate) static ENGINE: Section = Section {
 /// `[http]`
 pub(crate) static HTTP: Section = Section { name: "http", keys: &[has("listen", Kind::Listen)] };
 
+/// `[archive]`
+pub(crate) static ARCHIVE: Section = Section {
+    name: "archive",
+    keys: &[
+        may("dir", Kind::Text),
+        has("rotate", Kind::Duration("1s", "1d")),
+        has("max_bytes", Kind::Bytes("1MiB", "1024TiB")),
+        has("min_free_bytes", Kind::Bytes("0B", "64TiB")),
+        has("compress", Kind::Choice(&["zstd", "off"])),
+        may("feeds", Kind::Texts),
+        has("when_full", WHEN_FULL),
+        may("flight", Kind::Duration("1s", "1h")),
+        has("flight_bytes_max", Kind::Bytes("1MiB", "64GiB")),
+    ],
+};
+
 /// `[compat]`
 pub(crate) static COMPAT: Section = Section { name: "compat", keys: &[has("legacy_tick", Kind::Flag)] };
 
@@ -210,6 +226,8 @@ pub(crate) static INFLUXDB: Section = Section {
         has("gzip", Kind::Flag),
         has("request_bytes_max", Kind::Bytes("4KiB", "25MB")),
         may("proxy", Kind::Url),
+        may("tls_ca", Kind::Text),
+        may("tls_client", Kind::Text),
     ],
 };
 

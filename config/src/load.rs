@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
 
-use crate::engine::{is_host_name, read_compat, read_engine, read_http, read_retention};
+use crate::engine::{is_host_name, read_archive, read_compat, read_engine, read_http, read_retention};
 use crate::feed::{self, read_feed};
 use crate::keys::{CUSTOM, FEED, RETENTION, SPOOL, Section};
 use crate::model::Config;
@@ -29,7 +29,7 @@ pub struct Loaded {
     pub sha256: String,
 }
 
-const TOP: [&str; 6] = ["engine", "http", "compat", "feeds", "sinks", "retention"];
+const TOP: [&str; 7] = ["engine", "http", "compat", "archive", "feeds", "sinks", "retention"];
 
 impl Config {
     /// Loads `files` and the arguments of `--set`, in order; later ones win. `env` looks up environment variables.
@@ -208,10 +208,11 @@ fn read(tree: &Table, context: &mut Context<'_>) -> Option<Config> {
     let engine = tree.get("engine").and_then(|node| read_engine(node, context));
     let http = tree.get("http").and_then(|node| read_http(node, context));
     let compat = tree.get("compat").and_then(|node| read_compat(node, context));
+    let archive = tree.get("archive").and_then(|node| read_archive(node, context));
     let feeds = read_each(tree, "feeds", context, |path, name, node, c| read_feed(path, name, node, c));
     let sinks = read_each(tree, "sinks", context, |path, _, node, c| read_sink(path, node, c));
     let retention = read_each(tree, "retention", context, |path, _, node, c| read_retention(path, node, c));
-    Some(Config { engine: engine?, http: http?, compat: compat?, feeds, sinks, retention })
+    Some(Config { engine: engine?, http: http?, compat: compat?, archive: archive?, feeds, sinks, retention })
 }
 
 fn read_each<'e, T>(

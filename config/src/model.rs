@@ -22,6 +22,8 @@ pub struct Config {
     pub http: Http,
     /// `[compat]`
     pub compat: Compat,
+    /// `[archive]`
+    pub archive: Archive,
     /// `[feeds.NAME]`, by name
     pub feeds: BTreeMap<String, Feed>,
     /// `[sinks.NAME]`, by name
@@ -124,6 +126,29 @@ pub enum WhenFull {
 pub struct Http {
     /// Address to listen on, or none when it is "off".
     pub listen: Option<std::net::SocketAddr>,
+}
+
+/// `[archive]`: raw frames on disk, and the last ones in memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Archive {
+    /// Folder; none: no archive.
+    pub dir: Option<PathBuf>,
+    /// A file holds what was received in one such span of the clock.
+    pub rotate: Duration,
+    /// Bytes of all files.
+    pub bytes_max: u64,
+    /// Bytes that the disk keeps free for others.
+    pub free_bytes_min: u64,
+    /// Whether files are compressed.
+    pub compress: bool,
+    /// Feeds that are kept; none: all.
+    pub feeds: Option<Vec<String>>,
+    /// What happens when there is no room on disk or in the queue before it.
+    pub when_full: WhenFull,
+    /// How far the flight recorder looks back; none: there is none.
+    pub flight: Option<Duration>,
+    /// Most bytes that it holds in memory.
+    pub flight_bytes_max: usize,
 }
 
 /// `[compat]`: the predecessor's forms.

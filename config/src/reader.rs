@@ -208,11 +208,6 @@ impl<'a, 'c, 'e> Reader<'a, 'c, 'e> {
         self.value(name, |value, _| if let Value::Text(text) = value { base_url(text) } else { None })
     }
 
-    /// A secret that may be left out.
-    pub(crate) fn optional_secret(&mut self, name: &str) -> Option<Secret> {
-        if self.has(name) { self.secret(name) } else { None }
-    }
-
     /// A public key, from its file if it names one.
     pub(crate) fn public_key(&mut self, name: &str) -> Option<String> {
         let text = self.text(name)?;

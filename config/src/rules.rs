@@ -15,6 +15,7 @@ pub(crate) fn check(config: &Config, tree: &Table, violations: &mut Violations) 
     rules.engine(config);
     rules.ports(config);
     rules.sinks(config);
+    rules.archive(config);
     rules.retention(config);
 }
 
@@ -106,20 +107,24 @@ impl Rules<'_> {
         }
     }
 
+    /// A list of feeds must name some that there are.
+    fn named_feeds(&mut self, config: &Config, key: &str, feeds: Option<&[String]>) {
+        for feed in feeds.unwrap_or_default().iter().filter(|f| !config.feeds.contains_key(*f)) {
+            let near = nearest(feed, config.feeds.keys().map(String::as_str));
+            let hint = near.map_or_else(String::new, |n| format!(", did you mean {n:?}"));
+            self.broken(key, key, format!("must name feeds of the configuration, found {feed:?}{hint}"));
+        }
+    }
+
+    fn archive(&mut self, config: &Config) {
+        self.named_feeds(config, "archive.feeds", config.archive.feeds.as_deref());
+    }
+
     fn sinks(&mut self, config: &Config) {
         let mut targets: BTreeMap<String, &str> = BTreeMap::new();
         let batch = ("engine.batch_bytes_max", config.engine.batch_bytes_max);
         for (name, sink) in &config.sinks {
-            for feed in sink.feeds.iter().flatten().filter(|f| !config.feeds.contains_key(*f)) {
-                let near = nearest(feed, config.feeds.keys().map(String::as_str));
-                let hint = near.map_or_else(String::new, |n| format!(", did you mean {n:?}"));
-                let key = format!("sinks.{name}.feeds");
-                self.broken(
-                    &key,
-                    &key,
-                    format!("must name feeds of the configuration, found {feed:?}{hint}"),
-                );
-            }
+            self.named_feeds(config, &format!("sinks.{name}.feeds"), sink.feeds.as_deref());
             // A batch that can never fit would wait for ever.
             if sink.durability != Durability::Memory && batch.1 as u64 > sink.spool.bytes_max / 2 {
                 let key = format!("sinks.{name}.spool.max_bytes");

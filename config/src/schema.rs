@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value as Json, json};
 
 use crate::DEFAULTS;
-use crate::keys::{COMPAT, ENGINE, FEED, HTTP, Key, Kind, Need, RETENTION, SINK_FORMS, Section, SinkForm};
+use crate::keys::{
+    ARCHIVE, COMPAT, ENGINE, FEED, HTTP, Key, Kind, Need, RETENTION, SINK_FORMS, Section, SinkForm,
+};
 use crate::tree::{Node, Table, Value, parse};
 use crate::units::{bytes_pattern, duration_pattern};
 use crate::violation::Violations;
@@ -26,6 +28,7 @@ pub fn config_schema_json() -> String {
             "engine": maker.section(&[&ENGINE]),
             "http": maker.section(&[&HTTP]),
             "compat": maker.section(&[&COMPAT]),
+            "archive": maker.section(&[&ARCHIVE]),
             // What a feed needs depends on the registry, so nothing is required here.
             "feeds": named(maker.object(&[&FEED], |_| false)),
             "sinks": named(json!({ "oneOf": sinks })),
@@ -162,7 +165,7 @@ mod tests {
     use crate::keys::{CUSTOM, CUSTOM_TIME, SPOOL};
 
     fn sections() -> Vec<&'static Section> {
-        let once = [&ENGINE, &HTTP, &COMPAT, &RETENTION, &FEED, &CUSTOM, &CUSTOM_TIME, &SPOOL];
+        let once = [&ENGINE, &HTTP, &COMPAT, &ARCHIVE, &RETENTION, &FEED, &CUSTOM, &CUSTOM_TIME, &SPOOL];
         once.into_iter().chain(SINK_FORMS.iter().flat_map(|f| f.sections).copied()).collect()
     }
 

@@ -131,6 +131,8 @@ fn read_influx(r: &mut Reader<'_, '_, '_>) -> Influx {
         gzip: r.flag("gzip"),
         request_bytes_max: r.memory("request_bytes_max"),
         proxy: r.url("proxy"),
+        tls_ca: r.text("tls_ca").map(Into::into),
+        tls_client: r.text("tls_client").map(Into::into),
     }
 }
 

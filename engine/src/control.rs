@@ -4,11 +4,12 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crossbeam_channel::Receiver;
 use mio::{Events, Interest, Poll, Token, Waker};
-use signal_hook::consts::signal::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::signal::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook_mio::v1_0::Signals;
 use tickline_config::Loaded;
 use tickline_feeds::clock::MonoNanos;
@@ -85,7 +86,7 @@ impl Control {
     /// Catches the signals from now on; before anything is started.
     pub fn new() -> io::Result<Self> {
         let poll = Poll::new()?;
-        let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1])?;
+        let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2])?;
         poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
         Ok(Self { poll, signals, waker })
@@ -141,6 +142,10 @@ impl Control {
                 write_histograms(run, orders.state_dir.as_ref());
                 phase
             }
+            (SIGUSR2, _) => {
+                want_flight(run);
+                phase
+            }
             _ => phase,
         }
     }
@@ -192,6 +197,14 @@ fn reload(run: &mut Run, reload: Option<Reload<'_>>) {
         Ok(done) => tracing::info!("SIGHUP: applied: {}", done.join(", ")),
         Err(error) => tracing::error!("SIGHUP: the old configuration is kept: {error}"),
     }
+}
+
+/// The archive's thread writes it.
+fn want_flight(run: &Run) {
+    if !run.has_archive() {
+        tracing::warn!("SIGUSR2: no flight recorder, archive.flight says how far it looks back");
+    }
+    run.view().stats.archive.wanted.store(true, Ordering::Relaxed);
 }
 
 fn write_histograms(run: &Run, dir: Option<&PathBuf>) {

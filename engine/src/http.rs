@@ -128,6 +128,9 @@ async fn ready(State(view): State<Arc<View>>) -> Response {
             reasons.push(format!("sinks.{}.spool: {trouble}", sink.name));
         }
     }
+    if let Some(trouble) = &view.stats.archive.counters.lock().trouble {
+        reasons.push(format!("archive: {trouble}"));
+    }
     if reasons.is_empty() {
         // A silent feed is someone else's trouble: an engine that is not ready would be restarted for it.
         let silent = report(&view, Histograms::LeaveOut).feeds;

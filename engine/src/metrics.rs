@@ -6,8 +6,9 @@ use std::fmt::Write;
 
 use tickline_config::report::{FeedReport, Latency, Report, SinkReport};
 
-use crate::stats::SpoolCounters;
-use crate::view::View;
+use crate::links::Link;
+use crate::stats::{ArchiveCell, SpoolCounters};
+use crate::view::{FeedView, View};
 
 /// The page.
 pub fn page(report: &Report, view: &View) -> String {
@@ -38,6 +39,9 @@ pub fn page(report: &Report, view: &View) -> String {
     for (stage, seconds) in [("rx", report.cpu_s.rx), ("enc", report.cpu_s.enc), ("wr", report.cpu_s.wr)] {
         page.sample("cpu_seconds_total", "counter", "CPU time of a stage", &[("stage", stage)], seconds);
     }
+    let arc = *view.stats.archive.cpu_ns.lock() as f64 / 1e9;
+    page.sample("cpu_seconds_total", "counter", "CPU time of a stage", &[("stage", "arc")], arc);
+    links(&mut page, view);
     let reading = crate::ledger::Reading::take(&view.stats);
     for (sink, settled) in view.sinks.iter().zip(&reading.sinks_out) {
         for (code, count) in &settled.faults {
@@ -50,11 +54,46 @@ pub fn page(report: &Report, view: &View) -> String {
         page.counter("sink_rejects_left_out", help, &[("sink", &sink.name)], settled.rejects_left_out);
     }
     spools(&mut page, view, &reading.spools);
+    archive(&mut page, &view.stats.archive);
     page.counter("foreign_topics", "messages of topics that no feed asked for", &[], reading.foreign);
     page.counter("further_parts", "message parts after the second", &[], reading.further_parts);
     page.counter("batches", "batches closed", &[], reading.batches);
     page.text
 }
+
+/// The archive; zeros where there is none.
+fn archive(page: &mut Page, cell: &ArchiveCell) {
+    let counters = cell.counters.lock().clone();
+    page.counter("archive_frames", "frames in the archive", &[], counters.frames);
+    page.counter("archive_files", "archive files closed", &[], counters.files);
+    page.counter("archive_bytes", "bytes of these files", &[], counters.bytes);
+    page.counter("archive_files_deleted", "archive files removed to make room", &[], counters.files_deleted);
+    for (reason, count) in [("queue_full", counters.queue_full), ("disk", counters.lost)] {
+        page.counter("archive_frames_lost", "frames not archived", &[("reason", reason)], count);
+    }
+}
+
+/// The connections of the feeds; those at one endpoint share theirs.
+fn links(page: &mut Page, view: &View) {
+    let (feeds, links) = (view.feeds.lock().clone(), view.links.lock().clone());
+    let of = |feed: &FeedView| links.get(feed.endpoint).copied().unwrap_or_default();
+    let active = || feeds.iter().filter(|feed| feed.active);
+    for feed in active() {
+        let up = f64::from(u8::from(of(feed).up));
+        page.gauge("feed_connected", "1 while its publisher is there", &[("feed", &feed.name)], up);
+    }
+    let counters: [LinkMetric; 3] = [
+        ("feed_connects", "handshakes with publishers that succeeded", |link| link.connects),
+        ("feed_disconnects", "connections to publishers that ended", |link| link.disconnects),
+        ("feed_refused", "handshakes that failed: not ZeroMQ, or keys that do not fit", |link| link.refused),
+    ];
+    for (name, help, value) in counters {
+        active().for_each(|feed| page.counter(name, help, &[("feed", &feed.name)], value(&of(feed))));
+    }
+}
+
+/// Name, help and value.
+type LinkMetric = (&'static str, &'static str, fn(&Link) -> u64);
 
 /// Name, help and value.
 type SpoolMetric = (&'static str, &'static str, fn(&SpoolCounters) -> u64);

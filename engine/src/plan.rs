@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use tickline_config::model::{Config, Durability, Encode, Feed, Pinning, Receive, Sink, SinkKind};
+use tickline_config::model::{Archive, Config, Durability, Encode, Feed, Pinning, Receive, Sink, SinkKind};
 
 mod memory;
 
@@ -25,6 +25,8 @@ pub struct Plan {
     pub encoders: Vec<ThreadPlan>,
     /// Writer threads.
     pub writers: Vec<WriterPlan>,
+    /// The thread of the archive and the flight recorder, if there is one of them.
+    pub archiver: Option<ThreadPlan>,
     /// What each part of the run may hold at most, bytes.
     pub memory: Vec<MemoryRow>,
     /// What libzmq may hold apart from that, bytes.
@@ -126,6 +128,7 @@ impl Plan {
             receivers: receivers(config, &endpoints, &feeds),
             encoders: encoders(config),
             writers: writers(&sinks),
+            archiver: archives(&config.archive).then(|| ThreadPlan { name: "arc".into(), core: None }),
             memory: Vec::new(),
             libzmq_bytes: 0,
             files: files(config),
@@ -188,6 +191,11 @@ fn sink_plan(name: &str, sink: &Sink) -> SinkPlan {
     let spooler = (sink.durability != Durability::Memory)
         .then(|| ThreadPlan { name: format!("sp-{name}"), core: None });
     SinkPlan { name: name.to_owned(), sink: sink.clone(), connections, spooler }
+}
+
+/// Whether raw frames are kept anywhere.
+fn archives(config: &Archive) -> bool {
+    config.dir.is_some() || config.flight.is_some()
 }
 
 /// Folder of a sink's spool.
@@ -254,6 +262,12 @@ fn files(config: &Config) -> Vec<(&'static str, String)> {
         ("quarantine", state.join("quarantine.cap").display().to_string()),
         ("histograms on SIGUSR1", state.join("histograms.json").display().to_string()),
     ];
+    if let Some(dir) = &config.archive.dir {
+        files.push(("archive", dir.display().to_string()));
+    }
+    if config.archive.flight.is_some() {
+        files.push(("flight recordings", state.join("flight-TIME.cap").display().to_string()));
+    }
     for (name, sink) in &config.sinks {
         if sink.durability != Durability::Memory {
             files.push(("spool", spool_dir(state, name, sink).display().to_string()));

@@ -21,6 +21,8 @@ use crate::plan::{FeedPlan, Plan, PlanError, SinkPlan};
 use crate::quarantine::Suspect;
 use crate::queue::{BatchPool, BatchSender};
 use crate::spawn::Thread;
+use crate::stage::archive::manifest::Manifest;
+use crate::stage::archive::{Tap, folder};
 use crate::stage::encode::NewFeed;
 use crate::stage::multiplex::OrderWaker;
 use crate::stage::receive::Order;
@@ -44,7 +46,44 @@ pub enum Source {
     /// ZeroMQ.
     Sockets,
     /// Captures, one after the other.
-    Captures(Vec<PathBuf>),
+    Captures(Captures),
+}
+
+/// Captures, and what of them is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Captures {
+    /// The files, in the order of reading.
+    pub files: Vec<PathBuf>,
+    /// Receive time of the first frame wanted, ns since 1970.
+    pub from_ns: i64,
+    /// Receive time behind the last one.
+    pub to_ns: i64,
+}
+
+impl Captures {
+    /// Files, and those of folders in the order of their names. A file whose manifest says that nothing of it is
+    /// wanted is left out.
+    pub fn new(paths: &[PathBuf], from_ns: Option<i64>, to_ns: Option<i64>) -> io::Result<Self> {
+        let (from_ns, to_ns) = (from_ns.unwrap_or(i64::MIN), to_ns.unwrap_or(i64::MAX));
+        let mut files = Vec::new();
+        for path in paths {
+            if !path.is_dir() {
+                files.push(path.clone());
+                continue;
+            }
+            let inside = folder::captures(path).and_then(|inside| {
+                if inside.is_empty() { Err(io::Error::other("no capture in it")) } else { Ok(inside) }
+            });
+            files.extend(inside.map_err(|error| io::Error::other(format!("{}: {error}", path.display())))?);
+        }
+        files.retain(|file| Manifest::of(file).is_none_or(|of| of.to_ns >= from_ns && of.from_ns < to_ns));
+        Ok(Self { files, from_ns, to_ns })
+    }
+
+    /// Whether a frame received then is wanted.
+    pub fn wants(&self, recv_ns: i64) -> bool {
+        (self.from_ns..self.to_ns).contains(&recv_ns)
+    }
 }
 
 /// What a run is started from.
@@ -93,6 +132,14 @@ pub enum StartError {
         feed: String,
         /// Why.
         source: SpecError,
+    },
+    /// The archive's folder cannot be used.
+    #[error("archive.dir: must be a folder that only this process writes to, found {dir:?}: {source}")]
+    Archive {
+        /// As configured.
+        dir: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
     },
     /// A sink cannot be opened.
     #[error("{0}")]
@@ -147,6 +194,8 @@ pub struct Run {
     receivers: Vec<ReceiverHandle>,
     /// Queues and new feeds of the encoder threads.
     encoders: Vec<(FrameQueue, Sender<NewFeed>)>,
+    /// For further receivers.
+    tap: Option<Tap>,
     /// Queues of the sinks, each with the age at which it wants a batch at the latest, ns.
     sinks: Vec<(BatchSender, Option<u64>)>,
     pool: BatchPool,
@@ -168,6 +217,11 @@ impl Run {
     /// Its end.
     pub fn stop(&self) -> &Arc<Stop> {
         &self.view.stop
+    }
+
+    /// Whether frames go to an archive or a flight recorder.
+    pub(crate) fn has_archive(&self) -> bool {
+        self.tap.is_some()
     }
 
     /// Sees who has come and gone.
@@ -196,6 +250,7 @@ impl Run {
         // A queue ends when the last handle of its sending end is gone.
         self.receivers.clear();
         self.encoders.clear();
+        self.tap = None;
         self.sinks.clear();
     }
 

@@ -2,6 +2,7 @@
 //! readers lock a cell for the length of a copy. Histograms are owned too and merged into the cell four times
 //! a second, so that the hot path never shares one.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hdrhistogram::Histogram;
@@ -330,6 +331,38 @@ pub struct SpoolCell {
     pub cpu_ns: Cell<u64>,
 }
 
+/// Counters of the archive.
+#[derive(Clone, Debug, Default)]
+pub struct ArchiveCounters {
+    /// Frames on disk.
+    pub frames: u64,
+    /// Files closed.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Files removed to make room.
+    pub files_deleted: u64,
+    /// Frames that found no room in the queue before the thread.
+    pub queue_full: u64,
+    /// Frames that the disk did not take.
+    pub lost: u64,
+    /// What keeps the disk from taking frames, if anything does.
+    pub trouble: Option<String>,
+}
+
+/// What the archive publishes, and how it is asked for a flight recording.
+#[derive(Debug, Default)]
+pub struct ArchiveCell {
+    /// Counters.
+    pub counters: Cell<ArchiveCounters>,
+    /// CPU time of the thread, ns.
+    pub cpu_ns: Cell<u64>,
+    /// Someone wants a flight recording.
+    pub wanted: AtomicBool,
+    /// There is an alarm, which wants one, too, but not all the time.
+    pub alarm: AtomicBool,
+}
+
 /// Every cell of a run.
 #[derive(Debug, Default)]
 pub struct Stats {
@@ -341,6 +374,8 @@ pub struct Stats {
     pub sp: Cell<Vec<Arc<SpoolCell>>>,
     /// Writers.
     pub wr: Cell<Vec<Arc<WrCell>>>,
+    /// The archive; nothing in it changes where there is none.
+    pub archive: Arc<ArchiveCell>,
 }
 
 #[cfg(test)]

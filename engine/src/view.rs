@@ -20,6 +20,8 @@ pub struct FeedView {
     pub name: String,
     /// False once a new configuration has removed or replaced it; its numbers stay.
     pub active: bool,
+    /// Its endpoint, by position.
+    pub endpoint: usize,
     /// Sinks its points go to, by position.
     pub sinks: Vec<usize>,
 }

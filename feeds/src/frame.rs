@@ -62,6 +62,12 @@ impl FrameBlock {
         });
     }
 
+    /// Becomes a copy of another block, in the memory that it has.
+    pub fn copy_from(&mut self, other: &Self) {
+        self.heads.clone_from(&other.heads);
+        self.bytes.clone_from(&other.bytes);
+    }
+
     /// Sets the receive time of every frame: one clock read serves a burst.
     pub fn stamp(&mut self, recv: WallNanos) {
         for head in &mut self.heads {

@@ -1,6 +1,8 @@
 //! From a configured sink to one that can be written to. Called once a connection, on the writer's behalf and
 //! before its thread is pinned: the HTTP client starts a thread of its own.
 
+use std::path::PathBuf;
+
 use tickline_config::model;
 
 use crate::file::FileSink;
@@ -31,6 +33,18 @@ pub enum OpenError {
         sink: String,
         /// What the client says.
         source: reqwest::Error,
+    },
+    /// A certificate cannot be used.
+    #[error("sinks.{sink}.{key}: must be a readable PEM file, found {path:?}: {detail}")]
+    Tls {
+        /// Name of the sink.
+        sink: String,
+        /// Key in its table.
+        key: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        detail: String,
     },
     /// A file or folder could not be opened.
     #[error("sinks.{sink}.{key}: must be writable, found \"{path}\": {source}")]

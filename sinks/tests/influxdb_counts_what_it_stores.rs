@@ -33,6 +33,8 @@ fn settings(url: &str, database: &str, policy: Option<&str>, login: Option<(&str
         gzip: false,
         request_bytes_max: 4 << 20,
         proxy: None,
+        tls_ca: None,
+        tls_client: None,
     }
 }
 

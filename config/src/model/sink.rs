@@ -85,6 +85,10 @@ pub struct Influx {
     pub request_bytes_max: usize,
     /// HTTP proxy; none is used unless it is named here.
     pub proxy: Option<String>,
+    /// The only certificate authorities that are believed (PEM); none: the system's.
+    pub tls_ca: Option<PathBuf>,
+    /// Our certificate and its private key (PEM); none: we show none.
+    pub tls_client: Option<PathBuf>,
 }
 
 /// Database, login and endpoint of one generation of InfluxDB.

@@ -33,7 +33,7 @@ pub(super) struct AuditArgs {
 }
 
 /// A time, ns since 1970.
-fn moment(text: &str) -> Result<i64, String> {
+pub(super) fn moment(text: &str) -> Result<i64, String> {
     if let Some(ago) = parse_duration(text) {
         let WallNanos(now) = OsClock::start().wall();
         return Ok(now.saturating_sub(i64::try_from(ago.as_nanos()).unwrap_or(i64::MAX)));

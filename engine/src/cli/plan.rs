@@ -42,6 +42,9 @@ fn text(config: &Config, plan: &Plan) -> Result<String, std::fmt::Error> {
         let how = durability(sink.sink.durability);
         writeln!(out, "  {:<24} {:<9} puts on disk for {}: {how}", thread.name, core(thread), sink.name)?;
     }
+    if let Some(thread) = &plan.archiver {
+        writeln!(out, "  {:<24} {:<9} keeps raw frames", thread.name, core(thread))?;
+    }
     for writer in &plan.writers {
         let name = plan.sinks.get(writer.sink).map_or("", |sink| &sink.name);
         writeln!(out, "  {:<24} {:<9} writes to {name}", writer.thread.name, core(&writer.thread))?;

@@ -1,7 +1,6 @@
 //! `tickline replay`
 
-use std::fs::File;
-use std::io::BufReader;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,18 +12,32 @@ use tickline_feeds::frame::Frame;
 use tickline_loadgen::clock::OsClock;
 use tickline_sinks::admin::{Admin, AdminError};
 
+use super::audit::moment;
 use super::launch::{Launch, ReportArgs, conclude, instruments};
 use super::{ConfigArgs, Exit, Failure};
 use crate::report::Standard;
-use crate::run::{Run, Source};
+use crate::run::{Captures, Run, Source};
+use crate::stage::archive::folder::open;
 use crate::stage::socket::{TopicRoute, find};
 
 /// Arguments of `replay`.
 #[derive(Debug, clap::Args)]
 pub(super) struct ReplayArgs {
-    /// Captures, as tickline-loadgen record and the quarantine write them.
+    /// Captures, as the archive, tickline-loadgen record and the quarantine write them, or folders of them.
     #[arg(required = true)]
     captures: Vec<PathBuf>,
+    /// Only frames received from then on: RFC 3339, or a time ago such as 2h.
+    #[arg(long, value_parser = moment)]
+    from: Option<i64>,
+    /// Only frames received before.
+    #[arg(long, value_parser = moment)]
+    to: Option<i64>,
+    /// Only this feed of the configuration; may be repeated.
+    #[arg(long = "feed", value_name = "NAME")]
+    feeds: Vec<String>,
+    /// Only into this sink of the configuration; may be repeated.
+    #[arg(long = "sink", value_name = "NAME")]
+    sinks: Vec<String>,
     #[command(flatten)]
     config: ConfigArgs,
     #[command(flatten)]
@@ -33,9 +46,12 @@ pub(super) struct ReplayArgs {
 
 pub(super) fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
     let mut loaded = args.config.load_runnable()?;
+    choose("feed", &args.feeds, &mut loaded.config.feeds)?;
+    choose("sink", &args.sinks, &mut loaded.config.sinks)?;
+    let captures = Captures::new(&args.captures, args.from, args.to).map_err(Failure::failed)?;
     let asks = loaded.config.sinks.values().any(|sink| keeps_for_a_time(&sink.kind));
     // Decoding everything once before is only for databases that drop what is old.
-    if let Some(oldest) = asks.then(|| oldest(&loaded.config, &args.captures)).transpose()?.flatten() {
+    if let Some(oldest) = asks.then(|| oldest(&loaded.config, &captures)).transpose()?.flatten() {
         refuse_if_dropped(&loaded.config, oldest, OsClock::start().wall())?;
     }
     // Nothing is served: a replay may stand beside the engine that has the port.
@@ -47,7 +63,7 @@ pub(super) fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
     let launch = Launch {
         command: "replay",
         loaded: &loaded,
-        source: Source::Captures(args.captures.clone()),
+        source: Source::Captures(captures),
         state_dir: None,
         reload: None,
         done: &mut Run::received_all,
@@ -56,13 +72,26 @@ pub(super) fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
     conclude(report, ended, Standard::Ended, &args.report)
 }
 
+/// Leaves only those that were named, if any were.
+fn choose<T>(what: &str, names: &[String], all: &mut BTreeMap<String, T>) -> Result<(), Failure> {
+    if let Some(unknown) = names.iter().find(|name| !all.contains_key(*name)) {
+        let known: Vec<&str> = all.keys().map(String::as_str).collect();
+        let rule = format!("--{what}: must be one of {}, found {unknown:?}", known.join(", "));
+        return Err(Failure::usage(rule));
+    }
+    if !names.is_empty() {
+        all.retain(|name, _| names.contains(name));
+    }
+    Ok(())
+}
+
 /// Whether a sink may drop what is old and tells when; version 3 does not tell.
 fn keeps_for_a_time(sink: &SinkKind) -> bool {
     matches!(sink, SinkKind::Influx(influx) if !matches!(influx.target, InfluxTarget::V3 { .. }))
 }
 
 /// Time of the oldest point that the captures would make.
-fn oldest(config: &Config, captures: &[PathBuf]) -> Result<Option<WallNanos>, Failure> {
+fn oldest(config: &Config, captures: &Captures) -> Result<Option<WallNanos>, Failure> {
     let instruments = instruments()?;
     let mut decoders = Vec::new();
     let mut routes = Vec::new();
@@ -74,8 +103,8 @@ fn oldest(config: &Config, captures: &[PathBuf]) -> Result<Option<WallNanos>, Fa
         }
     }
     let mut oldest = None;
-    for path in captures {
-        let first = oldest_in(path, &routes, &mut decoders)
+    for path in &captures.files {
+        let first = oldest_in(path, captures, &routes, &mut decoders)
             .map_err(|error| Failure::failed(format!("{}: {error:#}", path.display())))?;
         oldest = oldest.into_iter().chain(first).min();
     }
@@ -84,14 +113,15 @@ fn oldest(config: &Config, captures: &[PathBuf]) -> Result<Option<WallNanos>, Fa
 
 fn oldest_in(
     path: &Path,
+    captures: &Captures,
     routes: &[TopicRoute],
     decoders: &mut [Decoder],
 ) -> anyhow::Result<Option<WallNanos>> {
-    let mut reader = Reader::new(BufReader::with_capacity(1 << 20, File::open(path)?))?;
+    let mut reader = Reader::new(open(path)?)?;
     let mut lines = Vec::new();
     let mut oldest = None;
     while let Some(Record { recv, topic, payload }) = reader.next_record()? {
-        let Some(route) = find(routes, topic) else { continue };
+        let Some(route) = find(routes, topic).filter(|_| captures.wants(recv.0)) else { continue };
         let Some(decoder) = decoders.get_mut(usize::from(route.feed)) else { continue };
         lines.clear();
         let frame = Frame { feed: route.feed, endpoint: 0, recv, topic, payload, oversized: false };
@@ -152,7 +182,9 @@ mod tests {
         std::fs::write(&path, capture).unwrap();
         let sets = ["feeds.oanda_tick.tiebreak=\"ordinal\"".to_owned(), "sinks.a.kind=\"null\"".to_owned()];
         let loaded = Config::load(&[], &sets, &|_| None).unwrap();
-        let oldest = oldest(&loaded.config, &[path]).map_err(|_| "refused").unwrap();
+        let oldest = oldest(&loaded.config, &Captures::new(&[path], None, None).map_err(|_| "read").unwrap())
+            .map_err(|_| "refused")
+            .unwrap();
         assert_eq!(oldest, Some(WallNanos(1_399_420_800_000_000_000)));
     }
 }

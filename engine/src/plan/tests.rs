@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tickline_config::model::{
-    Compat, DecoderKind, Engine, FieldChoice, Http, Session, Spool, SystemFields, Tiebreak, WhenFull,
+    Archive, Compat, DecoderKind, Engine, FieldChoice, Http, Session, Spool, SystemFields, Tiebreak, WhenFull,
 };
 
 use super::*;
@@ -72,6 +72,17 @@ fn config() -> Config {
         engine,
         http: Http { listen: None },
         compat: Compat::default(),
+        archive: Archive {
+            dir: None,
+            rotate: Duration::from_secs(3_600),
+            bytes_max: 1 << 30,
+            free_bytes_min: 0,
+            compress: true,
+            feeds: None,
+            when_full: WhenFull::Block,
+            flight: None,
+            flight_bytes_max: 1 << 20,
+        },
         feeds: feeds.map(|(name, endpoint)| (name.to_owned(), feed(endpoint))).into(),
         sinks: sinks.map(|(name, sink)| (name.to_owned(), sink)).into(),
         retention: BTreeMap::new(),

@@ -77,6 +77,7 @@ fn fixed_sections(old: &Config, new: &Config) -> Vec<&'static str> {
         ("engine", old.engine != new.engine),
         ("http", old.http != new.http),
         ("compat", old.compat != new.compat),
+        ("archive", old.archive != new.archive),
         ("sinks", old.sinks != new.sinks),
     ];
     differ.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()

@@ -15,10 +15,11 @@ use tickline_sinks::spool::inspect::segments;
 use tickline_sinks::spool::store::LocalStore;
 use tickline_sinks::spool::{Limits, Spool};
 
-use super::{Run, StartError};
+use super::{Run, Setup, Source, StartError};
 use crate::accepted::Accepted;
 use crate::plan::{SinkPlan, spool_dir};
 use crate::queue::{BatchPool, BatchSender, Job, batch_queue};
+use crate::stage::archive;
 use crate::stage::spool::{Spooler, SpoolerSpec};
 use crate::stage::write::{Finished, Word};
 use crate::state::Resume;
@@ -169,6 +170,20 @@ pub(super) fn resume(queues: &[SinkQueues], endpoints: &[String], known: &Resume
 }
 
 impl Run {
+    /// Starts the archive, if frames come from sockets and someone wants to keep them.
+    pub(super) fn start_archive(&mut self, setup: &Setup<'_>) -> Result<(), StartError> {
+        let config = &setup.config.archive;
+        let Some(thread) = setup.plan.archiver.as_ref().filter(|_| setup.source == Source::Sockets) else {
+            return Ok(());
+        };
+        let (engine, cell) = (&setup.config.engine, Arc::clone(&self.view.stats.archive));
+        let opened = archive::open(config, &engine.instance, &engine.state_dir, &self.view, &cell);
+        let (archiver, tap) = opened
+            .map_err(|source| StartError::Archive { dir: config.dir.clone().unwrap_or_default(), source })?;
+        self.tap = Some(tap);
+        self.spawn(thread, move || archiver.run())
+    }
+
     /// Starts the spooler of a sink, if it has one.
     pub(super) fn start_spooler(
         &mut self,

@@ -12,7 +12,7 @@ use tickline_feeds::decoder::{Decoder, DecoderSpec};
 use tickline_feeds::instruments::Instruments;
 
 use super::sinks::{self, SPOOLER_BATCHES, SinkQueues};
-use super::{ReceiverHandle, Run, Setup, Source, StartError};
+use super::{Captures, ReceiverHandle, Run, Setup, Source, StartError};
 use crate::channel::{FrameLimits, FrameQueue, FrameSender};
 use crate::links::Monitor;
 use crate::plan::{FeedPlan, Plan, ReceiverPlan, ThreadPlan};
@@ -79,6 +79,7 @@ pub(super) fn start(setup: Setup<'_>) -> Result<Run, StartError> {
         monitors: Vec::new(),
         receivers: Vec::new(),
         encoders: Vec::new(),
+        tap: None,
         sinks: queues.iter().map(|queue| (queue.sender.clone(), queue.age_max_ns)).collect(),
         pool,
         suspects: bounded(SUSPECTS_MAX),
@@ -128,6 +129,7 @@ impl Run {
         let views = feeds.map(|(at, f)| FeedView {
             name: f.name.clone(),
             active: active(f) && last(at, &f.name),
+            endpoint: f.endpoint,
             sinks: f.sinks.clone(),
         });
         let views: Vec<FeedView> = views.collect();
@@ -212,6 +214,7 @@ impl Run {
         for ((queues, plan), at) in queues.iter_mut().zip(&setup.plan.sinks).zip(0..) {
             self.start_spooler(at, plan, queues)?;
         }
+        self.start_archive(setup)?;
         // Whoever waits for the writers sees them end only if no one else could speak for them.
         drop(queues);
         for ((thread, queue), at) in setup.plan.encoders.iter().zip(frame_queues).zip(0..) {
@@ -221,7 +224,7 @@ impl Run {
             self.spawn(thread, move || encoder.run(queue.receiver()))?;
         }
         match &setup.source {
-            Source::Captures(files) => self.start_replay(files.clone(), feeds),
+            Source::Captures(captures) => self.start_replay(captures.clone(), feeds),
             Source::Sockets if self.config.engine.receive == Receive::Multiplexed => {
                 self.start_multiplexed(&setup.plan, feeds, sockets)
             }
@@ -290,6 +293,7 @@ impl Run {
             own_thread,
             at,
             instance: engine.instance.as_str().into(),
+            archive: Arc::clone(&self.view.stats.archive),
             // What is decoded again was told when it was received.
             ledger_every_ns: engine.ledger_every.filter(|_| live).map(nanos),
         };
@@ -314,7 +318,8 @@ impl Run {
             let senders: Vec<FrameSender> = self.encoders.iter().map(|(queue, _)| queue.sender(rx)).collect();
             (Output::Queues(senders), None)
         };
-        (Receiving::new(output, self.clock(), Arc::clone(&self.view.stop), cell), new)
+        let receiving = Receiving::new(output, self.clock(), Arc::clone(&self.view.stop), cell);
+        (receiving.with_tap(self.tap.clone()), new)
     }
 
     /// Starts the thread of one endpoint.
@@ -364,7 +369,7 @@ impl Run {
 
     fn start_replay(
         &mut self,
-        files: Vec<std::path::PathBuf>,
+        captures: Captures,
         feeds: &mut Vec<(usize, NewFeed)>,
     ) -> Result<(), StartError> {
         // One thread reads for all endpoints: an inline encoder serves every feed.
@@ -373,7 +378,7 @@ impl Run {
         let (receiving, _) = self.receiving(false, feeds);
         let engine = &self.config.engine;
         let (message_bytes_max, burst_max) = (engine.message_bytes_max, engine.burst_max);
-        let replay = Replay { receiving, files, routes, message_bytes_max, burst_max };
+        let replay = Replay { receiving, captures, routes, message_bytes_max, burst_max };
         self.spawn(&ThreadPlan { name: "rx-replay".into(), core: None }, move || replay.run())
     }
 

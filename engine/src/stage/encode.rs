@@ -18,7 +18,7 @@ use crate::plan::FeedPlan;
 use crate::quarantine::Suspect;
 use crate::queue::{BatchPool, BatchSender};
 use crate::stage::batcher::{BatchLimits, Batcher};
-use crate::stats::{EncCell, EncCounters, EncLatencies, FeedOut, MergeTimer, SinkIn};
+use crate::stats::{ArchiveCell, EncCell, EncCounters, EncLatencies, FeedOut, MergeTimer, SinkIn};
 use crate::stop::{LOOK_EVERY, Stop};
 
 mod own;
@@ -93,6 +93,8 @@ pub struct EncoderSpec {
     pub at: u16,
     /// `[engine] instance`
     pub instance: Arc<str>,
+    /// Its flight recorder is told of alarms.
+    pub archive: Arc<ArchiveCell>,
     /// How often `tickline_ledger` and `tickline_points` are written, ns; none: never.
     pub ledger_every_ns: Option<u64>,
 }

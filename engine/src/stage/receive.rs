@@ -7,6 +7,7 @@ use crossbeam_channel::Receiver;
 use tickline_feeds::clock::{Clock, MonoNanos};
 
 use crate::channel::{Block, FrameSender};
+use crate::stage::archive::Tap;
 use crate::stage::encode::Encoder;
 use crate::stage::socket::{BurstEnd, Subscriber, TopicRoute};
 use crate::stats::{MergeTimer, RxCell, RxCounters, thread_cpu_ns};
@@ -41,6 +42,8 @@ pub struct Receiving {
     cell: Arc<RxCell>,
     counters: RxCounters,
     cpu: MergeTimer,
+    /// Copies bursts for the archive.
+    tap: Option<Tap>,
 }
 
 impl Receiving {
@@ -51,7 +54,12 @@ impl Receiving {
             Output::Inline(_) => vec![Box::default()],
         };
         let counters = RxCounters::default();
-        Self { output, blocks, clock, stop, cell, counters, cpu: MergeTimer::default() }
+        Self { output, blocks, clock, stop, cell, counters, cpu: MergeTimer::default(), tap: None }
+    }
+
+    /// The same, with an archive beside it.
+    pub fn with_tap(self, tap: Option<Tap>) -> Self {
+        Self { tap, ..self }
     }
 
     /// The run's end.
@@ -65,6 +73,9 @@ impl Receiving {
         let wall = self.clock.wall();
         for block in &mut self.blocks {
             block.frames.stamp(wall);
+            if let Some(tap) = &mut self.tap {
+                tap.copy(&block.frames, &self.stop);
+            }
         }
         self.hand_over();
         end

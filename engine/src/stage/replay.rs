@@ -1,13 +1,13 @@
 //! The receive stage of a replay: captures instead of sockets, with the receive times that were recorded.
 
-use std::fs::File;
-use std::io::BufReader;
-use std::path::PathBuf;
+use std::path::Path;
 
 use anyhow::Context;
 use tickline_feeds::capture::Reader;
 use tickline_feeds::frame::{Frame, PAYLOAD_KEPT_BYTES};
 
+use crate::run::Captures;
+use crate::stage::archive::folder::open;
 use crate::stage::receive::Receiving;
 use crate::stage::socket::{BURST_BYTES, TopicRoute, find};
 
@@ -17,7 +17,7 @@ pub struct Replay {
     /// Where the bursts go.
     pub receiving: Receiving,
     /// Captures, one after the other.
-    pub files: Vec<PathBuf>,
+    pub captures: Captures,
     /// Topics of all feeds.
     pub routes: Vec<TopicRoute>,
     /// `message_bytes_max`
@@ -29,7 +29,7 @@ pub struct Replay {
 impl Replay {
     /// The loop; ends with the last file or the run.
     pub fn run(mut self) {
-        for file in std::mem::take(&mut self.files) {
+        for file in self.captures.files.clone() {
             if let Err(error) = self.read(&file) {
                 self.receiving.stop().fail(format!("{}: {error:#}", file.display()));
             }
@@ -37,12 +37,14 @@ impl Replay {
         self.receiving.finish();
     }
 
-    fn read(&mut self, file: &PathBuf) -> anyhow::Result<()> {
-        let mut reader =
-            Reader::new(BufReader::with_capacity(1 << 20, File::open(file).context("opening failed")?))?;
+    fn read(&mut self, file: &Path) -> anyhow::Result<()> {
+        let mut reader = Reader::new(open(file).context("opening failed")?)?;
         while let Some(record) = reader.next_record()? {
             if !self.receiving.stop().running() {
                 break;
+            }
+            if !self.captures.wants(record.recv.0) {
+                continue;
             }
             let (blocks, counters) = self.receiving.blocks();
             let Some(route) = find(&self.routes, record.topic) else {

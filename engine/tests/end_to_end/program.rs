@@ -122,10 +122,31 @@ impl Engine {
         panic!("not within {PATIENCE:?}: {what}: {last:#?} {:#?}", self.log.lock());
     }
 
+    /// Waits until a sample of `/metrics` without labels has a value.
+    pub(crate) fn wait_metric(&self, name: &str, value: f64) {
+        let start = format!("{name} ");
+        wait_for(name, || {
+            let page = self.get("/metrics");
+            let sample = page.lines().find_map(|line| line.strip_prefix(&start)?.parse::<f64>().ok());
+            sample.filter(|found| *found >= value)
+        });
+    }
+
+    /// Sends it a signal, such as USR2.
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args([&format!("-{name}"), &id]).status().expect("kill").success());
+    }
+
+    /// Ends it with SIGKILL.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("its end");
+    }
+
     /// Ends it with SIGTERM.
     pub(crate) fn stop(mut self) -> Ended {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().expect("kill").success());
+        self.signal("TERM");
         let mut json = Vec::new();
         self.child.stdout.take().expect("its output").read_to_end(&mut json).expect("its report");
         let code = self.child.wait().expect("its end").code();

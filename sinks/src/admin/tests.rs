@@ -33,6 +33,8 @@ fn asked<T>(target: InfluxTarget, status: &str, body: &str, ask: impl FnOnce(&Ad
         gzip: false,
         request_bytes_max: 1 << 20,
         proxy: None,
+        tls_ca: None,
+        tls_client: None,
     };
     let admin = Admin::new("db", &settings).unwrap();
     std::thread::scope(|scope| {
@@ -95,6 +97,8 @@ fn what_a_generation_does_not_offer_is_said_so() {
         gzip: false,
         request_bytes_max: 1 << 20,
         proxy: None,
+        tls_ca: None,
+        tls_client: None,
     };
     for (target, version) in [(v2(), 2), (v3(), 3)] {
         let admin = Admin::new("db", &settings(target)).unwrap();

@@ -2,11 +2,12 @@
 //! wander), no proxy unless one is named, HTTP/1.1, one pooled connection.
 
 use std::io::Read;
+use std::path::Path;
 use std::time::Duration;
 
-use reqwest::blocking::{Client, RequestBuilder};
+use reqwest::blocking::{Client, ClientBuilder, RequestBuilder};
 use reqwest::header::{AUTHORIZATION, DATE, HeaderValue, RETRY_AFTER};
-use reqwest::{Proxy, Url};
+use reqwest::{Certificate, Identity, Proxy, Url};
 
 use tickline_config::model::{Influx, InfluxTarget};
 use tickline_config::secret::Secret;
@@ -56,6 +57,7 @@ impl Http {
             Some(proxy) => builder.proxy(Proxy::all(proxy).map_err(client_error)?),
             None => builder.no_proxy(),
         };
+        let builder = with_tls(builder, sink, influx)?;
         let client = builder.build().map_err(client_error)?;
         let (target, sink) = (influx.target.clone(), sink.to_owned());
         let login = Login::new(&sink, &target)?;
@@ -103,6 +105,31 @@ impl Http {
             Login::Header(value) => request.header(AUTHORIZATION, value.clone()),
         }
     }
+}
+
+/// Whom we believe and what we show, read from their files.
+fn with_tls(mut builder: ClientBuilder, sink: &str, influx: &Influx) -> Result<ClientBuilder, OpenError> {
+    let read = |key: &'static str, path: &Path| {
+        std::fs::read(path).map_err(|error| OpenError::Tls {
+            sink: sink.to_owned(),
+            key,
+            path: path.to_owned(),
+            detail: error.to_string(),
+        })
+    };
+    let refused = |key: &'static str, path: &Path| {
+        let (sink, path) = (sink.to_owned(), path.to_owned());
+        move |error: reqwest::Error| OpenError::Tls { sink, key, path, detail: error.to_string() }
+    };
+    if let Some(path) = &influx.tls_ca {
+        let roots = Certificate::from_pem_bundle(&read("tls_ca", path)?).map_err(refused("tls_ca", path))?;
+        builder = builder.tls_certs_only(roots);
+    }
+    if let Some(path) = &influx.tls_client {
+        let own = Identity::from_pem(&read("tls_client", path)?).map_err(refused("tls_client", path))?;
+        builder = builder.identity(own);
+    }
+    Ok(builder)
 }
 
 impl Login {

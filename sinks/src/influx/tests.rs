@@ -9,7 +9,17 @@ use tickline_config::secret::Secret;
 
 fn influx(url: String, target: InfluxTarget) -> Influx {
     let timeout = Duration::from_secs(20);
-    Influx { url, target, connections: 1, timeout, gzip: false, request_bytes_max: 1 << 20, proxy: None }
+    Influx {
+        url,
+        target,
+        connections: 1,
+        timeout,
+        gzip: false,
+        request_bytes_max: 1 << 20,
+        proxy: None,
+        tls_ca: None,
+        tls_client: None,
+    }
 }
 
 fn v1(login: Option<(String, Secret)>) -> InfluxTarget {

@@ -49,6 +49,9 @@ impl Encoder {
         let wall = self.clock.wall();
         for slot in self.slots.iter_mut().flatten().filter(|slot| slot.active.load(Relaxed)) {
             if let Some(event) = slot.watch.look(self.now, wall) {
+                if slot.watch.alarm().is_some() {
+                    self.spec.archive.alarm.store(true, Relaxed);
+                }
                 slot.own.happened(event);
                 slot.touched = true;
             }

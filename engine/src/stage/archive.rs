@@ -1,0 +1,358 @@
+//! The archive: raw frames on disk, as they were received and before anyone has decoded them. Receivers copy each
+//! burst into a block for one thread, which writes capture files and keeps the last seconds in memory for the
+//! flight recorder. The archive never changes what the sinks get; with `when_full = "block"` it may slow it down.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, TrySendError, bounded};
+use tickline_config::model::{Archive, WhenFull};
+use tickline_feeds::capture::{self, Record};
+use tickline_feeds::clock::{Clock, MonoNanos};
+use tickline_feeds::frame::{Frame, FrameBlock};
+
+use crate::channel::BLOCK_BYTES_KEPT;
+use crate::log_limit::LogLimit;
+use crate::stats::{ArchiveCell, ArchiveCounters, MergeTimer, thread_cpu_ns};
+use crate::stop::{LOOK_EVERY, Stop};
+use crate::view::View;
+
+mod file;
+pub mod folder;
+pub mod manifest;
+
+use file::ArchiveFile;
+use folder::Folder;
+
+/// Blocks that may wait for the thread.
+pub const QUEUE_BLOCKS: usize = 64;
+/// Bytes of records that are written at once.
+pub const CHUNK_BYTES: usize = 1024 * 1024;
+/// How long records wait for that.
+const FLUSH_EVERY_NS: u64 = 1_000_000_000;
+/// Flight recordings after alarms come at most this often.
+const FLIGHT_EVERY_NS: u64 = 60_000_000_000;
+
+/// A receiver's end.
+#[derive(Clone, Debug)]
+pub struct Tap {
+    blocks: Sender<FrameBlock>,
+    /// To take the oldest out again.
+    oldest: Receiver<FrameBlock>,
+    empty: Receiver<FrameBlock>,
+    when_full: WhenFull,
+    cell: Arc<ArchiveCell>,
+}
+
+impl Tap {
+    /// Copies a burst.
+    pub fn copy(&mut self, frames: &FrameBlock, stop: &Stop) {
+        if frames.is_empty() {
+            return;
+        }
+        let mut block = self.empty.try_recv().unwrap_or_default();
+        block.copy_from(frames);
+        let lost = match self.when_full {
+            WhenFull::Block => return self.send(block, stop),
+            WhenFull::DropNewest => match self.blocks.try_send(block) {
+                Err(TrySendError::Full(block)) => block.len(),
+                _ => 0,
+            },
+            WhenFull::DropOldest => {
+                let mut lost = 0;
+                while let Err(TrySendError::Full(again)) = self.blocks.try_send(block) {
+                    lost += self.oldest.try_recv().map_or(0, |oldest| oldest.len());
+                    block = again;
+                }
+                lost
+            }
+        };
+        if lost > 0 {
+            self.cell.counters.lock().queue_full += lost as u64;
+        }
+    }
+
+    fn send(&self, mut block: FrameBlock, stop: &Stop) {
+        while !stop.aborted() {
+            match self.blocks.send_timeout(block, LOOK_EVERY) {
+                Err(SendTimeoutError::Timeout(again)) => block = again,
+                _ => return,
+            }
+        }
+        self.cell.counters.lock().queue_full += block.len() as u64;
+    }
+}
+
+/// The thread.
+#[derive(Debug)]
+pub struct Archiver {
+    config: Archive,
+    state_dir: PathBuf,
+    blocks: Receiver<FrameBlock>,
+    empty: Sender<FrameBlock>,
+    folder: Option<Folder>,
+    file: Option<ArchiveFile>,
+    flushed_at: MonoNanos,
+    flight: VecDeque<(MonoNanos, FrameBlock)>,
+    flight_bytes: usize,
+    flight_at: Option<MonoNanos>,
+    /// Which feeds are kept, by position.
+    wanted: Vec<bool>,
+    view: Arc<View>,
+    clock: Arc<dyn Clock>,
+    counters: ArchiveCounters,
+    cell: Arc<ArchiveCell>,
+    limit: LogLimit,
+    cpu: MergeTimer,
+}
+
+/// Opens the folder, repairs what a kill has left in it, and returns the thread's body and
+/// a receiver's end.
+pub fn open(
+    config: &Archive,
+    instance: &str,
+    state_dir: &Path,
+    view: &Arc<View>,
+    cell: &Arc<ArchiveCell>,
+) -> std::io::Result<(Archiver, Tap)> {
+    let folder = config.dir.as_ref().map(|dir| Folder::open(dir, instance, config)).transpose()?;
+    let (send, blocks) = bounded(QUEUE_BLOCKS);
+    let (empty_in, empty) = bounded(QUEUE_BLOCKS);
+    let clock = Arc::clone(&view.clock);
+    let archiver = Archiver {
+        config: config.clone(),
+        state_dir: state_dir.to_owned(),
+        blocks: blocks.clone(),
+        empty: empty_in,
+        folder,
+        file: None,
+        flushed_at: clock.mono(),
+        flight: VecDeque::new(),
+        flight_bytes: 0,
+        flight_at: None,
+        wanted: Vec::new(),
+        view: Arc::clone(view),
+        clock,
+        counters: ArchiveCounters::default(),
+        cell: Arc::clone(cell),
+        limit: LogLimit::default(),
+        cpu: MergeTimer::default(),
+    };
+    let (when_full, cell) = (config.when_full, Arc::clone(cell));
+    Ok((archiver, Tap { blocks: send, oldest: blocks, empty, when_full, cell }))
+}
+
+impl Archiver {
+    /// The loop; ends when the last tap is gone and everything is on disk.
+    pub fn run(mut self) {
+        loop {
+            match self.blocks.recv_timeout(LOOK_EVERY) {
+                Ok(block) => self.take(block),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            self.look();
+        }
+        self.flush();
+        self.close();
+        self.publish();
+    }
+
+    fn take(&mut self, block: FrameBlock) {
+        let now = self.clock.mono();
+        if self.folder.is_some() {
+            for frame in block.frames() {
+                if self.wants(frame.feed) {
+                    self.append(&frame);
+                }
+            }
+        }
+        if let Some(keep) = self.config.flight {
+            self.flight_bytes += block.bytes();
+            self.flight.push_back((now, block));
+            self.forget(now, keep);
+        } else {
+            self.give_back(block);
+        }
+    }
+
+    fn give_back(&self, mut block: FrameBlock) {
+        if block.bytes() <= BLOCK_BYTES_KEPT {
+            block.clear();
+            // Where enough are kept, it goes.
+            self.empty.try_send(block).ok();
+        }
+    }
+
+    /// Drops what is older than the recorder looks back, or more than it may hold.
+    fn forget(&mut self, now: MonoNanos, keep: Duration) {
+        let over = |at: MonoNanos, bytes: usize| {
+            u128::from(now.since(at)) > keep.as_nanos() || bytes > self.config.flight_bytes_max
+        };
+        while let Some((at, _)) = self.flight.front()
+            && over(*at, self.flight_bytes)
+        {
+            let Some((_, block)) = self.flight.pop_front() else { break };
+            self.flight_bytes -= block.bytes();
+            self.give_back(block);
+        }
+    }
+
+    fn wants(&mut self, feed: u16) -> bool {
+        let at = usize::from(feed);
+        if self.wanted.len() <= at {
+            let all = self.config.feeds.as_ref();
+            let wanted = |name: &String| all.is_none_or(|feeds| feeds.contains(name));
+            self.wanted = self.view.feeds.lock().iter().map(|feed| wanted(&feed.name)).collect();
+        }
+        self.wanted.get(at).copied().unwrap_or(false)
+    }
+
+    fn append(&mut self, frame: &Frame<'_>) {
+        let period =
+            frame.recv.0.div_euclid(i64::try_from(self.config.rotate.as_nanos()).unwrap_or(i64::MAX));
+        if self.file.as_ref().is_some_and(|file| file.period() != period) {
+            self.flush();
+            self.close();
+        }
+        if self.file.is_none() {
+            let opened = self.folder.as_ref().map(|folder| folder.create(frame.recv, period));
+            match opened {
+                Some(Ok(file)) => self.file = Some(file),
+                Some(Err(error)) => return self.lose(1, &error),
+                None => return,
+            }
+        }
+        let Some(file) = &mut self.file else { return };
+        let record = Record { recv: frame.recv, topic: frame.topic, payload: frame.payload };
+        if let Err(error) = file.append(&record) {
+            return self.lose(1, &std::io::Error::other(error));
+        }
+        if file.waiting() >= CHUNK_BYTES {
+            self.flush();
+        }
+    }
+
+    /// Writes what waits; where the disk is full or refuses, as `when_full` says.
+    fn flush(&mut self) {
+        self.flushed_at = self.clock.mono();
+        loop {
+            let (Some(file), Some(folder)) = (&mut self.file, &mut self.folder) else { return };
+            if file.waiting() == 0 {
+                return;
+            }
+            let frames = file.waiting_frames();
+            let written = folder.room(file.bytes() + file.waiting() as u64).and_then(|()| file.flush());
+            match written {
+                Ok(()) => {
+                    self.counters.frames += frames;
+                    self.counters.trouble = None;
+                    return;
+                }
+                Err(error) => {
+                    self.counters.trouble = Some(error.to_string());
+                    let freed = self.config.when_full == WhenFull::DropOldest && folder.drop_oldest();
+                    self.counters.files_deleted += u64::from(freed);
+                    if freed {
+                        continue;
+                    }
+                    if self.config.when_full != WhenFull::Block || !self.view.stop.running() {
+                        if let Some(file) = &mut self.file {
+                            file.forget_waiting();
+                        }
+                        return self.lose(frames, &error);
+                    }
+                    self.say(&error);
+                    self.publish();
+                    // Nothing else is to be done here: receivers wait behind the queue meanwhile.
+                    std::thread::park_timeout(LOOK_EVERY);
+                }
+            }
+        }
+    }
+
+    fn close(&mut self) {
+        let Some(file) = self.file.take() else { return };
+        match file.close() {
+            Ok(None) => {}
+            Ok(Some((path, bytes))) => {
+                self.counters.files += 1;
+                self.counters.bytes += bytes;
+                self.folder.as_mut().into_iter().for_each(|folder| folder.closed(path.clone(), bytes));
+            }
+            Err(error) => self.say(&error),
+        }
+    }
+
+    fn lose(&mut self, frames: u64, error: &std::io::Error) {
+        self.counters.lost += frames;
+        self.say(error);
+    }
+
+    fn say(&mut self, error: &std::io::Error) {
+        let Some(suppressed) = self.limit.admit(self.clock.mono()) else { return };
+        let dir = self.config.dir.as_deref().unwrap_or(Path::new("")).display();
+        let lost = self.counters.lost;
+        let more = suppressed.map_or_else(String::new, |n| format!(" (suppressed {n} such lines)"));
+        tracing::error!("archive.dir {dir}: {error}; {lost} frames not archived so far{more}");
+    }
+
+    /// What is due by the clock.
+    fn look(&mut self) {
+        let now = self.clock.mono();
+        if now.since(self.flushed_at) >= FLUSH_EVERY_NS {
+            self.flush();
+            let period = self.config.rotate.as_nanos();
+            let wall = self.clock.wall().0.div_euclid(i64::try_from(period).unwrap_or(i64::MAX));
+            if self.file.as_ref().is_some_and(|file| file.period() < wall) {
+                self.close();
+            }
+            self.publish();
+        }
+        let asked = self.cell.wanted.swap(false, Ordering::Relaxed);
+        let alarm = self.cell.alarm.swap(false, Ordering::Relaxed);
+        let rested = self.flight_at.is_none_or(|at| now.since(at) >= FLIGHT_EVERY_NS);
+        if asked || alarm && rested {
+            self.flight_at = Some(now);
+            self.write_flight();
+        }
+        if self.cpu.due(now) {
+            *self.cell.cpu_ns.lock() = thread_cpu_ns();
+        }
+    }
+
+    fn write_flight(&self) {
+        let Some(keep) = self.config.flight else {
+            return tracing::warn!("flight recorder: off, archive.flight says how far it looks back");
+        };
+        let mut bytes = Vec::with_capacity(self.flight_bytes + self.flight_bytes / 8);
+        capture::begin(&mut bytes);
+        let mut frames = 0;
+        for frame in self.flight.iter().flat_map(|(_, block)| block.frames()) {
+            let record = Record { recv: frame.recv, topic: frame.topic, payload: frame.payload };
+            frames += u64::from(capture::append(&mut bytes, &record).is_ok());
+        }
+        let path = self.state_dir.join(format!("flight-{}.cap", folder::stamp(self.clock.wall())));
+        match std::fs::write(&path, &bytes) {
+            Ok(()) => tracing::info!(
+                "flight recorder: {frames} frames of the last {keep:?} written to {}",
+                path.display()
+            ),
+            Err(error) => tracing::error!("flight recorder: {}: {error}", path.display()),
+        }
+    }
+
+    fn publish(&self) {
+        let mut shared = self.cell.counters.lock();
+        // The taps count these themselves.
+        let queue_full = shared.queue_full;
+        shared.clone_from(&self.counters);
+        shared.queue_full = queue_full;
+    }
+}
+
+#[cfg(test)]
+mod tests;
