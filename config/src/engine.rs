@@ -77,7 +77,12 @@ fn pinning(value: &Value) -> Option<Pinning> {
 
 pub(crate) fn read_http(node: &Node, context: &mut Context<'_>) -> Option<Http> {
     let mut r = Reader::open("http", node, &[&HTTP], context, &|_| None)?;
-    Some(Http { listen: r.listen("listen") })
+    let (listen, remote) = (r.listen("listen"), r.flag("remote"));
+    if let Some(listen) = listen.filter(|listen| !listen.ip().is_loopback() && !remote) {
+        let rule = "must be a loopback address unless http.remote is true, since whoever reaches it reads everything";
+        r.wrong("listen", format!("{rule}, found {:?}", listen.to_string()));
+    }
+    Some(Http { listen })
 }
 
 pub(crate) fn read_archive(node: &Node, context: &mut Context<'_>) -> Option<Archive> {

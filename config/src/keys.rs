@@ -117,7 +117,8 @@ pub(crate) static ENGINE: Section = Section {
 };
 
 /// `[http]`
-pub(crate) static HTTP: Section = Section { name: "http", keys: &[has("listen", Kind::Listen)] };
+pub(crate) static HTTP: Section =
+    Section { name: "http", keys: &[has("listen", Kind::Listen), has("remote", Kind::Flag)] };
 
 /// `[archive]`
 pub(crate) static ARCHIVE: Section = Section {

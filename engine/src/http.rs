@@ -2,12 +2,13 @@
 //! its own. It only reads; nothing that blocks is called in it.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{RawQuery, State};
-use axum::http::{StatusCode, header};
+use axum::extract::{RawQuery, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tickline_loadgen::owner::listener;
@@ -17,6 +18,10 @@ use crate::ledger::Reading;
 use crate::report::{Histograms, Standard, judge, report};
 use crate::spawn::{Thread, spawn};
 use crate::view::View;
+
+mod serve;
+
+use serve::serve;
 
 /// Why the server cannot be started.
 #[derive(Debug, thiserror::Error)]
@@ -68,10 +73,10 @@ impl Server {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let stop = Arc::clone(&view.stop);
         let thread = spawn("http", None, &stop, move || {
-            runtime.spawn(async {
+            runtime.spawn(async move {
                 let socket = tokio::net::TcpListener::from_std(socket);
                 let served = match socket {
-                    Ok(socket) => axum::serve(socket, router(view)).await,
+                    Ok(socket) => serve(socket, router(view, address)).await,
                     Err(error) => Err(error),
                 };
                 if let Err(error) = served {
@@ -92,14 +97,34 @@ impl Server {
     }
 }
 
-fn router(view: Arc<View>) -> Router {
+fn router(view: Arc<View>, address: SocketAddr) -> Router {
+    // A page of somewhere else must not read this one through a name that leads to our own machine.
+    let check = middleware::from_fn(move |request: Request, next: Next| async move {
+        if address.ip().is_loopback() && !is_local(request.headers().get(header::HOST)) {
+            let rule = "host: must be localhost or a loopback address\n";
+            return (StatusCode::MISDIRECTED_REQUEST, rule).into_response();
+        }
+        next.run(request).await
+    });
     Router::new()
         .route("/health", get(health))
         .route("/ready", get(ready))
         .route("/metrics", get(metrics))
         .route("/status", get(status))
         .route("/config", get(config))
+        .layer(check)
         .with_state(view)
+}
+
+/// Whether a `Host` header names this machine as itself.
+fn is_local(host: Option<&HeaderValue>) -> bool {
+    let Some(host) = host.and_then(|host| host.to_str().ok()) else { return false };
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let name = name.trim_start_matches('[').trim_end_matches(']');
+    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// Alive: it answers and no stage has failed.
@@ -164,6 +189,22 @@ async fn config(State(view): State<Arc<View>>) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_header_names_this_machine_or_is_refused() {
+        let local = |host: &str| is_local(Some(&HeaderValue::from_str(host).unwrap()));
+        for host in
+            ["localhost", "LOCALHOST:9600", "127.0.0.1:9600", "127.8.8.8", "[::1]:9600", "[::1]", "::1"]
+        {
+            assert!(local(host), "{host}");
+        }
+        for host in
+            ["", "evil.example", "localhost.evil.example", "10.0.0.1:9600", "127.0.0.1.evil.example:80"]
+        {
+            assert!(!local(host), "{host}");
+        }
+        assert!(!is_local(None));
+    }
 
     #[test]
     fn a_taken_port_names_the_key_and_the_process_that_has_it() {

@@ -64,7 +64,7 @@ fn unknown_sections_and_keys_come_with_a_suggestion_or_a_list() {
     assert_all(&[
         ("[engin]\n".to_owned(), "t.toml:1:2: engin: unknown key, did you mean \"engine\""),
         ("[zzzzzzzzz]\n".to_owned(), &format!("t.toml:1:2: zzzzzzzzz: unknown key, there are {top}")),
-        ("[http]\nx = 1\n".to_owned(), "t.toml:2:1: http.x: unknown key, there are listen"),
+        ("[http]\nx = 1\n".to_owned(), "t.toml:2:1: http.x: unknown key, there are listen, remote"),
         ("engine = 1\n".to_owned(), "t.toml:1:1: engine: must be a table, found 1"),
         ("feeds = 1\n".to_owned(), "t.toml:1:1: feeds: must be a table, found 1"),
         ("[feeds]\nx = 1\n".to_owned(), "t.toml:2:1: feeds.x: must be a table, found 1"),
@@ -227,8 +227,8 @@ fn rules_between_keys_name_both_keys() {
              tcp://127.0.0.1:1 in both",
         ),
         (
-            "[http]\nlisten = '0.0.0.0:5558'\n[feeds.kraken_tick]\n".to_owned(),
-            "t.toml:3:8: feeds.kraken_tick.endpoint: http.listen and feeds.kraken_tick.endpoint must have different \
+            "[http]\nlisten = '0.0.0.0:5558'\nremote = true\n[feeds.kraken_tick]\n".to_owned(),
+            "t.toml:4:8: feeds.kraken_tick.endpoint: http.listen and feeds.kraken_tick.endpoint must have different \
              ports, found 5558 in both",
         ),
         (

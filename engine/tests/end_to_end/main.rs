@@ -6,6 +6,7 @@ mod bad_input_stops_nothing;
 mod encrypted_feeds;
 mod foreign_publisher;
 mod holes_are_named_and_audited;
+mod hostile_connections;
 #[path = "../../../sinks/tests/influxd/mod.rs"]
 mod influxd;
 mod influxdb_holds_what_was_sent;
@@ -20,3 +21,4 @@ mod recordings_arrive_complete;
 mod sent;
 mod spool_commands;
 mod ties_stay_apart;
+mod twins_store_once;

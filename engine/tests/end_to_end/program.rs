@@ -98,10 +98,16 @@ impl Engine {
         })
     }
 
+    /// Where it serves.
+    pub(crate) fn address(&self) -> &str {
+        &self.http
+    }
+
     /// The body of one page.
     pub(crate) fn get(&self, path: &str) -> String {
         let mut stream = TcpStream::connect(&self.http).expect("it serves");
-        write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").expect("it listens");
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+            .expect("it listens");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("an answer");
         answer.split_once("\r\n\r\n").expect("a body").1.to_owned()
@@ -122,7 +128,7 @@ impl Engine {
         panic!("not within {PATIENCE:?}: {what}: {last:#?} {:#?}", self.log.lock());
     }
 
-    /// Waits until a sample of `/metrics` without labels has a value.
+    /// Waits until a sample of `/metrics`, named with its labels, has a value.
     pub(crate) fn wait_metric(&self, name: &str, value: f64) {
         let start = format!("{name} ");
         wait_for(name, || {

@@ -107,7 +107,7 @@ impl Engine {
     pub(super) fn get(&self, path: &str) -> Result<(u16, String)> {
         let mut stream = TcpStream::connect(&self.http)?;
         stream.set_read_timeout(Some(PATIENCE))?;
-        write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")?;
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
         let (head, body) = answer.split_once("\r\n\r\n").context("a body")?;
