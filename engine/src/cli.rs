@@ -20,6 +20,7 @@ mod demo;
 mod exit;
 mod keys;
 mod launch;
+mod parquet;
 mod plan;
 mod ports;
 mod rejects;
@@ -82,6 +83,9 @@ enum Command {
     /// Look at the lines that a database has refused for good, and send them once more.
     #[command(subcommand)]
     Rejects(rejects::RejectsCommand),
+    /// Work on the folders of Parquet sinks.
+    #[command(subcommand)]
+    Parquet(parquet::ParquetCommand),
     /// Make CURVE keys for encrypted connections.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
@@ -155,6 +159,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Keys(command) => keys::run(&command),
+        Command::Parquet(command) => parquet::run(&command),
         Command::Config(command) => config::run(&command),
         Command::Ports(args) => ports::run(&args),
         Command::Schema(args) => schema::run(&args),

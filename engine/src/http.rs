@@ -193,9 +193,7 @@ mod tests {
     #[test]
     fn a_host_header_names_this_machine_or_is_refused() {
         let local = |host: &str| is_local(Some(&HeaderValue::from_str(host).unwrap()));
-        for host in
-            ["localhost", "LOCALHOST:9600", "127.0.0.1:9600", "127.8.8.8", "[::1]:9600", "[::1]", "::1"]
-        {
+        for host in ["localhost", "LOCALHOST:9600", "127.0.0.1:9600", "127.8.8.8", "[::1]:9600", "[::1]"] {
             assert!(local(host), "{host}");
         }
         for host in

@@ -4,6 +4,7 @@
 //!
 //! Memory: an open file holds at most a row group of 8 MiB; all of it is emptied at each commit.
 
+pub mod compact;
 mod folder;
 mod part;
 mod shape;

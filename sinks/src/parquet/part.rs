@@ -56,12 +56,7 @@ impl Part {
         let mut fields = vec![Field::new("time", time, false)];
         fields.extend(shape.columns.iter().map(|c| Field::new(&c.label, data_type(c.kind), true)));
         let schema = Arc::new(Schema::new(fields));
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(ZstdLevel::default()))
-            .set_max_row_group_bytes(Some(ROW_GROUP_BYTES_MAX))
-            .set_max_row_group_row_count(Some(ROW_GROUP_ROWS_MAX))
-            .build();
-        let writer = ArrowWriter::try_new(file, Arc::clone(&schema), Some(properties)).map_err(io_error)?;
+        let writer = ArrowWriter::try_new(file, Arc::clone(&schema), Some(properties())).map_err(io_error)?;
         Ok(Self {
             writer,
             schema,
@@ -127,6 +122,15 @@ impl Part {
         self.block_bytes = 0;
         self.writer.write(&block).map_err(io_error)
     }
+}
+
+/// How every file is written.
+pub(super) fn properties() -> WriterProperties {
+    WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_max_row_group_bytes(Some(ROW_GROUP_BYTES_MAX))
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS_MAX))
+        .build()
 }
 
 impl Values {
