@@ -82,7 +82,7 @@ fn queue_when_full(r: &mut Reader<'_, '_, '_>, durability: Durability) -> WhenFu
     let named = r.choice("when_full", &[block, drop_oldest, drop_newest, ("spool", None)]);
     match named {
         Some(None) if durability == Durability::Memory => {
-            r.wrong("when_full", "needs a durability other than \"memory\", found \"spool\"");
+            r.wrong("when_full", "must be \"block\", \"drop_oldest\" or \"drop_newest\" with durability \"memory\", found \"spool\"");
         }
         Some(Some(_)) if durability != Durability::Memory => {
             let rule = "must be \"spool\" or absent unless durability is \"memory\"";

@@ -179,7 +179,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let first = StateFile::lock(dir.path()).unwrap();
         let error = StateFile::lock(dir.path()).unwrap_err().to_string();
-        assert_eq!(error, format!("process {} uses it", std::process::id()));
+        assert_eq!(error, format!("process {} uses it, and a folder serves one process", std::process::id()));
         drop(first);
         StateFile::lock(dir.path()).unwrap();
     }

@@ -52,7 +52,7 @@ pub struct RecordId {
 #[derive(Debug, thiserror::Error)]
 pub enum AppendError {
     /// `bytes_max` would be passed.
-    #[error("the spool is full: {bytes} of {bytes_max} bytes")]
+    #[error("spool.max_bytes is reached: {bytes} of {bytes_max} bytes")]
     Full {
         /// Bytes in it.
         bytes: u64,
@@ -60,7 +60,9 @@ pub enum AppendError {
         bytes_max: u64,
     },
     /// The disk would have less than `free_bytes_min` left.
-    #[error("the disk is nearly full: {free_bytes} bytes free, {free_bytes_min} are kept free")]
+    #[error(
+        "the spool's disk is nearly full: {free_bytes} bytes free, spool.min_free_bytes keeps {free_bytes_min} free"
+    )]
     LowDisk {
         /// Bytes free.
         free_bytes: u64,

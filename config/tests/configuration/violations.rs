@@ -299,7 +299,7 @@ fn a_sink_with_a_spool_has_no_other_policy_and_one_without_has_no_spool() {
     );
     assert_eq!(
         with("durability = 'memory'\nwhen_full = 'spool'\n"),
-        "t.toml:4:1: sinks.s.when_full: needs a durability other than \"memory\", found \"spool\""
+        "t.toml:4:1: sinks.s.when_full: must be \"block\", \"drop_oldest\" or \"drop_newest\" with durability \"memory\", found \"spool\""
     );
     assert_eq!(
         with("spool.max_bytes = '1MiB'\n"),

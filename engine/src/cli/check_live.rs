@@ -11,15 +11,18 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::path::Path;
 use std::time::Duration;
 
-use tickline_config::model::{Config, Influx, InfluxTarget, Retention, Sink, SinkKind};
+use tickline_config::model::{Config, Durability, Influx, InfluxTarget, Retention, Sink, SinkKind};
 use tickline_feeds::clock::Clock;
 use tickline_loadgen::clock::OsClock;
 use tickline_sinks::admin::{Admin, AdminError, Change, Policy, changes, probe, spoken};
 use tickline_sinks::open::open;
 use tickline_sinks::sink::{FaultKind, Outcome};
+use tickline_sinks::spool::inspect::segments;
+use tickline_sinks::spool::store::{LocalStore, Store};
 
 use super::Exit;
 use crate::http::bind;
+use crate::plan::{bytes_text, spool_dir};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// A tick is stored at its venue's time if that is at most this old (WIRE.md, Points).
@@ -82,6 +85,7 @@ pub(super) fn findings(config: &Config) -> Vec<Finding> {
         });
     }
     for (name, sink) in &config.sinks {
+        findings.extend(spool(name, sink, &config.engine.state_dir));
         if let SinkKind::Influx(influx) = &sink.kind {
             findings.extend(database(config, name, sink, influx));
         } else {
@@ -89,6 +93,37 @@ pub(super) fn findings(config: &Config) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// What waits on disk for a sink, and whether its disk has the room that the configuration gives it.
+fn spool(name: &str, sink: &Sink, state_dir: &Path) -> Option<Finding> {
+    let dir = spool_dir(state_dir, name, sink);
+    let waiting: u64 = segments(&LocalStore::at(&dir))
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|segment| dir.join(segment).metadata().ok())
+        .map(|segment| segment.len())
+        .sum();
+    let what = format!("sinks.{name}.spool");
+    let held = bytes_text(waiting);
+    if sink.durability == Durability::Memory {
+        let why =
+            format!("durability is \"memory\", but an earlier run has left {held} in {}", dir.display());
+        return (waiting > 0).then(|| finding(State::Refused, &what, why));
+    }
+    let there = dir.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("/"));
+    let wanted = sink.spool.bytes_max.saturating_sub(waiting).saturating_add(sink.spool.free_bytes_min);
+    Some(match LocalStore::at(there).free_bytes() {
+        Ok(free) if free < wanted => {
+            let (free, wanted) = (bytes_text(free), bytes_text(wanted));
+            let short = format!("the disk has {free} free, max_bytes and min_free_bytes may take {wanted}");
+            finding(State::Note, &what, format!("{held} on disk in {}; {short}", dir.display()))
+        }
+        Ok(_) => {
+            finding(State::Good, &what, format!("{held} on disk in {}, and room for the rest", dir.display()))
+        }
+        Err(error) => finding(State::Bad, &what, format!("{}: {error}", dir.display())),
+    })
 }
 
 /// A publisher that is not up yet is no error: ZeroMQ waits for it.

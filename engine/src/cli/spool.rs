@@ -69,6 +69,14 @@ impl SpoolArgs {
     /// The spools that are meant, those without a folder left out.
     fn places(&self) -> Result<Vec<Place>, Failure> {
         if let Some(dir) = &self.dir {
+            if segments(&LocalStore::at(dir)).is_ok_and(|found| found.is_empty())
+                && !dir.join("LOCK").exists()
+            {
+                return Err(Failure::usage(format!(
+                    "--dir: must be a spool's folder, found nothing of a spool in {}",
+                    dir.display()
+                )));
+            }
             let name = dir.display().to_string();
             return Ok(vec![Place { name, dir: dir.clone(), sink: None, engine: None }]);
         }

@@ -77,18 +77,19 @@ fn sink_table(out: &mut String, report: &Report) -> std::fmt::Result {
     let seconds = report.elapsed_s;
     writeln!(
         out,
-        "\nsink                 points   written  rejected   dropped in flight  requests   retries  points/s"
+        "\nsink                 points   written  rejected   dropped   on disk in flight  requests   retries  points/s"
     )?;
     for (name, sink) in &report.sinks {
         let ledger = &sink.ledger;
         let rate = if seconds > 0.0 { ledger.written as f64 / seconds } else { 0.0 };
         writeln!(
             out,
-            "{name:<16} {:>10} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {rate:>9.0}",
+            "{name:<16} {:>10} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {rate:>9.0}",
             ledger.points,
             ledger.written,
             sum(&ledger.rejected),
             sum(&ledger.dropped),
+            ledger.spooled,
             ledger.in_flight,
             sink.requests,
             sink.retries

@@ -22,6 +22,7 @@ use crate::stop::{LOOK_EVERY, Stop};
 
 mod disk;
 mod end;
+mod say;
 
 /// With durability `spill`, a batch that is not stored after this time goes to disk: what a kill may cost.
 pub const SPILL_AFTER: Duration = Duration::from_millis(500);
@@ -110,6 +111,8 @@ pub struct Spooler {
     parked: Vec<Parked>,
     /// Whether the last word of the writers was of trouble.
     trouble: bool,
+    /// That was said in the log, and not yet that it is over.
+    told_outage: bool,
     /// Bytes appended since the last sync, and when that began.
     dirty: (u64, Option<MonoNanos>),
     /// Not before then is the disk asked to sync again, after it has refused.
@@ -141,6 +144,7 @@ impl Spooler {
             told: HashMap::new(),
             parked: Vec::new(),
             trouble: false,
+            told_outage: false,
             dirty: (0, None),
             sync_again: None,
             expired_at: MonoNanos(0),
@@ -153,31 +157,6 @@ impl Spooler {
         spooler.say_what_was_found();
         spooler.publish();
         spooler
-    }
-
-    fn say_what_was_found(&self) {
-        let (name, stats) = (&self.spec.name, self.spool.stats());
-        if stats.recovered > 0 {
-            tracing::info!(
-                "{name}: {} points of an earlier run are on disk and will be sent",
-                stats.recovered
-            );
-        }
-        if stats.damages > 0 {
-            tracing::error!(
-                "{name}: {} damaged places, at least {} points lost; the bytes are kept in quarantine/",
-                stats.damages,
-                stats.damaged_before
-            );
-        }
-        if stats.foreign > 0 {
-            tracing::warn!(
-                "{name}: {} segments are for another address, database or policy, or of another version, and are left \
-                 alone: tickline spool stat",
-                stats.foreign
-            );
-        }
-        self.spec.accepted.set_behind(self.is_behind());
     }
 
     /// The loop; ends with the encoders, the writers, and everything else on disk.
@@ -218,6 +197,7 @@ impl Spooler {
         self.sync_if_due(now);
         self.expire(now);
         self.feed_backlog();
+        self.say_how_it_goes();
         self.publish();
     }
 

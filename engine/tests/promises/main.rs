@@ -13,3 +13,4 @@ mod same_points;
 mod signals;
 mod slow_sink;
 mod spool;
+mod storm;

@@ -285,7 +285,7 @@ fn a_spool_serves_one_process_and_says_who_has_it() {
     let run = start(&config, &|_| Ok(Box::new(Gated::open())));
     let folder = dir.path().join("spool/db");
     let error = tickline::run::sinks::open_spool(&folder, &config.sinks["db"]).unwrap_err().to_string();
-    assert_eq!(error, format!("process {} uses it", std::process::id()));
+    assert_eq!(error, format!("process {} uses it, and a folder serves one process", std::process::id()));
     end(run);
     tickline::run::sinks::open_spool(&folder, &config.sinks["db"]).unwrap();
 }

@@ -74,7 +74,10 @@ impl LocalStore {
             Err(TryLockError::WouldBlock) => {
                 let mut owner = String::new();
                 file.read_to_string(&mut owner)?;
-                return Err(io::Error::other(format!("process {} uses it", owner.trim())));
+                return Err(io::Error::other(format!(
+                    "process {} uses it, and a folder serves one process",
+                    owner.trim()
+                )));
             }
             Err(TryLockError::Error(error)) => return Err(error),
         }

@@ -123,6 +123,7 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<Exit, Failure> {
         let (store, _lock) = take(&place.dir)?;
         let Some(engine) = &place.engine else { continue };
         let mut sender = Sender::open(&place.name, model, engine, args.patience)?;
+        let mut left = 0;
         for info in place.look()? {
             let wanted = match place.owner(&info) {
                 "other sink" => args.foreign,
@@ -133,9 +134,17 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<Exit, Failure> {
             let done = if is_of(&info, &own) { cursor(&store, &own) } else { 0 };
             if wanted {
                 send_segment(&mut sender, &place, &store, &info.name, done)?;
+            } else {
+                left += 1;
             }
         }
         println!("{}: {} points stored, {} refused", place.name, sender.written, sender.rejected);
+        if left > 0 {
+            println!(
+                "{}: {left} segments of another sink or version are left, see tickline spool ls and --foreign",
+                place.name
+            );
+        }
     }
     Ok(Exit::Ok)
 }
