@@ -259,7 +259,7 @@ pub struct CpuSeconds {
     pub rx: f64,
     /// Encoder threads.
     pub enc: f64,
-    /// Writer threads.
+    /// Writer threads, and those that put batches and raw frames on disk.
     pub wr: f64,
 }
 

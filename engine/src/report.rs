@@ -259,7 +259,8 @@ fn cpu(stats: &Stats) -> CpuSeconds {
         enc: seconds(stats.enc.lock().iter().map(|cell| *cell.cpu_ns.lock()).sum()),
         wr: seconds(
             stats.wr.lock().iter().map(|cell| *cell.cpu_ns.lock()).sum::<u64>()
-                + stats.sp.lock().iter().map(|cell| *cell.cpu_ns.lock()).sum::<u64>(),
+                + stats.sp.lock().iter().map(|cell| *cell.cpu_ns.lock()).sum::<u64>()
+                + *stats.archive.cpu_ns.lock(),
         ),
     }
 }

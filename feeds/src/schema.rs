@@ -223,6 +223,41 @@ pub const MEASUREMENTS: &[Measurement] = &[
     BETFAIR_RUNNER,
 ];
 
+const fn own(name: &'static str, tags: &'static [&'static str], fields: &'static [Field]) -> Measurement {
+    Measurement { name, from: "the engine", tags, fields }
+}
+
+/// What the engine writes itself; none of it carries [`SYSTEM_FIELDS`].
+pub const OWN_MEASUREMENTS: &[Measurement] = &[
+    own(
+        "feed_gap",
+        &["cause", "feed", "instance"],
+        &[
+            core("from_ns", Integer),
+            core("to_ns", Integer),
+            core("lost", Integer),
+            core("from_seq", Integer),
+            core("to_seq", Integer),
+            core("scope", String),
+            core("detail", String),
+        ],
+    ),
+    own("feed_event", &["feed", "instance", "kind"], &[core("scope", String), core("detail", String)]),
+    own(
+        "tickline_ledger",
+        &["feed", "instance"],
+        &[
+            core("src", Integer),
+            core("messages", Integer),
+            core("lost", Integer),
+            core("points_made", Integer),
+            core("seq_first", Integer),
+            core("seq_last", Integer),
+        ],
+    ),
+    own("tickline_points", &["feed", "instance", "measurement"], &[core("points", Integer)]),
+];
+
 /// A field that every tick point may carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct SystemField {
@@ -255,7 +290,12 @@ pub const FIELDS_MAX: usize = 19;
 
 /// The whole schema as JSON.
 pub fn to_json() -> serde_json::Value {
-    serde_json::json!({ "version": SCHEMA_VERSION, "measurements": MEASUREMENTS, "system_fields": SYSTEM_FIELDS })
+    serde_json::json!({
+        "version": SCHEMA_VERSION,
+        "measurements": MEASUREMENTS,
+        "own_measurements": OWN_MEASUREMENTS,
+        "system_fields": SYSTEM_FIELDS,
+    })
 }
 
 #[cfg(test)]
@@ -264,7 +304,7 @@ mod tests {
 
     #[test]
     fn tags_are_sorted_names_unique_and_no_measurement_has_more_fields_than_a_line_holds() {
-        for measurement in MEASUREMENTS {
+        for measurement in MEASUREMENTS.iter().chain(OWN_MEASUREMENTS) {
             assert!(measurement.tags.is_sorted(), "{}", measurement.name);
             assert!(measurement.fields.len() <= FIELDS_MAX, "{}", measurement.name);
             let mut names: Vec<_> = measurement.tags.to_vec();

@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
-use tickline_feeds::schema::{FieldType, MEASUREMENTS, SCHEMA_VERSION, SYSTEM_FIELDS, to_json};
+use tickline_feeds::schema::{
+    FieldType, MEASUREMENTS, OWN_MEASUREMENTS, SCHEMA_VERSION, SYSTEM_FIELDS, to_json,
+};
 
 use super::{Exit, Failure, print_text};
 
@@ -25,7 +27,7 @@ pub(super) fn run(args: &SchemaArgs) -> Result<Exit, Failure> {
 
 fn table() -> Result<String, std::fmt::Error> {
     let mut out = format!("schema version {SCHEMA_VERSION}\n");
-    for measurement in MEASUREMENTS {
+    for measurement in MEASUREMENTS.iter().chain(OWN_MEASUREMENTS) {
         let (name, from, tags) = (measurement.name, measurement.from, measurement.tags.join(", "));
         writeln!(out, "{name}  (from {from})  tags: {tags}")?;
         for field in measurement.fields {

@@ -1,9 +1,12 @@
 //! Promise: every hole is a row with its cause and span, and `tickline audit` finds what the database does not hold.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 
+use tickline_feeds::schema::OWN_MEASUREMENTS;
+
 use crate::influxd::{self, Options};
-use crate::points::{Row, stored};
+use crate::points::{Row, stored, types};
 use crate::program::{Engine, feed, influx};
 use crate::publisher::Publisher;
 
@@ -80,6 +83,12 @@ fn holes_have_their_cause_and_span_and_an_audit_finds_a_point_that_was_deleted()
     let events = stored(&server, "tick", "feed_event");
     assert_eq!(column(&events, "kind"), ["resync"], "{events:?}");
     assert_eq!(column(&events, "scope"), ["BTC/USD"]);
+
+    for own in OWN_MEASUREMENTS {
+        let known: BTreeSet<&str> = own.fields.iter().map(|field| field.name).collect();
+        let stored: BTreeSet<String> = types(&server, "tick", own.name).into_keys().collect();
+        assert!(!stored.is_empty() && stored.iter().all(|name| known.contains(name.as_str())), "{stored:?}");
+    }
 
     let (said, code) = audit(&sets);
     assert_eq!(code, Some(0), "{said}");
