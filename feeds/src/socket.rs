@@ -33,6 +33,8 @@ pub fn publisher(context: &zmq::Context, sndhwm: i32, linger_ms: i32) -> Result<
 pub fn subscriber(context: &zmq::Context, rcvhwm: i32, rcvbuf: i32) -> Result<zmq::Socket, zmq::Error> {
     let socket = context.socket(zmq::SUB)?;
     socket.set_rcvhwm(rcvhwm)?;
+    // What it sends are subscriptions: beyond a mark, libzmq would drop some of them at each connection (libzmq#2258).
+    socket.set_sndhwm(0)?;
     socket.set_rcvbuf(rcvbuf)?;
     socket.set_linger(0)?;
     set_keepalive(&socket)?;

@@ -4,6 +4,7 @@
 mod engine;
 mod fake;
 mod message;
+mod proxy;
 mod publisher;
 mod rig;
 mod row;

@@ -7,6 +7,7 @@ mod failure;
 mod frame_drops;
 #[path = "../../../sinks/tests/influxd/mod.rs"]
 mod influxd;
+mod many_topics;
 mod missing_database;
 mod rig;
 mod same_points;

@@ -167,6 +167,11 @@ impl Engine {
         Ok(Ended { code, report: serde_json::from_str(&json).ok(), log: self.whole_log() })
     }
 
+    /// Descriptors that are open.
+    pub(super) fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.id())).map_or(0, Iterator::count)
+    }
+
     /// Largest resident memory so far, bytes.
     pub(super) fn rss_bytes(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap_or_default();

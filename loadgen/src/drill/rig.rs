@@ -277,6 +277,21 @@ impl Rig {
         })
     }
 
+    /// The engine has subscribed again, from message `joined` on. What was sent before and has not arrived is lost on the
+    /// way; returns how many messages that is. Nothing of them may be claimed.
+    pub(super) fn rejoin(&mut self, joined: u64) -> Result<u64> {
+        // The first message behind the hole shows how large it is.
+        wait_for("a message after it", STANDSTILL, || {
+            Ok(self.fake.store().look(|s| s.has(joined)).then_some(()))
+        })?;
+        let missing = self.fake.store().look(|stored| stored.missing(self.life.0, joined));
+        let last = missing.first().map_or(joined, |first| first - 1);
+        self.claims.push((self.life.0, last.min(self.life.1)));
+        self.life = (joined, 0);
+        self.joins.push((joined, self.well));
+        Ok(missing.len() as u64)
+    }
+
     /// What was claimed so far is held against nothing: the row does that itself.
     pub(super) fn forget_claims(&mut self) {
         self.claims.clear();

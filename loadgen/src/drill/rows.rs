@@ -5,6 +5,7 @@ mod disk;
 mod kill;
 mod process;
 mod sink;
+mod wire;
 
 use anyhow::Result;
 
@@ -23,7 +24,7 @@ const fn row(id: &'static str, fault: &'static str, run: fn(Drill<'_>) -> Result
 }
 
 /// Every row, in the order of the matrix.
-pub(super) static ROWS: [RowSpec; 30] = [
+pub(super) static ROWS: [RowSpec; 32] = [
     row("T1", sink::NONE, sink::none),
     row("T2", sink::DOWN, sink::down),
     row("T4", sink::SLOW, sink::slow),
@@ -52,6 +53,8 @@ pub(super) static ROWS: [RowSpec; 30] = [
     row("T25", damage::STRAY, damage::stray),
     row("T26", disk::BETWEEN, disk::between),
     row("T28", process::CONFIGURATION, process::configuration),
+    row("T30", wire::SOAK, wire::soak),
     row("T32", process::OVERLOAD, process::overload),
+    row("T33", wire::HALF_OPEN, wire::half_open),
     row("T40", process::SECRETS, process::secrets),
 ];
