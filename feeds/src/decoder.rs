@@ -95,6 +95,7 @@ pub struct Decoder {
     /// Payload maps read so far.
     maps: u64,
     minutes: Minutes,
+    fan_in: bool,
 }
 
 /// The measurements that a decoder writes.
@@ -150,6 +151,7 @@ impl Decoder {
             scratch: Scratch::default(),
             maps: 0,
             minutes: Minutes::default(),
+            fan_in: feed.fan_in,
         })
     }
 
@@ -222,11 +224,14 @@ impl Decoder {
         self.sequences.announce_drops(frames);
     }
 
-    /// Everything that the feed's next decoder continues; this one knows no source any more.
-    pub fn hand_over(&mut self, to: &mut Self) {
+    /// Everything that the feed's next decoder continues; this one knows no source any more. The points a minute go
+    /// along if they are of the same measurements.
+    pub fn hand_over(&mut self, to: &mut Self, same_measurements: bool) {
         let own = std::mem::replace(&mut self.sequences, Sequences::new(false));
-        to.sequences.resume(&own.points());
-        to.minutes = std::mem::take(&mut self.minutes);
+        to.sequences = own.with_fan_in(to.fan_in);
+        if same_measurements {
+            to.minutes = std::mem::take(&mut self.minutes);
+        }
     }
 
     /// What was done so far.
@@ -246,23 +251,13 @@ impl Decoder {
     }
 
     /// Calls `each` with a row for every source of which something is new, and counts it as told.
-    pub fn ledger_rows(&mut self, each: impl FnMut(LedgerRow)) {
+    pub fn ledger_rows(&mut self, each: impl FnMut(LedgerRow<'_>)) {
         self.sequences.ledger_rows(each);
     }
 
     /// Calls `each` with the points of every minute that has grown since it was last told.
     pub fn minute_rows(&mut self, each: impl FnMut(MinuteTotal)) {
         self.minutes.tell(each);
-    }
-
-    /// The last `most` of these minutes, for the state file.
-    pub fn minute_totals(&mut self, most: usize) -> Vec<MinuteTotal> {
-        self.minutes.latest(most)
-    }
-
-    /// Continues the minutes of the state file; before the first frame.
-    pub fn resume_minutes(&mut self, totals: &[MinuteTotal]) {
-        self.minutes.resume(totals);
     }
 
     /// Where each source stands, for the state file.

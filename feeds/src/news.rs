@@ -4,6 +4,11 @@
 use crate::counts::Undecodable;
 use crate::cursor::{Cursor, Value};
 
+/// How far back an event may lie.
+const BACK_MAX_NS: i64 = 30 * 86_400 * 1_000_000_000;
+/// How far ahead of us a publisher's clock may be.
+const AHEAD_MAX_NS: i64 = 3_600 * 1_000_000_000;
+
 /// Longest text of an event that is kept, bytes.
 const TEXT_BYTES_MAX: usize = 256;
 
@@ -106,6 +111,10 @@ pub(crate) fn read(payload: &[u8], recv_ns: i64) -> Result<(Event, Option<Gap>),
             _ => {}
         }
     }
+    // What lies far from now was not meant, and a database would refuse it.
+    let near =
+        |ns: &i64| (recv_ns.saturating_sub(BACK_MAX_NS)..=recv_ns.saturating_add(AHEAD_MAX_NS)).contains(ns);
+    let (from, to) = (from.filter(near), to.filter(near));
     let cause = match detail.split([' ', ':', ',']).next() {
         Some("checksum") => Cause::Checksum,
         Some("image") => Cause::Image,
@@ -188,6 +197,8 @@ mod tests {
         assert_eq!((event.at_ns, event.scope.as_str(), gap), (900, "a \"b", None));
         let (_, gap) = read_json(&json!({"_event": "gap", "from": 7}));
         assert_eq!(gap.map(|gap| (gap.from_ns, gap.to_ns, gap.lost)), Some((7, 900, None)));
+        let (event, gap) = read_json(&json!({"_event": "gap", "from": i64::MAX, "to": i64::MIN}));
+        assert_eq!((event.at_ns, gap), (900, None), "a time out of the blue is none");
     }
 
     #[test]

@@ -157,7 +157,8 @@ impl Sequences {
         let Some(followed) = at.and_then(|at| self.trackers.get(at)) else {
             return self.join(endpoint, topic, src, 0);
         };
-        let (old, last, ended, heard_ns) = (followed.src, followed.last, followed.ended, followed.heard_ns);
+        let (old, last, ended) = (followed.src, followed.last, followed.ended);
+        let heard_ns = if followed.heard_ns == 0 { recv_ns } else { followed.heard_ns };
         let topic_text = || String::from_utf8_lossy(topic).into_owned();
         if !ended {
             let detail = format!("source {old} ended without _end: what it sent after {last} is unknown");
@@ -334,6 +335,11 @@ impl Sequences {
         all.into_iter().map(point).collect()
     }
 
+    /// The same with another rule for new sources.
+    pub fn with_fan_in(self, fan_in: bool) -> Self {
+        Self { fan_in, ..self }
+    }
+
     /// Continues where the state file stood.
     pub fn resume(&mut self, points: &[SequencePoint]) {
         for point in points {
@@ -351,14 +357,14 @@ impl Sequences {
     }
 
     /// Calls `each` with a row for every source of which something is new, and counts it as told.
-    pub fn ledger_rows(&mut self, mut each: impl FnMut(LedgerRow)) {
+    pub fn ledger_rows(&mut self, mut each: impl FnMut(LedgerRow<'_>)) {
         for tracker in &mut self.trackers {
             let of = tracker.untold();
             if tracker.told_last == tracker.last && (of.messages, of.lost) == (0, 0) {
                 continue;
             }
             (tracker.told, tracker.told_last) = (tracker.figures, tracker.last);
-            each(LedgerRow { src: tracker.src, last: tracker.last, of });
+            each(LedgerRow { topic: &tracker.topic, src: tracker.src, last: tracker.last, of });
         }
     }
 }

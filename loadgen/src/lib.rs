@@ -11,7 +11,7 @@ pub mod host;
 pub mod owner;
 pub mod pacing;
 pub mod plan;
-mod prng;
+pub mod prng;
 pub mod publish;
 #[cfg(test)]
 mod reading;

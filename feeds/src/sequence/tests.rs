@@ -212,7 +212,7 @@ proptest! {
                     let span = i128::from(row.last) + 1 - i128::from(row.of.first);
                     let told = i128::from(row.of.messages) + i128::from(row.of.lost);
                     if !fits || span != told || row.of.points != 2 * row.of.messages {
-                        broken.push(row);
+                        broken.push((row.src, row.last, row.of));
                     }
                     messages += row.of.messages;
                     lasts.insert(row.src, row.last);

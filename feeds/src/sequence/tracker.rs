@@ -134,7 +134,9 @@ pub struct From<'a> {
 
 /// A row of `tickline_ledger`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LedgerRow {
+pub struct LedgerRow<'a> {
+    /// Topic as sent.
+    pub topic: &'a str,
     /// `_src`
     pub src: u32,
     /// Last number of the span.

@@ -16,7 +16,13 @@ use tickline_feeds::sequence::LedgerRow;
 use crate::log_limit::LogLimit;
 
 /// How long holes of one cause are gathered.
-pub(super) const GATHER_NS: u64 = 1_000_000_000;
+const GATHER_NS: u64 = 1_000_000_000;
+
+/// Events of a feed in a second that are told one by one.
+const EVENTS_MAX: usize = 32;
+
+/// Holes of different sources that are gathered one by one.
+const GAPS_MAX: usize = 64;
 
 /// Times of the last rows that are remembered, so that no two rows of a series share one.
 const TIMES_KEPT: usize = 256;
@@ -49,6 +55,13 @@ pub(super) struct Own {
     events: Vec<Event>,
     times: VecDeque<(Vec<u8>, i64)>,
     limit: LogLimit,
+    event_limit: LogLimit,
+    /// Since when events are counted, and how many have come since.
+    told: (Option<MonoNanos>, usize),
+    /// Events of that time beyond [`EVENTS_MAX`].
+    untold: u64,
+    /// What this run adds to the time of its rows of `tickline_points`, ns.
+    ordinal: i64,
     row: Vec<u8>,
     /// Rows written so far.
     pub(super) points: u64,
@@ -62,7 +75,7 @@ fn measurement_names(feed: &Feed) -> Vec<String> {
 }
 
 impl Own {
-    pub(super) fn new(feed: &Arc<str>, instance: &Arc<str>, config: &Feed) -> Self {
+    pub(super) fn new(feed: &Arc<str>, instance: &Arc<str>, config: &Feed, ordinal: i64) -> Self {
         Self {
             feed: Arc::clone(feed),
             instance: Arc::clone(instance),
@@ -71,6 +84,10 @@ impl Own {
             events: Vec::new(),
             times: VecDeque::new(),
             limit: LogLimit::default(),
+            event_limit: LogLimit::default(),
+            told: (None, 0),
+            untold: 0,
+            ordinal,
             row: Vec::new(),
             points: 0,
         }
@@ -81,48 +98,68 @@ impl Own {
     pub(super) fn hear(&mut self, news: &mut Vec<News>, now: MonoNanos) {
         for news in news.drain(..) {
             match news {
-                News::Event(event) => self.happened(event),
+                News::Event(event) => self.happened(event, now),
                 News::Gap(gap) => self.gather(gap, now),
             }
         }
     }
 
-    /// Something has happened to the feed.
-    pub(super) fn happened(&mut self, event: Event) {
-        tracing::warn!("{}: {}", self.feed, words(&[&event.kind, &event.scope, &event.detail]));
+    /// Something has happened to the feed. A flood of events is told by a few and their number.
+    pub(super) fn happened(&mut self, event: Event, now: MonoNanos) {
+        if self.told.0.is_none_or(|since| now.since(since) >= GATHER_NS) {
+            self.told = (Some(now), 0);
+        }
+        self.told.1 += 1;
+        if self.told.1 > EVENTS_MAX {
+            self.untold += 1;
+            return;
+        }
+        if let Some(suppressed) = self.event_limit.admit(now) {
+            let more = suppressed.map_or_else(String::new, |n| format!(" (suppressed {n} such lines)"));
+            tracing::warn!("{}: {}{more}", self.feed, words(&[&event.kind, &event.scope, &event.detail]));
+        }
         self.events.push(event);
     }
 
     fn gather(&mut self, gap: Gap, now: MonoNanos) {
+        let crowded = self.gathered.len() >= GAPS_MAX;
         let same = |(_, held): &&mut (MonoNanos, Gap)| {
-            (held.cause, &held.scope, &held.detail) == (gap.cause, &gap.scope, &gap.detail)
+            held.cause == gap.cause && (crowded || (&held.scope, &held.detail) == (&gap.scope, &gap.detail))
         };
+        // Where there are too many, those of one cause are one.
         let Some((_, held)) = self.gathered.iter_mut().find(same) else {
             return self.gathered.push((now, gap));
         };
+        if crowded && held.detail != gap.detail {
+            "several sources".clone_into(&mut held.detail);
+            held.seqs = None;
+        }
         held.from_ns = held.from_ns.min(gap.from_ns);
         held.to_ns = held.to_ns.max(gap.to_ns);
         held.lost = held.lost.zip(gap.lost).map(|(held, more)| held.saturating_add(more));
         held.seqs = held.seqs.zip(gap.seqs).map(|(held, more)| (held.0.min(more.0), held.1.max(more.1)));
     }
 
-    /// Whether something waits to be written.
-    pub(super) fn waits(&self) -> bool {
-        !(self.gathered.is_empty() && self.events.is_empty())
+    /// Whether something is to be written now.
+    pub(super) fn is_due(&self, now: MonoNanos) -> bool {
+        let ripe = self.gathered.first().is_some_and(|(since, _)| now.since(*since) >= GATHER_NS);
+        let over = self.told.0.is_some_and(|since| now.since(since) >= GATHER_NS);
+        ripe || !self.events.is_empty() || (over && self.untold > 0)
     }
 
     /// Writes events, and the holes that have been gathered for long enough; at the end of a run, all.
-    pub(super) fn write_news(&mut self, now: MonoNanos, end: bool, lines: &mut Vec<u8>) -> u64 {
+    pub(super) fn write_news(&mut self, now: MonoNanos, wall: WallNanos, end: bool, lines: &mut Vec<u8>) -> u64 {
         let mut rows = 0;
+        if self.untold > 0 && (end || self.told.0.is_none_or(|since| now.since(since) >= GATHER_NS)) {
+            let detail = format!("{} further events within a second", std::mem::take(&mut self.untold));
+            self.events.push(Event { at_ns: wall.0, kind: "other".to_owned(), scope: "*".to_owned(), detail });
+        }
         for event in std::mem::take(&mut self.events) {
             self.write_event(&event, lines);
             rows += 1;
         }
-        let (due, held): (Vec<_>, Vec<_>) = std::mem::take(&mut self.gathered)
-            .into_iter()
-            .partition(|(since, _)| end || now.since(*since) >= GATHER_NS);
-        self.gathered = held;
-        for (_, gap) in due {
+        let ripe = self.gathered.iter().take_while(|(since, _)| end || now.since(*since) >= GATHER_NS).count();
+        for (_, gap) in self.gathered.drain(..ripe).collect::<Vec<_>>() {
             self.log(&gap, now);
             self.write_gap(&gap, lines);
             rows += 1;
@@ -134,23 +171,25 @@ impl Own {
     /// Writes what came of each source since the last time, and the minutes that grew.
     pub(super) fn write_ledger(&mut self, decoder: &mut Decoder, now: WallNanos, lines: &mut Vec<u8>) -> u64 {
         let mut rows = 0;
-        decoder.ledger_rows(|LedgerRow { src, last, of }| {
+        decoder.ledger_rows(|LedgerRow { topic, src, last, of }| {
             self.begin("tickline_ledger", &[]);
+            self.text("topic", topic);
             self.int("src", u64::from(src));
             self.int("messages", of.messages);
             self.signed("lost", of.lost);
             self.int("points_made", of.points);
             self.int("seq_first", of.first);
             self.int("seq_last", last);
-            self.end(now.0, lines);
+            // Rows of one moment are told apart by a ns each.
+            self.finish(now.0.saturating_add(rows as i64), lines);
             rows += 1;
         });
         decoder.minute_rows(|MinuteTotal { measurement, minute_ns, points }| {
             let Some(name) = self.measurements.get(usize::from(measurement)).cloned() else { return };
             self.begin("tickline_points", &[("measurement", &name)]);
             self.int("points", points);
-            // The same minute again takes the place of its earlier row.
-            self.finish(minute_ns, lines);
+            // The same minute again takes the place of this run's earlier row, and of no other's.
+            self.finish(minute_ns.saturating_add(self.ordinal), lines);
             rows += 1;
         });
         self.points += rows;
@@ -239,7 +278,11 @@ impl Own {
     fn end(&mut self, time_ns: i64, lines: &mut Vec<u8>) {
         let series = self.row.split(|byte| *byte == b' ').next().unwrap_or_default().to_vec();
         let mut row = (series, time_ns);
-        while self.times.contains(&row) {
+        // As many tries as times are remembered find a free one.
+        for _ in 0..TIMES_KEPT {
+            if !self.times.contains(&row) {
+                break;
+            }
             row.1 = row.1.saturating_add(1);
         }
         if self.times.len() == TIMES_KEPT {
@@ -277,7 +320,7 @@ pub(super) mod tests {
     }
 
     fn own() -> Own {
-        Own::new(&"f".into(), &"host-1".into(), &feed(&[]))
+        Own::new(&"f".into(), &"host-1".into(), &feed(&[]), 0)
     }
 
     fn gap(from_ns: i64, seqs: (u64, u64), lost: Option<u64>) -> News {
@@ -295,7 +338,7 @@ pub(super) mod tests {
 
     fn text(own: &mut Own, now_ns: u64, end: bool) -> String {
         let mut lines = Vec::new();
-        own.write_news(MonoNanos(now_ns), end, &mut lines);
+        own.write_news(MonoNanos(now_ns), WallNanos(0), end, &mut lines);
         String::from_utf8(lines).unwrap()
     }
 
@@ -307,7 +350,7 @@ pub(super) mod tests {
         let row = "feed_gap,cause=zmq,feed=f,instance=host-1 from_ns=100i,to_ns=205i,lost=4i,from_seq=4i,\
                    to_seq=9i,scope=\"t\",detail=\"source 7\" 100\n";
         assert_eq!(text(&mut own, GATHER_NS, false), row);
-        assert!(!own.waits());
+        assert!(!own.is_due(MonoNanos(u64::MAX)));
         own.hear(&mut vec![gap(100, (12, 12), None)], MonoNanos(0));
         let again = text(&mut own, 1, true);
         assert!(again.ends_with(" 101\n") && !again.contains("lost="), "{again}");
@@ -325,5 +368,22 @@ pub(super) mod tests {
         let rows = "feed_event,feed=f,instance=host-1,kind=down scope=\"BTC \\\"x\\\"\" 50\n\
                     feed_event,feed=f,instance=host-1,kind=other scope=\"BTC \\\"x\\\"\",detail=\"strange kind, d\" 50\n";
         assert_eq!(text(&mut own, 0, false), rows);
+    }
+
+    #[test]
+    fn a_flood_of_sources_and_events_makes_a_few_rows_that_say_how_many() {
+        let mut own = own();
+        for n in 0..10_000 {
+            let News::Gap(gap) = gap(100, (1, 1), Some(1)) else { unreachable!() };
+            let gap = News::Gap(Gap { detail: format!("source {n}"), ..gap });
+            let (kind, scope) = ("up".to_owned(), n.to_string());
+            let event = Event { at_ns: i64::MAX, kind, scope, detail: String::new() };
+            own.hear(&mut vec![gap, News::Event(event)], MonoNanos(0));
+        }
+        let rows = text(&mut own, GATHER_NS, true);
+        assert_eq!(rows.lines().count(), EVENTS_MAX + 1 + GAPS_MAX);
+        assert!(rows.contains("detail=\"9968 further events within a second\""), "{rows}");
+        let lost = |row: &str| row.split_once("lost=")?.1.split_once('i')?.0.parse::<u64>().ok();
+        assert_eq!(rows.lines().filter_map(lost).sum::<u64>(), 10_000);
     }
 }
