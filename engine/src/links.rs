@@ -29,6 +29,8 @@ pub struct Link {
     pub disconnects: u64,
     /// Handshakes that were refused or broke off.
     pub refused: u64,
+    /// One has just been refused: its connection ends next.
+    ending: bool,
 }
 
 /// The listening end of one monitor. libzmq's own thread waits where a monitor has no listener, and with it all
@@ -73,11 +75,14 @@ impl Link {
     fn event(&mut self, raw: u16) -> Option<&'static str> {
         match u32::from(raw) {
             zmq_sys::ZMQ_EVENT_HANDSHAKE_SUCCEEDED => {
-                (self.up, self.connects) = (true, self.connects + 1);
+                (self.up, self.ending, self.connects) = (true, false, self.connects + 1);
                 Some("connected")
             }
             zmq_sys::ZMQ_EVENT_DISCONNECTED => {
                 let was_up = std::mem::replace(&mut self.up, false);
+                if std::mem::replace(&mut self.ending, false) {
+                    return None;
+                }
                 self.disconnects += u64::from(was_up);
                 self.refused += u64::from(!was_up);
                 Some(if was_up { "disconnected" } else { "connection ended before a handshake" })
@@ -85,7 +90,7 @@ impl Link {
             zmq_sys::ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL
             | zmq_sys::ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL
             | zmq_sys::ZMQ_EVENT_HANDSHAKE_FAILED_AUTH => {
-                self.refused += 1;
+                (self.refused, self.ending) = (self.refused + 1, true);
                 Some("handshake refused: not ZeroMQ, or keys that do not fit")
             }
             _ => None,
@@ -119,7 +124,8 @@ mod tests {
         assert_eq!(event(zmq_sys::ZMQ_EVENT_DISCONNECTED), Link { refused: 1, ..Link::default() });
         assert!(event(zmq_sys::ZMQ_EVENT_HANDSHAKE_SUCCEEDED).up);
         let ended = event(zmq_sys::ZMQ_EVENT_DISCONNECTED);
-        assert_eq!(ended, Link { up: false, connects: 1, disconnects: 1, refused: 1 });
+        assert_eq!((ended.up, ended.connects, ended.disconnects, ended.refused), (false, 1, 1, 1));
         assert_eq!(event(zmq_sys::ZMQ_EVENT_HANDSHAKE_FAILED_AUTH).refused, 2);
+        assert_eq!(event(zmq_sys::ZMQ_EVENT_DISCONNECTED).refused, 2, "told twice by libzmq");
     }
 }

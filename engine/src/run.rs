@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
 use tickline_config::model::Config;
-use tickline_feeds::clock::Clock;
+use tickline_feeds::clock::{Clock, WallNanos};
 use tickline_feeds::curve::CurveError;
 use tickline_feeds::decoder::SpecError;
 use tickline_feeds::instruments::Instruments;
@@ -186,6 +186,8 @@ pub struct Run {
     context: Option<zmq::Context>,
     /// Feeds by position; those that were replaced stay, so that positions never change.
     feeds: Vec<FeedPlan>,
+    /// Wall time at the start.
+    began: WallNanos,
     /// Whether each is still configured, as its encoder sees it.
     active: Vec<Arc<AtomicBool>>,
     endpoints: Vec<Option<String>>,

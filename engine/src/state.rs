@@ -7,7 +7,6 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use tickline_feeds::minutes::MinuteTotal;
 use tickline_feeds::sequence::{Figures, SequencePoint, Untold};
 use tickline_sinks::spool::store::LocalStore;
 
@@ -20,17 +19,8 @@ const SCHEMA: &str = "tickline.sequences/1";
 #[derive(Clone, Debug)]
 pub struct StateFile(PathBuf);
 
-/// Where a feed stood; endpoints by position in the plan.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FeedState {
-    /// Its sources.
-    pub sources: Vec<SequencePoint>,
-    /// The minutes that grew last.
-    pub minutes: Vec<MinuteTotal>,
-}
-
-/// Where each feed stood, by name.
-pub type Resume = BTreeMap<String, FeedState>;
+/// Where the sources stood, by feed; endpoints by position in the plan.
+pub type Resume = BTreeMap<String, Vec<SequencePoint>>;
 
 impl StateFile {
     /// The file in a state folder, which is made if it is missing.
@@ -53,7 +43,17 @@ impl StateFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Resume::new(), true)),
             read => read?,
         };
-        let value: Value = serde_json::from_slice(&text)?;
+        let Ok(value) = serde_json::from_slice::<Value>(&text) else {
+            // A loss of power may leave it empty. What the spools know is not lost with it.
+            let aside = self.0.with_extension("json.damaged");
+            rename(&self.0, &aside)?;
+            tracing::warn!(
+                "{}: cannot be read and is kept as {}; what was missed meanwhile is known from the spools only",
+                self.0.display(),
+                aside.display()
+            );
+            return Ok((Resume::new(), false));
+        };
         if value.get("schema").and_then(Value::as_str) != Some(SCHEMA) {
             let found = value.get("schema").cloned().unwrap_or_default();
             return Err(io::Error::other(format!("schema: must be {SCHEMA:?}, found {found}")));
@@ -62,10 +62,7 @@ impl StateFile {
         let clean = value.get("clean").and_then(Value::as_bool).unwrap_or(false);
         let mut resume = Resume::new();
         for (feed, point) in rows("sources").iter().filter_map(|row| source(row, endpoints, clean)) {
-            resume.entry(feed).or_default().sources.push(point);
-        }
-        for (feed, total) in rows("minutes").iter().filter_map(minute) {
-            resume.entry(feed).or_default().minutes.push(total);
+            resume.entry(feed).or_default().push(point);
         }
         Ok((resume, clean))
     }
@@ -73,8 +70,8 @@ impl StateFile {
     /// Writes where the sources stand now; `last`: at a stop, synced to disk. As long as some feed has not said
     /// where its sources stand, the file stays as it is: it knows more.
     pub fn save(&self, view: &View, last: bool) -> io::Result<()> {
-        let Some((sources, minutes)) = rows(view) else { return Ok(()) };
-        let all = json!({ "schema": SCHEMA, "clean": last, "sources": sources, "minutes": minutes });
+        let Some(sources) = rows(view) else { return Ok(()) };
+        let all = json!({ "schema": SCHEMA, "clean": last, "sources": sources });
         let text = serde_json::to_vec_pretty(&all)?;
         let new = self.0.with_extension("json.new");
         let mut file = File::create(&new)?;
@@ -86,11 +83,11 @@ impl StateFile {
     }
 }
 
-/// A row a source and a row a minute; none while a feed is missing.
-fn rows(view: &View) -> Option<(Vec<Value>, Vec<Value>)> {
+/// A row a source; none while a feed is missing.
+fn rows(view: &View) -> Option<Vec<Value>> {
     let (feeds, endpoints) = (view.feeds.lock().clone(), view.endpoints.lock().clone());
     let mut waiting: Vec<bool> = feeds.iter().map(|feed| feed.active).collect();
-    let (mut sources, mut minutes) = (Vec::new(), Vec::new());
+    let mut sources = Vec::new();
     for cell in view.stats.enc.lock().iter() {
         for standing in &cell.counters.lock().standing {
             let at = usize::from(standing.feed);
@@ -103,18 +100,9 @@ fn rows(view: &View) -> Option<(Vec<Value>, Vec<Value>)> {
                 sources.push(json!({ "feed": feed.name, "endpoint": endpoint, "topic": topic, "src": src,
                     "last": last, "heard_ns": heard_ns, "ended": ended, "untold": [first, messages, lost, points] }));
             }
-            for MinuteTotal { measurement, minute_ns, points } in &standing.minutes {
-                minutes.push(json!([feed.name, measurement, minute_ns, points]));
-            }
         }
     }
-    (!waiting.contains(&true)).then_some((sources, minutes))
-}
-
-/// A minute as it is written.
-fn minute(row: &Value) -> Option<(String, MinuteTotal)> {
-    let (feed, measurement, minute_ns, points) = serde_json::from_value(row.clone()).ok()?;
-    Some((feed, MinuteTotal { measurement, minute_ns, points }))
+    (!waiting.contains(&true)).then_some(sources)
 }
 
 /// A source as it is written, if its endpoint is still in use.
@@ -153,8 +141,7 @@ mod tests {
                 "untold": [70, 6, 2, 12] })
         };
         let rows = [row("tcp://a:1"), row("tcp://gone:1")];
-        let minutes = [json!(["f", 0, 60_000_000_000_i64, 4])];
-        let text = json!({ "schema": SCHEMA, "clean": false, "sources": rows, "minutes": minutes });
+        let text = json!({ "schema": SCHEMA, "clean": false, "sources": rows });
         std::fs::write(dir.path().join("sequences.json"), text.to_string()).unwrap();
         let (resume, clean) = state.load(&["tcp://b:1".into(), "tcp://a:1".into()]).unwrap();
         assert!(!clean);
@@ -162,8 +149,7 @@ mod tests {
         let (topic, src, last, heard_ns, inexact) = ("t".into(), 9, 77, 5, true);
         let point =
             SequencePoint { endpoint: 1, topic, src, last, heard_ns, inexact, untold, ..Default::default() };
-        let minutes = vec![MinuteTotal { measurement: 0, minute_ns: 60_000_000_000, points: 4 }];
-        assert_eq!(resume["f"], FeedState { sources: vec![point], minutes });
+        assert_eq!(resume["f"], [point]);
     }
 
     #[test]
@@ -172,6 +158,17 @@ mod tests {
         std::fs::write(dir.path().join("sequences.json"), r#"{"schema":"tickline.sequences/9"}"#).unwrap();
         let error = StateFile::in_dir(dir.path()).unwrap().load(&[]).unwrap_err().to_string();
         assert_eq!(error, "schema: must be \"tickline.sequences/1\", found \"tickline.sequences/9\"");
+    }
+
+    #[test]
+    fn a_torn_file_is_set_aside_and_stops_no_start() {
+        let dir = tempfile::tempdir().unwrap();
+        for torn in ["", "{\"schema\":\"tick"] {
+            std::fs::write(dir.path().join("sequences.json"), torn).unwrap();
+            let loaded = StateFile::in_dir(dir.path()).unwrap().load(&[]).unwrap();
+            assert_eq!(loaded, (Resume::new(), false));
+            assert_eq!(std::fs::read_to_string(dir.path().join("sequences.json.damaged")).unwrap(), torn);
+        }
     }
 
     #[test]

@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use hdrhistogram::Histogram;
 use tickline_feeds::clock::MonoNanos;
 use tickline_feeds::counts::Counts;
-use tickline_feeds::minutes::MinuteTotal;
 use tickline_feeds::sequence::SequencePoint;
 use tickline_sinks::sink::RejectReason;
 use tickline_sinks::spool::SpoolStats;
@@ -126,8 +125,6 @@ pub struct Standing {
     pub feed: u16,
     /// Its sources.
     pub sources: Vec<SequencePoint>,
-    /// The minutes that grew last.
-    pub minutes: Vec<MinuteTotal>,
     /// What is silent that should not be.
     pub alarm: Option<Silence>,
 }

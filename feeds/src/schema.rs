@@ -247,6 +247,7 @@ pub const OWN_MEASUREMENTS: &[Measurement] = &[
         "tickline_ledger",
         &["feed", "instance"],
         &[
+            core("topic", String),
             core("src", Integer),
             core("messages", Integer),
             core("lost", Integer),

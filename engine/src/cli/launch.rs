@@ -134,7 +134,7 @@ fn resume(dir: &Path, plan: &Plan) -> Result<(File, Resume), Failure> {
         .and_then(|lock| Ok((lock, StateFile::in_dir(dir)?.load(&plan.endpoints)?)))
         .map_err(|error| Failure::configuration(format!("engine.state_dir: {}: {error}", dir.display())));
     let (lock, (resume, clean)) = state?;
-    let sources: usize = resume.values().map(|feed| feed.sources.len()).sum();
+    let sources: usize = resume.values().map(Vec::len).sum();
     if sources > 0 {
         tracing::info!("{sources} sources of {} feeds are continued where the last run stood", resume.len());
     }

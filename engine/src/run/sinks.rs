@@ -151,7 +151,7 @@ pub(super) fn resume(queues: &[SinkQueues], endpoints: &[String], known: &Resume
         let at =
             endpoints.iter().position(|known| **known == *endpoint).and_then(|at| u16::try_from(at).ok());
         let Some(endpoint) = at else { continue };
-        let points = &mut all.entry(feed.to_string()).or_default().sources;
+        let points = all.entry(feed.to_string()).or_default();
         let same = |p: &&mut SequencePoint| p.endpoint == endpoint && p.src == src && *p.topic == *topic;
         match points.iter_mut().find(same) {
             Some(point) => {
@@ -162,7 +162,16 @@ pub(super) fn resume(queues: &[SinkQueues], endpoints: &[String], known: &Resume
             }
             None => {
                 let (topic, untold) = (topic.to_string(), Untold { first: last + 1, ..Untold::default() });
-                points.push(SequencePoint { endpoint, topic, src, last, untold, ..SequencePoint::default() });
+                let inexact = !journal;
+                points.push(SequencePoint {
+                    endpoint,
+                    topic,
+                    src,
+                    last,
+                    inexact,
+                    untold,
+                    ..Default::default()
+                });
             }
         }
     }

@@ -21,13 +21,13 @@ use crate::queue::BatchPool;
 use crate::rejects::Rejects;
 use crate::spawn::spawn;
 use crate::stage::batcher::BatchLimits;
-use crate::stage::encode::{Encoder, EncoderSpec, NewFeed};
+use crate::stage::encode::{Encoder, EncoderSpec, NewFeed, run_ordinal};
 use crate::stage::multiplex::Multiplexed;
 use crate::stage::receive::{Blocking, Order, Output, Receiving};
 use crate::stage::replay::Replay;
 use crate::stage::socket::{SocketSpec, Subscriber, TopicRoute};
 use crate::stage::write::{HoldLimits, Writer, WriterSpec};
-use crate::state::{FeedState, Resume};
+use crate::state::Resume;
 use crate::stats::{Cell, EncCell, RxCell, Stats, WrCell};
 use crate::stop::Stop;
 use crate::view::{FeedView, SinkView, View};
@@ -75,6 +75,7 @@ pub(super) fn start(setup: Setup<'_>) -> Result<Run, StartError> {
         context: (setup.source == Source::Sockets).then(zmq::Context::new),
         feeds: plan.feeds.clone(),
         active: Vec::new(),
+        began: setup.clock.wall(),
         endpoints: plan.endpoints.iter().cloned().map(Some).collect(),
         monitors: Vec::new(),
         receivers: Vec::new(),
@@ -141,9 +142,8 @@ impl Run {
     fn new_feeds(&self, setup: &Setup<'_>, resume: &Resume) -> Result<Vec<(usize, NewFeed)>, StartError> {
         let new = |(plan, feed): (&FeedPlan, u16)| {
             let mut decoder = decoder(setup.config, plan, &setup.instruments)?;
-            if let Some(FeedState { sources, minutes }) = resume.get(&plan.name) {
-                decoder.resume_sequences(sources);
-                decoder.resume_minutes(minutes);
+            if let Some(points) = resume.get(&plan.name) {
+                decoder.resume_sequences(points);
             }
             Ok((plan.encoder, NewFeed::new(feed, plan, decoder, None)))
         };
@@ -162,12 +162,13 @@ impl Run {
         routes: Vec<TopicRoute>,
     ) -> Result<(Subscriber, Monitor), StartError> {
         let endpoint = self.endpoints.get(at).cloned().flatten().unwrap_or_default();
-        let of = routes.first().and_then(|route| self.feeds.get(usize::from(route.feed)));
-        let feed = of.map_or_else(String::new, |feed| feed.name.clone());
+        // The feeds at one endpoint have the same key. On a reload they are configured before they are in the plan.
+        let of = self.config.feeds.iter().find(|(_, feed)| feed.endpoint == endpoint);
+        let feed = of.map_or_else(String::new, |(name, _)| name.clone());
         let engine = &self.config.engine;
         let refused =
             |source| StartError::Endpoint { feed: feed.clone(), endpoint: endpoint.clone(), source };
-        let server = of.and_then(|feed| feed.feed.curve_server_key.clone());
+        let server = of.and_then(|(_, feed)| feed.curve_server_key.clone());
         let own = || match &engine.curve_secret_key {
             Some(secret) => KeyPair::of_secret(secret.expose()),
             None => KeyPair::generate(),
@@ -294,6 +295,7 @@ impl Run {
             at,
             instance: engine.instance.as_str().into(),
             archive: Arc::clone(&self.view.stats.archive),
+            run_ordinal: run_ordinal(self.began),
             // What is decoded again was told when it was received.
             ledger_every_ns: engine.ledger_every.filter(|_| live).map(nanos),
         };

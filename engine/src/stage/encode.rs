@@ -29,6 +29,15 @@ use own::Own;
 pub use silence::Silence;
 use silence::Watch;
 
+/// Feeds of one run whose rows are told apart.
+const FEEDS_APART: i64 = 1_000;
+
+/// What the rows of `tickline_points` of a run that began at `wall` have added to their minute, ns: less than a minute,
+/// and another value for every ms of 13 hours.
+pub fn run_ordinal(wall: WallNanos) -> i64 {
+    (wall.0 / 1_000_000).rem_euclid(50_000_000) * FEEDS_APART
+}
+
 /// A feed given to an encoder, before its first frame.
 #[derive(Debug)]
 pub struct NewFeed {
@@ -93,6 +102,8 @@ pub struct EncoderSpec {
     pub at: u16,
     /// `[engine] instance`
     pub instance: Arc<str>,
+    /// What tells the rows of `tickline_points` of one run from another's, ns.
+    pub run_ordinal: i64,
     /// Its flight recorder is told of alarms.
     pub archive: Arc<ArchiveCell>,
     /// How often `tickline_ledger` and `tickline_points` are written, ns; none: never.
@@ -200,7 +211,9 @@ impl Encoder {
                 self.counters.feeds.resize(at + 1, FeedOut::default());
             }
             let batcher = self.batcher_for(&new.sinks);
-            let own = Own::new(&new.name, &self.spec.instance, &new.config);
+            // Another run's rows of the same minute stay.
+            let ordinal = self.spec.run_ordinal + i64::from(new.feed) % FEEDS_APART;
+            let own = Own::new(&new.name, &self.spec.instance, &new.config, ordinal);
             let watch = Watch::new(&new.config, self.clock.mono());
             let NewFeed { decoder, replaces, name, endpoint, active, .. } = new;
             let mut slot = FeedSlot {
@@ -260,7 +273,7 @@ impl Encoder {
         if !news.is_empty() {
             slot.own.hear(news, self.now);
         }
-        slot.watch.frame(self.now, decoded.class == FrameClass::Points);
+        slot.watch.frame(self.now, decoded.class);
         if decoded.sent != 0 && self.spec.live {
             self.latencies.publish_to_receive.record(decoded.sent, frame.recv.0, 1);
             self.sent.push(decoded.sent);
@@ -290,7 +303,11 @@ impl Encoder {
         let replaced = self.slots.get_mut(at).and_then(|slot| slot.as_mut()?.replaces.take());
         let Some(old) = replaced.map(usize::from).filter(|old| *old != at) else { return };
         if let Ok([Some(old), Some(slot)]) = self.slots.get_disjoint_mut([old, at]) {
-            old.decoder.hand_over(&mut slot.decoder);
+            let same = old.own.writes_the_same(&slot.own);
+            old.decoder.hand_over(&mut slot.decoder, same);
+            if same {
+                slot.own.continue_minutes(&old.own);
+            }
             slot.skip_told();
         }
     }

@@ -94,9 +94,28 @@ fn holes_have_their_cause_and_span_and_an_audit_finds_a_point_that_was_deleted()
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("kraken_tick made by one: 250 points in 3 minutes, 250 stored\n"), "{said}");
     assert!(said.ends_with("nothing is missing\n"), "{said}");
+    // What a killed engine had made and not yet written down is more than the rows say, never less.
+    let engine = Engine::start(dir.path(), &sets);
+    publisher.wait_subscriber();
+    send(&mut publisher, 40);
+    engine.wait("all written", |report| {
+        report.feeds["kraken_tick"].points == 40 && report.ledger.in_flight == 0
+    });
+    engine.kill();
+    publisher.wait_gone();
+    let engine = Engine::start(dir.path(), &sets);
+    publisher.wait_subscriber();
+    send(&mut publisher, 40);
+    engine.wait("all written", |report| {
+        report.feeds["kraken_tick"].points == 40 && report.ledger.in_flight == 0
+    });
+    engine.stop().assert_exit(0);
+    let (said, code) = audit(&sets);
+    assert_eq!(code, Some(0), "after a kill: {said}");
+
     let at = BEGIN_NS + 70 * 500_000_000;
     server.query(None, "tick", &format!("DELETE FROM \"kraken_tick\" WHERE time = {at}"));
     let (said, code) = audit(&sets);
     assert_eq!(code, Some(4), "{said}");
-    assert!(said.contains("250 points in 3 minutes, 249 stored, 1 missing in 1 minutes"), "{said}");
+    assert!(said.contains(" stored, 1 missing in 1 minutes"), "{said}");
 }

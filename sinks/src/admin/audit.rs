@@ -14,6 +14,8 @@ pub struct LedgerRow {
     pub feed: String,
     /// Engine.
     pub instance: String,
+    /// Topic as sent.
+    pub topic: String,
     /// `_src`
     pub src: u64,
     /// First number of the span.
@@ -26,13 +28,15 @@ pub struct LedgerRow {
     pub lost: i64,
 }
 
+const MINUTE_NS: i64 = 60_000_000_000;
+
 /// Points by the beginning of their minute, ns since 1970.
 pub type Minutes = BTreeMap<i64, u64>;
 
 impl Admin {
     /// The rows of `tickline_ledger` from `from_ns` up to but not including `to_ns`, in order of their spans.
     pub fn ledger_rows(&self, from_ns: i64, to_ns: i64) -> Result<Vec<LedgerRow>, AdminError> {
-        let columns = r#""feed", "instance", "src", "seq_first", "seq_last", "messages", "lost""#;
+        let columns = r#""feed", "instance", "topic", "src", "seq_first", "seq_last", "messages", "lost""#;
         let rows = self.rows_between(columns, "tickline_ledger", from_ns, to_ns, "")?;
         let parse = |row: &Row| {
             let text = |at| row.get(at).and_then(Value::as_str).map(str::to_owned);
@@ -40,11 +44,12 @@ impl Admin {
             Some(LedgerRow {
                 feed: text(1)?,
                 instance: text(2)?,
-                src: number(3)?,
-                seq_first: number(4)?,
-                seq_last: number(5)?,
-                messages: number(6)?,
-                lost: row.get(7)?.as_i64()?,
+                topic: text(3)?,
+                src: number(4)?,
+                seq_first: number(5)?,
+                seq_last: number(6)?,
+                messages: number(7)?,
+                lost: row.get(8)?.as_i64()?,
             })
         };
         let parsed: Result<Vec<_>, _> =
@@ -65,7 +70,8 @@ impl Admin {
             let (Some(key), Some((minute, points))) = (text(1).zip(text(2)), numbers) else {
                 return Err(self.unreadable(&row));
             };
-            *made.entry(key).or_default().entry(minute).or_default() += points;
+            // What is added to the minute tells the rows of one run from another's.
+            *made.entry(key).or_default().entry(minute - minute.rem_euclid(MINUTE_NS)).or_default() += points;
         }
         Ok(made)
     }

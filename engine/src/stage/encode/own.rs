@@ -28,7 +28,8 @@ const GAPS_MAX: usize = 64;
 const TIMES_KEPT: usize = 256;
 
 /// What publishers may say of their source, and what the engine says itself; anything else is told as `other`.
-const KINDS: [&str; 13] = [
+const KINDS: [&str; 14] = [
+    "flood",
     "up",
     "down",
     "resync",
@@ -93,6 +94,16 @@ impl Own {
         }
     }
 
+    /// Whether another feed writes to the same measurements.
+    pub(super) fn writes_the_same(&self, other: &Self) -> bool {
+        self.measurements == other.measurements
+    }
+
+    /// Goes on with another feed's rows of `tickline_points`.
+    pub(super) fn continue_minutes(&mut self, other: &Self) {
+        self.ordinal = other.ordinal;
+    }
+
     /// Takes in what a decoder has to tell.
     #[cold]
     pub(super) fn hear(&mut self, news: &mut Vec<News>, now: MonoNanos) {
@@ -148,17 +159,29 @@ impl Own {
     }
 
     /// Writes events, and the holes that have been gathered for long enough; at the end of a run, all.
-    pub(super) fn write_news(&mut self, now: MonoNanos, wall: WallNanos, end: bool, lines: &mut Vec<u8>) -> u64 {
+    pub(super) fn write_news(
+        &mut self,
+        now: MonoNanos,
+        wall: WallNanos,
+        end: bool,
+        lines: &mut Vec<u8>,
+    ) -> u64 {
         let mut rows = 0;
         if self.untold > 0 && (end || self.told.0.is_none_or(|since| now.since(since) >= GATHER_NS)) {
             let detail = format!("{} further events within a second", std::mem::take(&mut self.untold));
-            self.events.push(Event { at_ns: wall.0, kind: "other".to_owned(), scope: "*".to_owned(), detail });
+            self.events.push(Event {
+                at_ns: wall.0,
+                kind: "flood".to_owned(),
+                scope: "*".to_owned(),
+                detail,
+            });
         }
         for event in std::mem::take(&mut self.events) {
             self.write_event(&event, lines);
             rows += 1;
         }
-        let ripe = self.gathered.iter().take_while(|(since, _)| end || now.since(*since) >= GATHER_NS).count();
+        let ripe =
+            self.gathered.iter().take_while(|(since, _)| end || now.since(*since) >= GATHER_NS).count();
         for (_, gap) in self.gathered.drain(..ripe).collect::<Vec<_>>() {
             self.log(&gap, now);
             self.write_gap(&gap, lines);

@@ -7,8 +7,8 @@ use super::{Encoder, FeedSlot};
 use crate::stats::{FeedOut, Standing, thread_cpu_ns};
 
 const SECOND_NS: u64 = 1_000_000_000;
-/// Minutes of each feed that the state file carries over a restart.
-const MINUTES_CARRIED: usize = 64;
+/// After such a time without a look the encoder was held up itself, and knows nothing of silence.
+const HELD_UP_NS: u64 = 3 * SECOND_NS;
 
 impl Encoder {
     pub(super) fn publish(&mut self) {
@@ -30,11 +30,10 @@ impl Encoder {
         shared.batches = self.counters.batches;
         if self.now.since(self.second_at) >= SECOND_NS {
             self.second_at = self.now;
-            let slots = self.slots.iter_mut().zip(0u16..);
+            let slots = self.slots.iter().zip(0u16..);
             let standing = slots.filter_map(|(slot, feed)| {
-                let FeedSlot { decoder, watch, .. } = slot.as_mut()?;
-                let minutes = decoder.minute_totals(MINUTES_CARRIED);
-                Some(Standing { feed, sources: decoder.sequence_points(), minutes, alarm: watch.alarm() })
+                let FeedSlot { decoder, watch, .. } = slot.as_ref()?;
+                Some(Standing { feed, sources: decoder.sequence_points(), alarm: watch.alarm() })
             });
             shared.standing = standing.collect();
         }
@@ -45,14 +44,19 @@ impl Encoder {
         if !self.spec.live || self.now.since(self.looked_at) < SECOND_NS {
             return;
         }
+        let held_up = self.now.since(self.looked_at) > HELD_UP_NS;
         self.looked_at = self.now;
+        if held_up {
+            // A sink that blocks keeps us from hearing: that is no publisher's silence.
+            return self.slots.iter_mut().flatten().for_each(|slot| slot.watch.begin_again(self.now));
+        }
         let wall = self.clock.wall();
         for slot in self.slots.iter_mut().flatten().filter(|slot| slot.active.load(Relaxed)) {
             if let Some(event) = slot.watch.look(self.now, wall) {
                 if slot.watch.alarm().is_some() {
                     self.spec.archive.alarm.store(true, Relaxed);
                 }
-                slot.own.happened(event);
+                slot.own.happened(event, self.now);
                 slot.touched = true;
             }
         }
@@ -66,11 +70,11 @@ impl Encoder {
         }
         for slot in self.slots.iter_mut().flatten() {
             let Some(batcher) = self.batchers.get_mut(slot.batcher) else { continue };
-            if every.is_none() && !slot.own.waits() {
+            if !end && every.is_none() && !slot.own.is_due(self.now) {
                 continue;
             }
             let batch = batcher.writable(self.now);
-            batch.points += slot.own.write_news(self.now, end, &mut batch.lines);
+            batch.points += slot.own.write_news(self.now, self.clock.wall(), end, &mut batch.lines);
             if every.is_some() {
                 let rows = slot.own.write_ledger(&mut slot.decoder, self.clock.wall(), &mut batch.lines);
                 batch.points += rows;

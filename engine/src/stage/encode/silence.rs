@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tickline_config::model::{Feed, Session};
 use tickline_feeds::clock::{MonoNanos, WallNanos};
+use tickline_feeds::decoder::FrameClass;
 use tickline_feeds::news::Event;
 
 /// What an alarm is about.
@@ -60,14 +61,20 @@ impl Watch {
 
     /// A frame has come.
     #[inline]
-    pub(super) fn frame(&mut self, now: MonoNanos, data: bool) {
+    pub(super) fn frame(&mut self, now: MonoNanos, class: FrameClass) {
         self.frame = Some(now);
-        if data {
-            self.data = now;
-        } else {
+        match class {
+            FrameClass::Points => self.data = now,
             // A venue's own heartbeats serve as well: whoever sends them is there.
-            self.has_heartbeats = true;
+            FrameClass::Control => self.has_heartbeats = true,
+            FrameClass::Undecodable(_) => {}
         }
+    }
+
+    /// Counts every silence from now on.
+    pub(super) fn begin_again(&mut self, now: MonoNanos) {
+        (self.began, self.data) = (now, now);
+        self.frame = self.frame.map(|_| now);
     }
 
     /// The alarm that stands.
@@ -116,6 +123,8 @@ impl Watch {
 
 #[cfg(test)]
 mod tests {
+    use tickline_feeds::counts::Undecodable;
+
     use super::*;
     use crate::stage::encode::own::tests::feed;
 
@@ -131,17 +140,18 @@ mod tests {
         assert_eq!(look(&mut watch, 9), None);
         assert_eq!(look(&mut watch, 10).as_deref(), Some("silent"), "nothing has ever come");
         assert_eq!(look(&mut watch, 11), None, "told once");
-        watch.frame(MonoNanos(12 * SECOND), true);
+        watch.frame(MonoNanos(12 * SECOND), FrameClass::Points);
         assert_eq!(look(&mut watch, 12).as_deref(), Some("heard_again"));
+        watch.frame(MonoNanos(13 * SECOND), FrameClass::Undecodable(Undecodable::Malformed));
         assert_eq!(look(&mut watch, 200), None, "no heartbeat was ever seen: only data counts");
         for second in 201..312 {
-            watch.frame(MonoNanos(second * SECOND), false);
+            watch.frame(MonoNanos(second * SECOND), FrameClass::Control);
         }
         assert_eq!(look(&mut watch, 312).as_deref(), Some("no_data"));
         assert_eq!(look(&mut watch, 330).as_deref(), Some("silent"));
-        watch.frame(MonoNanos(331 * SECOND), false);
+        watch.frame(MonoNanos(331 * SECOND), FrameClass::Control);
         assert_eq!(look(&mut watch, 331).as_deref(), Some("no_data"), "heartbeats alone are no data");
-        watch.frame(MonoNanos(332 * SECOND), true);
+        watch.frame(MonoNanos(332 * SECOND), FrameClass::Points);
         assert_eq!(look(&mut watch, 332).as_deref(), Some("data_again"));
     }
 
@@ -150,7 +160,7 @@ mod tests {
         let mut watch = Watch::new(&feed(&["session=[\"Thu 00:10-Thu 01:00 UTC\"]"]), MonoNanos(0));
         // The clocks begin on Thursday 1970-01-01 at 00:00.
         let mut at = |second: u64| {
-            watch.frame(MonoNanos(second * SECOND), false);
+            watch.frame(MonoNanos(second * SECOND), FrameClass::Control);
             let wall = WallNanos((second * SECOND) as i64);
             watch.look(MonoNanos(second * SECOND), wall).map(|event| event.kind)
         };
