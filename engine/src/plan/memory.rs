@@ -6,7 +6,7 @@ use super::Plan;
 use crate::channel::{BLOCK_BYTES_KEPT, BLOCKS_KEPT};
 use crate::quarantine::SUSPECTS_MAX;
 use crate::run::sinks::SPOOLER_BATCHES;
-use crate::stage::archive::{CHUNK_BYTES, QUEUE_BLOCKS};
+use crate::stage::archive::{CHUNK_BYTES, QUEUE_BYTES};
 use crate::stage::socket::BURST_BYTES;
 use tickline_feeds::frame::PAYLOAD_KEPT_BYTES;
 use tickline_feeds::tie::CROWDS_MAX;
@@ -54,11 +54,11 @@ pub(super) fn rows(config: &Config, plan: &Plan) -> Vec<MemoryRow> {
         row("histograms", "threads", (encoders + plan.writers.len() as u64) * HISTOGRAMS_BYTES),
     ];
     if plan.archiver.is_some() {
-        // As many wait as are kept empty.
-        let blocks = QUEUE_BLOCKS as u64 * (burst + BLOCK_BYTES_KEPT as u64);
+        let blocks = QUEUE_BYTES as u64 + burst + (BLOCKS_KEPT * BLOCK_BYTES_KEPT) as u64;
         let chunk = 2 * (CHUNK_BYTES as u64 + message);
-        let flight = config.archive.flight.map_or(0, |_| config.archive.flight_bytes_max as u64);
-        rows.push(row("archive", "64 bursts, flight_bytes_max", blocks + chunk + flight));
+        // Written, it is there twice for a moment.
+        let flight = config.archive.flight.map_or(0, |_| 2 * config.archive.flight_bytes_max as u64);
+        rows.push(row("archive", "32 MiB, flight_bytes_max", blocks + chunk + flight));
     }
     for sink in &plan.sinks {
         let queued = sink.sink.queue_batches_max as u64 * batch;

@@ -17,7 +17,7 @@ use tickline_sinks::spool::{Limits, Spool};
 
 use super::{Run, Setup, Source, StartError};
 use crate::accepted::Accepted;
-use crate::plan::{SinkPlan, spool_dir};
+use crate::plan::{SinkPlan, ThreadPlan, spool_dir};
 use crate::queue::{BatchPool, BatchSender, Job, batch_queue};
 use crate::stage::archive;
 use crate::stage::spool::{Spooler, SpoolerSpec};
@@ -187,9 +187,12 @@ impl Run {
         };
         let (engine, cell) = (&setup.config.engine, Arc::clone(&self.view.stats.archive));
         let opened = archive::open(config, &engine.instance, &engine.state_dir, &self.view, &cell);
-        let (archiver, tap) = opened
+        let (archiver, tap, repairs) = opened
             .map_err(|source| StartError::Archive { dir: config.dir.clone().unwrap_or_default(), source })?;
         self.tap = Some(tap);
+        if let Some(repairs) = repairs {
+            self.spawn(&ThreadPlan { name: "arc-repair".into(), core: None }, repairs)?;
+        }
         self.spawn(thread, move || archiver.run())
     }
 

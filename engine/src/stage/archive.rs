@@ -5,10 +5,10 @@
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use tickline_config::model::{Archive, WhenFull};
 use tickline_feeds::capture::{self, Record};
 use tickline_feeds::clock::{Clock, MonoNanos};
@@ -27,10 +27,18 @@ pub mod manifest;
 use file::ArchiveFile;
 use folder::Folder;
 
-/// Blocks that may wait for the thread.
-pub const QUEUE_BLOCKS: usize = 64;
+/// Blocks that may wait for the thread, however small they are.
+const QUEUE_BLOCKS: usize = 4_096;
+/// Bytes that may wait for the thread.
+pub const QUEUE_BYTES: usize = 32 * 1024 * 1024;
+/// Empty blocks kept for use again.
+pub const BLOCKS_KEPT: usize = 64;
+/// Flight recordings kept; older ones go.
+const FLIGHTS_KEPT: usize = 8;
 /// Bytes of records that are written at once.
 pub const CHUNK_BYTES: usize = 1024 * 1024;
+/// How soon a receiver that waits for room looks again.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
 /// How long records wait for that.
 const FLUSH_EVERY_NS: u64 = 1_000_000_000;
 /// Flight recordings after alarms come at most this often.
@@ -43,6 +51,8 @@ pub struct Tap {
     /// To take the oldest out again.
     oldest: Receiver<FrameBlock>,
     empty: Receiver<FrameBlock>,
+    /// Bytes in the queue.
+    waiting: Arc<AtomicUsize>,
     when_full: WhenFull,
     cell: Arc<ArchiveCell>,
 }
@@ -56,15 +66,18 @@ impl Tap {
         let mut block = self.empty.try_recv().unwrap_or_default();
         block.copy_from(frames);
         let lost = match self.when_full {
-            WhenFull::Block => return self.send(block, stop),
-            WhenFull::DropNewest => match self.blocks.try_send(block) {
-                Err(TrySendError::Full(block)) => block.len(),
-                _ => 0,
-            },
+            WhenFull::Block => return self.wait(block, stop),
+            WhenFull::DropNewest => self.offer(block).map_or_else(|block| block.len(), |()| 0),
             WhenFull::DropOldest => {
                 let mut lost = 0;
-                while let Err(TrySendError::Full(again)) = self.blocks.try_send(block) {
-                    lost += self.oldest.try_recv().map_or(0, |oldest| oldest.len());
+                while let Err(again) = self.offer(block) {
+                    let Ok(oldest) = self.oldest.try_recv() else {
+                        // Larger than the queue, and alone in it.
+                        lost += again.len();
+                        break;
+                    };
+                    self.waiting.fetch_sub(oldest.bytes(), Ordering::Relaxed);
+                    lost += oldest.len();
                     block = again;
                 }
                 lost
@@ -75,16 +88,34 @@ impl Tap {
         }
     }
 
-    fn send(&self, mut block: FrameBlock, stop: &Stop) {
+    /// Puts a block into the queue, or gives it back where there is no room. A large one passes when it is alone.
+    fn offer(&self, block: FrameBlock) -> Result<(), FrameBlock> {
+        let bytes = block.bytes();
+        let before = self.waiting.fetch_add(bytes, Ordering::Relaxed);
+        if before > 0 && before + bytes > QUEUE_BYTES {
+            self.waiting.fetch_sub(bytes, Ordering::Relaxed);
+            return Err(block);
+        }
+        self.blocks.try_send(block).map_err(|error| {
+            self.waiting.fetch_sub(bytes, Ordering::Relaxed);
+            error.into_inner()
+        })
+    }
+
+    fn wait(&self, mut block: FrameBlock, stop: &Stop) {
         while !stop.aborted() {
-            match self.blocks.send_timeout(block, LOOK_EVERY) {
-                Err(SendTimeoutError::Timeout(again)) => block = again,
-                _ => return,
+            match self.offer(block) {
+                Ok(()) => return,
+                Err(again) => block = again,
             }
+            std::thread::park_timeout(LOOK_AGAIN);
         }
         self.cell.counters.lock().queue_full += block.len() as u64;
     }
 }
+
+/// What closes the files that a kill has left unfinished; it takes as long as reading them.
+pub type Repairs = Box<dyn FnOnce() + Send>;
 
 /// The thread.
 #[derive(Debug)]
@@ -93,7 +124,12 @@ pub struct Archiver {
     state_dir: PathBuf,
     blocks: Receiver<FrameBlock>,
     empty: Sender<FrameBlock>,
+    waiting: Arc<AtomicUsize>,
     folder: Option<Folder>,
+    /// Files of an earlier run that were closed only now.
+    repaired: Receiver<(PathBuf, u64)>,
+    /// Frames lost in the queue that were told of.
+    told_lost: u64,
     file: Option<ArchiveFile>,
     flushed_at: MonoNanos,
     flight: VecDeque<(MonoNanos, FrameBlock)>,
@@ -109,25 +145,34 @@ pub struct Archiver {
     cpu: MergeTimer,
 }
 
-/// Opens the folder, repairs what a kill has left in it, and returns the thread's body and
-/// a receiver's end.
+/// Opens the folder and returns the thread's body, a receiver's end, and what closes the files that a kill has left
+/// unfinished, if there are any.
 pub fn open(
     config: &Archive,
     instance: &str,
     state_dir: &Path,
     view: &Arc<View>,
     cell: &Arc<ArchiveCell>,
-) -> std::io::Result<(Archiver, Tap)> {
-    let folder = config.dir.as_ref().map(|dir| Folder::open(dir, instance, config)).transpose()?;
+) -> std::io::Result<(Archiver, Tap, Option<Repairs>)> {
+    let mut folder = config.dir.as_ref().map(|dir| Folder::open(dir, instance, config)).transpose()?;
     let (send, blocks) = bounded(QUEUE_BLOCKS);
-    let (empty_in, empty) = bounded(QUEUE_BLOCKS);
+    let (empty_in, empty) = bounded(BLOCKS_KEPT);
+    let (closed, repaired) = unbounded();
+    let repairs = folder
+        .as_mut()
+        .filter(|folder| folder.has_torn())
+        .map(|folder| -> Repairs { Box::new(folder.repairs(closed)) });
+    let waiting = Arc::<AtomicUsize>::default();
     let clock = Arc::clone(&view.clock);
     let archiver = Archiver {
         config: config.clone(),
         state_dir: state_dir.to_owned(),
         blocks: blocks.clone(),
         empty: empty_in,
+        waiting: Arc::clone(&waiting),
         folder,
+        repaired,
+        told_lost: 0,
         file: None,
         flushed_at: clock.mono(),
         flight: VecDeque::new(),
@@ -142,7 +187,7 @@ pub fn open(
         cpu: MergeTimer::default(),
     };
     let (when_full, cell) = (config.when_full, Arc::clone(cell));
-    Ok((archiver, Tap { blocks: send, oldest: blocks, empty, when_full, cell }))
+    Ok((archiver, Tap { blocks: send, oldest: blocks, empty, waiting, when_full, cell }, repairs))
 }
 
 impl Archiver {
@@ -163,6 +208,7 @@ impl Archiver {
 
     fn take(&mut self, block: FrameBlock) {
         let now = self.clock.mono();
+        self.waiting.fetch_sub(block.bytes(), Ordering::Relaxed);
         if self.folder.is_some() {
             for frame in block.frames() {
                 if self.wants(frame.feed) {
@@ -219,12 +265,7 @@ impl Archiver {
             self.close();
         }
         if self.file.is_none() {
-            let opened = self.folder.as_ref().map(|folder| folder.create(frame.recv, period));
-            match opened {
-                Some(Ok(file)) => self.file = Some(file),
-                Some(Err(error)) => return self.lose(1, &error),
-                None => return,
-            }
+            self.file = self.folder.as_ref().map(|folder| folder.begin(frame.recv, period));
         }
         let Some(file) = &mut self.file else { return };
         let record = Record { recv: frame.recv, topic: frame.topic, payload: frame.payload };
@@ -236,46 +277,66 @@ impl Archiver {
         }
     }
 
-    /// Writes what waits; where the disk is full or refuses, as `when_full` says.
+    /// Writes what waits. Where there is no room or the disk refuses, `when_full` says what happens.
     fn flush(&mut self) {
         self.flushed_at = self.clock.mono();
-        loop {
-            let (Some(file), Some(folder)) = (&mut self.file, &mut self.folder) else { return };
-            if file.waiting() == 0 {
-                return;
-            }
-            let frames = file.waiting_frames();
-            let written = folder.room(file.bytes() + file.waiting() as u64).and_then(|()| file.flush());
-            match written {
-                Ok(()) => {
-                    self.counters.frames += frames;
-                    self.counters.trouble = None;
-                    return;
-                }
-                Err(error) => {
-                    self.counters.trouble = Some(error.to_string());
-                    let freed = self.config.when_full == WhenFull::DropOldest && folder.drop_oldest();
-                    self.counters.files_deleted += u64::from(freed);
-                    if freed {
-                        continue;
-                    }
-                    if self.config.when_full != WhenFull::Block || !self.view.stop.running() {
-                        if let Some(file) = &mut self.file {
-                            file.forget_waiting();
-                        }
-                        return self.lose(frames, &error);
-                    }
+        while let Err(error) = self.try_flush() {
+            self.counters.trouble = Some(error.to_string());
+            let policy = self.config.when_full;
+            match policy {
+                WhenFull::DropOldest if self.make_room() => {}
+                WhenFull::Block if self.view.stop.running() => {
                     self.say(&error);
                     self.publish();
                     // Nothing else is to be done here: receivers wait behind the queue meanwhile.
                     std::thread::park_timeout(LOOK_EVERY);
                 }
+                _ => {
+                    let frames = self.file.as_mut().map_or(0, ArchiveFile::forget_waiting);
+                    return self.lose(frames, &error);
+                }
             }
         }
     }
 
+    fn try_flush(&mut self) -> std::io::Result<()> {
+        let (Some(file), Some(folder)) = (&mut self.file, &mut self.folder) else { return Ok(()) };
+        let frames = file.waiting_frames();
+        if frames == 0 {
+            return Ok(());
+        }
+        folder.room(file.bytes() + file.waiting() as u64)?;
+        file.flush()?;
+        self.counters.frames += frames;
+        self.counters.trouble = None;
+        Ok(())
+    }
+
+    /// Removes the oldest finished file; where there is none, what is written of the open one is finished first.
+    fn make_room(&mut self) -> bool {
+        let Some(folder) = &mut self.folder else { return false };
+        if !folder.drop_oldest() {
+            let Some(next) = self.file.as_mut().and_then(|file| file.split(folder)) else { return false };
+            let full = self.file.replace(next);
+            self.publish_file(full);
+            return self
+                .folder
+                .as_mut()
+                .is_some_and(Folder::drop_oldest)
+                .then(|| self.counters.files_deleted += 1)
+                .is_some();
+        }
+        self.counters.files_deleted += 1;
+        true
+    }
+
     fn close(&mut self) {
-        let Some(file) = self.file.take() else { return };
+        let file = self.file.take();
+        self.publish_file(file);
+    }
+
+    fn publish_file(&mut self, file: Option<ArchiveFile>) {
+        let Some(file) = file else { return };
         match file.close() {
             Ok(None) => {}
             Ok(Some((path, bytes))) => {
@@ -312,6 +373,9 @@ impl Archiver {
             }
             self.publish();
         }
+        while let Ok((path, bytes)) = self.repaired.try_recv() {
+            self.folder.as_mut().into_iter().for_each(|folder| folder.closed(path.clone(), bytes));
+        }
         let asked = self.cell.wanted.swap(false, Ordering::Relaxed);
         let alarm = self.cell.alarm.swap(false, Ordering::Relaxed);
         let rested = self.flight_at.is_none_or(|at| now.since(at) >= FLIGHT_EVERY_NS);
@@ -336,6 +400,7 @@ impl Archiver {
             frames += u64::from(capture::append(&mut bytes, &record).is_ok());
         }
         let path = self.state_dir.join(format!("flight-{}.cap", folder::stamp(self.clock.wall())));
+        folder::keep_newest(&self.state_dir, "flight-", FLIGHTS_KEPT - 1);
         match std::fs::write(&path, &bytes) {
             Ok(()) => tracing::info!(
                 "flight recorder: {frames} frames of the last {keep:?} written to {}",
@@ -345,12 +410,21 @@ impl Archiver {
         }
     }
 
-    fn publish(&self) {
+    fn publish(&mut self) {
         let mut shared = self.cell.counters.lock();
         // The taps count these themselves.
         let queue_full = shared.queue_full;
         shared.clone_from(&self.counters);
         shared.queue_full = queue_full;
+        drop(shared);
+        let new = queue_full - self.told_lost;
+        if new > 0
+            && let Some(suppressed) = self.limit.admit(self.clock.mono())
+        {
+            self.told_lost = queue_full;
+            let more = suppressed.map_or_else(String::new, |n| format!(" (suppressed {n} such lines)"));
+            tracing::error!("archive: {new} frames not archived, the disk is slower than they come{more}");
+        }
     }
 }
 

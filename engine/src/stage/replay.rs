@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use tickline_feeds::capture::Reader;
 use tickline_feeds::frame::{Frame, PAYLOAD_KEPT_BYTES};
 
 use crate::run::Captures;
 use crate::stage::archive::folder::open;
+use crate::stage::archive::manifest::Manifest;
 use crate::stage::receive::Receiving;
 use crate::stage::socket::{BURST_BYTES, TopicRoute, find};
 
@@ -39,10 +40,12 @@ impl Replay {
 
     fn read(&mut self, file: &Path) -> anyhow::Result<()> {
         let mut reader = Reader::new(open(file).context("opening failed")?)?;
+        let mut frames = 0;
         while let Some(record) = reader.next_record()? {
             if !self.receiving.stop().running() {
                 break;
             }
+            frames += 1;
             if !self.captures.wants(record.recv.0) {
                 continue;
             }
@@ -71,6 +74,12 @@ impl Replay {
         }
         self.receiving.hand_over();
         self.receiving.publish();
+        // An archive file is closed when it is whole: less in it is damage, and not the tail of a kill.
+        let told = Manifest::of(file).map_or(frames, |manifest| manifest.frames);
+        ensure!(
+            !self.receiving.stop().running() || frames == told,
+            "{told} frames in its manifest, {frames} can be read"
+        );
         if reader.left() > 0 {
             tracing::warn!("{}: torn tail, {} bytes left out", file.display(), reader.left());
         }

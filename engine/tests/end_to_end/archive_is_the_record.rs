@@ -10,6 +10,13 @@ use crate::sent::{CUSTOM, every_feed};
 
 /// What `tickline replay DIR` writes into a file.
 fn replay(dir: &Path, archive: &Path, sets: &[String], further: &[&str]) -> Vec<u8> {
+    let (code, said) = try_replay(dir, archive, sets, further);
+    assert_eq!(code, Some(0), "{said}");
+    std::fs::read(dir.join("again.lp")).expect("its lines")
+}
+
+/// Exit code and log of a replay.
+fn try_replay(dir: &Path, archive: &Path, sets: &[String], further: &[&str]) -> (Option<i32>, String) {
     let out = dir.join("again.lp");
     std::fs::remove_file(&out).ok();
     let mut command = Command::new(env!("CARGO_BIN_EXE_tickline"));
@@ -17,8 +24,7 @@ fn replay(dir: &Path, archive: &Path, sets: &[String], further: &[&str]) -> Vec<
     command.args(sets.iter().flat_map(|set| ["--set", set]));
     command.args(["--set", "sinks.again.kind=\"file\"", "--set", &format!("sinks.again.path={out:?}")]);
     let output = command.output().expect("it runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    std::fs::read(&out).expect("its lines")
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
 /// Lines of one measurement, in order.
@@ -89,6 +95,15 @@ fn an_archive_decoded_again_makes_the_same_bytes_for_every_feed() {
     assert_eq!(of_feed(&one, "kraken_tick"), [""; 0]);
     let none = replay(dir.path(), &archive, &feeds, &["--to", "2001-01-01T00:00:00Z"]);
     assert_eq!(none, b"", "nothing was received then");
+
+    let all = std::fs::read_dir(&archive).unwrap().map(|entry| entry.unwrap().path());
+    let file = all.into_iter().find(|path| path.extension().is_some_and(|ending| ending == "zst")).unwrap();
+    let mut bytes = std::fs::read(&file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    let (code, said) = try_replay(dir.path(), &archive, &feeds, &[]);
+    assert_eq!(code, Some(1), "a damaged archive is no success: {said}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use tickline_feeds::schema::OWN_MEASUREMENTS;
 
-use crate::influxd::{self, Options};
+use crate::influxd::{self, Influxd, Options};
 use crate::points::{Row, stored, types};
 use crate::program::{Engine, feed, influx};
 use crate::publisher::Publisher;
@@ -37,6 +37,15 @@ fn audit(sets: &[String]) -> (String, Option<i32>) {
     let output = command.output().expect("it runs");
     assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
     (String::from_utf8(output.stdout).expect("text"), output.status.code())
+}
+
+/// What the engine wrote itself has the fields that the schema names, and nothing else.
+fn assert_in_schema(server: &Influxd) {
+    for own in OWN_MEASUREMENTS {
+        let known: BTreeSet<&str> = own.fields.iter().map(|field| field.name).collect();
+        let stored: BTreeSet<String> = types(server, "tick", own.name).into_keys().collect();
+        assert!(!stored.is_empty() && stored.iter().all(|name| known.contains(name.as_str())), "{stored:?}");
+    }
 }
 
 #[test]
@@ -84,11 +93,7 @@ fn holes_have_their_cause_and_span_and_an_audit_finds_a_point_that_was_deleted()
     assert_eq!(column(&events, "kind"), ["resync"], "{events:?}");
     assert_eq!(column(&events, "scope"), ["BTC/USD"]);
 
-    for own in OWN_MEASUREMENTS {
-        let known: BTreeSet<&str> = own.fields.iter().map(|field| field.name).collect();
-        let stored: BTreeSet<String> = types(&server, "tick", own.name).into_keys().collect();
-        assert!(!stored.is_empty() && stored.iter().all(|name| known.contains(name.as_str())), "{stored:?}");
-    }
+    assert_in_schema(&server);
 
     let (said, code) = audit(&sets);
     assert_eq!(code, Some(0), "{said}");

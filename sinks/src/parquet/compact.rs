@@ -1,6 +1,6 @@
 //! One file a measurement and day out of many: sorted by tags and time, each pair of them once. A Parquet folder is
 //! at-least-once, and twins write each point twice; after this there is one of each. Of rows with equal tags and time
-//! the one with most values stays, of those the last one.
+//! one is made, which has each value that any of them has, of several the last one: as InfluxDB keeps them.
 //!
 //! All rows of one measurement and day are in memory meanwhile. A kill leaves the old files, or the old files and the
 //! new one, which the next run makes one again.
@@ -85,7 +85,7 @@ fn groups(folder: &Path) -> io::Result<Vec<Group>> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if name.ends_with(".parquet") && !name.starts_with('.') {
+        if name.ends_with(".parquet") && (name.starts_with("part-") || name.starts_with("compact-")) {
             files.push((path.metadata()?.modified()?, path));
         }
     }
@@ -154,53 +154,51 @@ fn ranks(tag: &dyn Array) -> Vec<u32> {
     tag.keys().iter().map(place).collect()
 }
 
-/// The rows to keep, in order of tags and time.
-fn order(rows: &RecordBatch) -> Vec<u32> {
-    let is_tag = |field: &&Arc<Field>| matches!(field.data_type(), DataType::Dictionary(..));
-    let tags = rows
-        .schema()
-        .fields()
-        .iter()
-        .filter(is_tag)
-        .filter_map(|f| rows.column_by_name(f.name()))
-        .map(|tag| ranks(tag))
-        .collect::<Vec<_>>();
-    let Some(times) =
-        rows.column_by_name("time").map(|time| time.as_primitive::<TimestampNanosecondType>().clone())
-    else {
-        return Vec::new();
-    };
-    let count = u32::try_from(rows.num_rows()).unwrap_or(u32::MAX);
+/// For each column the rows that its values are taken from, in order of tags and time, each of these once.
+fn order(rows: &RecordBatch) -> io::Result<Vec<UInt32Array>> {
+    let schema = rows.schema();
+    let columns = || schema.fields().iter().zip(rows.columns());
+    let tags: Vec<Vec<u32>> = columns()
+        .filter(|(field, _)| matches!(field.data_type(), DataType::Dictionary(..)))
+        .map(|(_, tag)| ranks(tag))
+        .collect();
+    let times = times(rows)?;
     let rank = |tag: &Vec<u32>, row: u32| tag.get(row as usize).copied().unwrap_or(0);
-    let time = |row: u32| times.values().get(row as usize).copied().unwrap_or(0);
+    let time = |row: u32| times.get(row as usize).copied().unwrap_or(0);
     let compare = |a: u32, b: u32| {
         let by_tags = tags.iter().map(|tag| rank(tag, a).cmp(&rank(tag, b))).find(|order| order.is_ne());
         by_tags.unwrap_or_else(|| time(a).cmp(&time(b)))
     };
+    let count = u32::try_from(rows.num_rows()).map_err(io::Error::other)?;
     let mut all: Vec<u32> = (0..count).collect();
     // Equal ones stay in the order of their files.
     all.sort_by(|a, b| compare(*a, *b));
-    let values = |row: u32| rows.columns().iter().filter(|column| column.is_valid(row as usize)).count();
-    let mut kept: Vec<u32> = Vec::with_capacity(all.len());
-    for row in all {
-        match kept.last_mut() {
-            Some(last) if compare(*last, row).is_eq() => {
-                if values(row) >= values(*last) {
-                    *last = row;
-                }
-            }
-            _ => kept.push(row),
-        }
-    }
-    kept
+    let equal = || all.chunk_by(|a, b| compare(*a, *b).is_eq());
+    let column = |column: &ArrayRef| {
+        let value = |rows: &[u32]| {
+            let with_value = rows.iter().rfind(|row| column.is_valid(**row as usize));
+            with_value.or(rows.last()).copied()
+        };
+        UInt32Array::from_iter(equal().map(value))
+    };
+    Ok(rows.columns().iter().map(column).collect())
+}
+
+/// The times of all rows.
+fn times(rows: &RecordBatch) -> io::Result<Vec<i64>> {
+    let time =
+        rows.column_by_name("time").and_then(|time| time.as_primitive_opt::<TimestampNanosecondType>());
+    let time =
+        time.ok_or_else(|| io::Error::other("a file without the column time in ns, which is none of ours"))?;
+    Ok(time.values().to_vec())
 }
 
 /// Writes one group as one file and removes what it replaces.
 fn write(folder: &Path, day: &str, group: &Group, stamp: i64) -> io::Result<Compacted> {
     let rows = read(group)?;
-    let kept = UInt32Array::from(order(&rows));
+    let order = order(&rows)?;
     let columns: Result<Vec<ArrayRef>, _> =
-        rows.columns().iter().map(|column| take(column, &kept, None)).collect();
+        rows.columns().iter().zip(&order).map(|(column, from)| take(column, from, None)).collect();
     let sorted = RecordBatch::try_new(Arc::clone(&group.schema), columns.map_err(io::Error::other)?)
         .map_err(io::Error::other)?;
     let name = format!("compact-{stamp}.parquet");
@@ -211,9 +209,7 @@ fn write(folder: &Path, day: &str, group: &Group, stamp: i64) -> io::Result<Comp
     writer.write(&sorted).map_err(io::Error::other)?;
     writer.into_inner().map_err(io::Error::other)?.sync_all()?;
     let names = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let times =
-        sorted.column_by_name("time").map(|time| time.as_primitive::<TimestampNanosecondType>().clone());
-    let times = times.map(|times| times.values().to_vec()).unwrap_or_default();
+    let times = times(&sorted)?;
     let span = (times.iter().min().copied().unwrap_or(0), times.iter().max().copied().unwrap_or(0));
     let done = Compacted {
         schema: "tickline.compact/1",
@@ -297,10 +293,10 @@ mod tests {
     }
 
     #[test]
-    fn what_twins_wrote_is_there_once_sorted_by_tags_and_time_with_most_values() {
+    fn what_twins_wrote_is_there_once_sorted_by_tags_and_time_with_all_values() {
         let dir = tempfile::tempdir().unwrap();
         commit(dir.path(), "one", "m,s=b a=1,b=2 5\nm,s=a a=3 9\nm,s=a a=4 7\nm a=0 8\n");
-        commit(dir.path(), "two", "m,s=b a=1 5\nm,s=a a=3,b=6 9\nm,s=c a=9 1\n");
+        commit(dir.path(), "two", "m,s=b b=7 5\nm,s=a a=3,b=6 9\nm,s=c a=9 1\n");
         let done = compact(dir.path(), "1970-01-01", 77).unwrap();
         let [done] = done.as_slice() else { panic!("{done:?}") };
         assert_eq!((done.rows, done.rows_before, done.times_ns), (5, 7, (1, 9)));
@@ -314,7 +310,7 @@ mod tests {
             "None 8 [Some(0.0), None]",
             "Some(\"a\") 7 [Some(4.0), None]",
             "Some(\"a\") 9 [Some(3.0), Some(6.0)]",
-            "Some(\"b\") 5 [Some(1.0), Some(2.0)]",
+            "Some(\"b\") 5 [Some(1.0), Some(7.0)]",
             "Some(\"c\") 1 [Some(9.0), None]",
         ];
         assert_eq!(rows(&left[0]), expected);

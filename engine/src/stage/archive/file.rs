@@ -8,17 +8,23 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 use tickline_feeds::capture::{self, CaptureError, Record};
+use tickline_feeds::clock::WallNanos;
 
 use super::CHUNK_BYTES;
+use super::folder::Folder;
 use super::manifest::Manifest;
 
 /// Fast: the archive must not cost what it records.
 const ZSTD_LEVEL: i32 = 1;
 
+/// A zstd frame is never larger: a chunk and the largest message.
+const FRAME_BYTES_MAX: usize = 160 * 1024 * 1024;
+
 /// An open file.
 #[derive(Debug)]
 pub(super) struct ArchiveFile {
-    file: File,
+    /// Made with the first chunk.
+    file: Option<File>,
     /// Its name without `.part`.
     path: PathBuf,
     period: i64,
@@ -42,16 +48,15 @@ pub(super) fn part(path: &Path) -> PathBuf {
 }
 
 impl ArchiveFile {
-    /// Creates `path` and begins it.
-    pub(super) fn create(path: PathBuf, instance: &str, period: i64, compress: bool) -> io::Result<Self> {
-        let file = OpenOptions::new().write(true).create_new(true).open(part(&path))?;
+    /// A file that is to be at `path`.
+    pub(super) fn new(path: PathBuf, instance: &str, period: i64, compress: bool) -> Self {
         let mut chunk = Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 8);
         capture::begin(&mut chunk);
         let mut manifest = Manifest::new(instance);
         manifest.file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let (packed, sum, settled) = (Vec::new(), Sha256::new(), manifest.clone());
-        Ok(Self {
-            file,
+        Self {
+            file: None,
             path,
             period,
             compress,
@@ -62,7 +67,7 @@ impl ArchiveFile {
             sum,
             manifest,
             settled,
-        })
+        }
     }
 
     /// The span of `rotate` that it belongs to.
@@ -101,10 +106,14 @@ impl ArchiveFile {
         } else {
             &self.chunk
         };
-        if let Err(error) = self.file.write_all(bytes) {
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => none.insert(OpenOptions::new().write(true).create_new(true).open(part(&self.path))?),
+        };
+        if let Err(error) = file.write_all(bytes) {
             // A torn chunk in the middle would hide all that comes behind it.
-            self.file.set_len(self.written)?;
-            io::Seek::seek(&mut self.file, io::SeekFrom::Start(self.written))?;
+            file.set_len(self.written)?;
+            io::Seek::seek(file, io::SeekFrom::Start(self.written))?;
             return Err(error);
         }
         self.sum.update(bytes);
@@ -119,8 +128,26 @@ impl ArchiveFile {
         self.settled.clone_from(&self.manifest);
     }
 
-    /// Gives up the chunk.
-    pub(super) fn forget_waiting(&mut self) {
+    /// What waits, as the beginning of another file, so that what is written can be closed; none if nothing is.
+    pub(super) fn split(&mut self, folder: &Folder) -> Option<Self> {
+        let at = WallNanos(self.manifest.to_ns);
+        let mut next = folder.begin(at, self.period);
+        if self.written == 0 || next.path == self.path {
+            return None;
+        }
+        next.chunk.append(&mut self.chunk);
+        next.chunk_frames = self.chunk_frames;
+        let mut reader = capture::Reader::new(next.chunk.as_slice()).ok()?;
+        while let Ok(Some(record)) = reader.next_record() {
+            next.manifest.add(&record);
+        }
+        self.forget_waiting();
+        Some(next)
+    }
+
+    /// Gives up the chunk; returns its frames.
+    pub(super) fn forget_waiting(&mut self) -> u64 {
+        let frames = self.chunk_frames;
         self.manifest.clone_from(&self.settled);
         // A file must begin as a capture does.
         let begun = self.written > 0;
@@ -128,15 +155,13 @@ impl ArchiveFile {
         if !begun {
             capture::begin(&mut self.chunk);
         }
+        frames
     }
 
-    /// Publishes the file and its manifest, synced; returns its path and bytes. One without frames is removed.
+    /// Publishes the file and its manifest, synced; returns its path and bytes, if there is anything in it.
     pub(super) fn close(mut self) -> io::Result<Option<(PathBuf, u64)>> {
-        if self.settled.frames == 0 {
-            std::fs::remove_file(part(&self.path))?;
-            return Ok(None);
-        }
-        self.file.sync_all()?;
+        let Some(file) = self.file.take() else { return Ok(None) };
+        file.sync_all()?;
         self.settled.bytes = self.written;
         self.settled.sha256 = hex(&self.sum.finalize());
         publish(&self.path, &self.settled)?;
@@ -165,52 +190,79 @@ fn publish(path: &Path, manifest: &Manifest) -> io::Result<()> {
 }
 
 /// Closes a file that a kill has left unfinished, without what is behind its last whole chunk; one that holds no
-/// frame is removed. Returns the bytes left out.
-pub(super) fn repair(part_path: &Path, instance: &str) -> io::Result<u64> {
+/// frame is removed. Returns the file and its bytes, if there is one, and the bytes left out. Memory for one chunk.
+pub(super) fn repair(part_path: &Path, instance: &str) -> io::Result<(Option<(PathBuf, u64)>, u64)> {
     let path = part_path.with_extension("");
-    let bytes = std::fs::read(part_path)?;
-    let compressed = is_compressed(&path);
-    let whole = whole_bytes(&bytes, compressed)?;
-    let kept = bytes.get(..whole).unwrap_or_default();
     let mut manifest = Manifest::new(instance);
-    if whole > 0 {
-        let mut reader = capture::Reader::new(reader(kept, compressed)?).map_err(io::Error::other)?;
-        while let Some(record) = reader.next_record().map_err(io::Error::other)? {
-            manifest.add(&record);
-        }
-    }
+    let bytes = part_path.metadata()?.len();
+    let whole = if is_compressed(&path) {
+        scan_frames(part_path, &mut manifest)?
+    } else {
+        scan_records(part_path, &mut manifest)?
+    };
     if manifest.frames == 0 {
         std::fs::remove_file(part_path)?;
-        return Ok(bytes.len() as u64);
+        return Ok((None, bytes));
     }
     let file = OpenOptions::new().write(true).open(part_path)?;
-    file.set_len(whole as u64)?;
+    file.set_len(whole)?;
     file.sync_all()?;
+    let mut sum = Sha256::new();
+    let mut rest = File::open(part_path)?;
+    let mut chunk = vec![0; CHUNK_BYTES];
+    while let read @ 1.. = rest.read(&mut chunk)? {
+        sum.update(chunk.get(..read).unwrap_or_default());
+    }
     manifest.file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    manifest.bytes = whole as u64;
-    manifest.sha256 = hex(&Sha256::digest(kept));
+    manifest.bytes = whole;
+    manifest.sha256 = hex(&sum.finalize());
     manifest.repaired = true;
     publish(&path, &manifest)?;
-    Ok((bytes.len() - whole) as u64)
+    Ok((Some((path, whole)), bytes - whole))
 }
 
-/// Bytes up to the end of the last whole chunk or record.
-fn whole_bytes(bytes: &[u8], compressed: bool) -> io::Result<usize> {
-    if !compressed {
-        let Ok(mut reader) = capture::Reader::new(bytes) else { return Ok(0) };
-        while reader.next_record().map_err(io::Error::other)?.is_some() {}
-        return Ok(bytes.len() - usize::try_from(reader.left()).unwrap_or(bytes.len()));
+/// Counts the whole records of a capture; returns their bytes.
+fn scan_records(path: &Path, manifest: &mut Manifest) -> io::Result<u64> {
+    let file = io::BufReader::with_capacity(CHUNK_BYTES, File::open(path)?);
+    let Ok(mut reader) = capture::Reader::new(file) else { return Ok(0) };
+    while let Some(record) = reader.next_record().map_err(io::Error::other)? {
+        manifest.add(&record);
     }
-    let mut whole = 0;
-    while let Some(rest) = bytes.get(whole..).filter(|rest| !rest.is_empty()) {
-        let Ok(size) = zstd::zstd_safe::find_frame_compressed_size(rest) else { break };
-        let frame = rest.get(..size).unwrap_or_default();
-        if size == 0 || frame.len() < size || io::copy(&mut reader(frame, true)?, &mut io::sink()).is_err() {
-            break;
+    Ok(path.metadata()?.len() - reader.left())
+}
+
+/// Counts the records of whole zstd frames; returns the bytes of those frames.
+fn scan_frames(path: &Path, manifest: &mut Manifest) -> io::Result<u64> {
+    let mut file = File::open(path)?;
+    let (mut held, mut whole) = (Vec::new(), 0);
+    loop {
+        let size = zstd::zstd_safe::find_frame_compressed_size(&held).unwrap_or(usize::MAX);
+        if size > 0 && size <= held.len() {
+            let mut chunk = Vec::new();
+            let mut decoder = zstd::Decoder::new(held.get(..size).unwrap_or_default())?;
+            if decoder.read_to_end(&mut chunk).is_err() {
+                return Ok(whole);
+            }
+            add_chunk(&chunk, whole == 0, manifest)?;
+            held.drain(..size);
+            whole += size as u64;
+            continue;
         }
-        whole += size;
+        let more = (&mut file).take(CHUNK_BYTES as u64).read_to_end(&mut held)?;
+        if more == 0 || held.len() > FRAME_BYTES_MAX {
+            return Ok(whole);
+        }
     }
-    Ok(whole)
+}
+
+/// Counts the records of one chunk; only the first one begins as a capture does.
+fn add_chunk(chunk: &[u8], first: bool, manifest: &mut Manifest) -> io::Result<()> {
+    let begin: &[u8] = if first { &[] } else { &capture::MAGIC };
+    let mut reader = capture::Reader::new(begin.chain(chunk)).map_err(io::Error::other)?;
+    while let Some(record) = reader.next_record().map_err(io::Error::other)? {
+        manifest.add(&record);
+    }
+    Ok(())
 }
 
 /// Whether a file's name says that it is compressed.

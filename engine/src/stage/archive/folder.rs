@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use crossbeam_channel::Sender;
 use tickline_config::model::Archive;
 use tickline_feeds::clock::WallNanos;
 use tickline_sinks::spool::store::{LocalStore, Store};
@@ -27,6 +28,8 @@ pub(super) struct Folder {
     files: Vec<(PathBuf, u64)>,
     instance: String,
     asked: u32,
+    /// Files that a kill has left unfinished.
+    torn: Vec<PathBuf>,
     _lock: File,
 }
 
@@ -50,23 +53,31 @@ pub fn captures(dir: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// Removes the oldest files of a folder whose names begin with `start`, but for the newest `keep`.
+pub(super) fn keep_newest(dir: &Path, start: &str, keep: usize) {
+    let all = captures(dir).unwrap_or_default().into_iter();
+    let named =
+        |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(start));
+    let all: Vec<PathBuf> = all.filter(named).collect();
+    for old in all.iter().take(all.len().saturating_sub(keep)) {
+        std::fs::remove_file(old).ok();
+    }
+}
+
 /// Reads a capture, compressed if its name says so.
 pub fn open(path: &Path) -> io::Result<Box<dyn Read>> {
     reader(BufReader::with_capacity(1 << 20, File::open(path)?), is_compressed(path))
 }
 
 impl Folder {
-    /// Opens it, which makes it if it is missing, and closes what a kill has left unfinished.
+    /// Opens it, which makes it if it is missing.
     pub(super) fn open(dir: &Path, instance: &str, config: &Archive) -> io::Result<Self> {
         let lock = LocalStore::new(dir)?.lock()?;
+        let mut torn = Vec::new();
         for entry in std::fs::read_dir(dir)? {
             let path = entry?.path();
             if path.extension().is_some_and(|extension| extension == "part") {
-                let left_out = repair(&path, instance)?;
-                tracing::warn!(
-                    "archive: {} was left unfinished by a kill and is closed, {left_out} bytes of its end left out",
-                    path.display()
-                );
+                torn.push(path);
             }
         }
         let mut files = Vec::new();
@@ -83,18 +94,45 @@ impl Folder {
             files,
             instance: instance.to_owned(),
             asked: 0,
+            torn,
             _lock: lock,
         })
     }
 
+    /// Whether there are such files.
+    pub(super) fn has_torn(&self) -> bool {
+        !self.torn.is_empty()
+    }
+
+    /// What closes the files that a kill has left unfinished, one after the other, and gives each to `closed`. It may take
+    /// as long as reading them does.
+    pub(super) fn repairs(&mut self, closed: Sender<(PathBuf, u64)>) -> impl FnOnce() + Send + 'static {
+        let (torn, instance) = (std::mem::take(&mut self.torn), self.instance.clone());
+        move || {
+            for path in torn {
+                match repair(&path, &instance) {
+                    Ok((file, left_out)) => {
+                        tracing::warn!(
+                            "archive: {} was left unfinished by a kill and is closed, {left_out} bytes of its end left out",
+                            path.display()
+                        );
+                        // Whoever would hear it has gone: the next start sees the file.
+                        file.map(|file| closed.send(file));
+                    }
+                    Err(error) => tracing::error!("archive: {}: {error}; it stays as it is", path.display()),
+                }
+            }
+        }
+    }
+
     /// Begins a file whose first frame was received at `recv`.
-    pub(super) fn create(&self, recv: WallNanos, period: i64) -> io::Result<ArchiveFile> {
+    pub(super) fn begin(&self, recv: WallNanos, period: i64) -> ArchiveFile {
         let ending = if self.compress { "cap.zst" } else { "cap" };
         let mut at = recv;
         loop {
             let path = self.dir.join(format!("{}-{}.{ending}", stamp(at), self.instance));
             if !path.exists() && !part(&path).exists() {
-                return ArchiveFile::create(path, &self.instance, period, self.compress);
+                return ArchiveFile::new(path, &self.instance, period, self.compress);
             }
             at.0 += 1;
         }
@@ -121,17 +159,19 @@ impl Folder {
 
     /// Removes the oldest finished file and its manifest.
     pub(super) fn drop_oldest(&mut self) -> bool {
-        if self.files.is_empty() {
-            return false;
+        let Some((path, bytes)) = self.files.first().cloned() else { return false };
+        match std::fs::remove_file(&path) {
+            Ok(()) => tracing::info!("archive: {} removed to make room", path.display()),
+            // Someone else has removed it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => {
+                tracing::error!("archive: {}: {error}", path.display());
+                return false;
+            }
         }
-        let (path, bytes) = self.files.remove(0);
-        let removed = std::fs::remove_file(&path);
         std::fs::remove_file(Manifest::path(&path)).ok();
         self.bytes = self.bytes.saturating_sub(bytes);
-        match removed {
-            Ok(()) => tracing::info!("archive: {} removed to make room", path.display()),
-            Err(error) => tracing::error!("archive: {}: {error}", path.display()),
-        }
+        self.files.remove(0);
         true
     }
 }

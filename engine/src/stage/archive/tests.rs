@@ -59,7 +59,7 @@ fn read(path: &Path) -> Vec<u64> {
 /// A folder with one file of messages 1 to 9 in three chunks; the bytes at which each chunk ends.
 fn three_chunks(dir: &Path, compress: bool) -> (Folder, ArchiveFile, Vec<u64>) {
     let folder = Folder::open(dir, "host", &config(compress, 1 << 30)).unwrap();
-    let mut file = folder.create(WallNanos(1_001), 0).unwrap();
+    let mut file = folder.begin(WallNanos(1_001), 0);
     let mut ends = Vec::new();
     for chunk in 0..3 {
         (1..=3).for_each(|n| append(&mut file, chunk * 3 + n));
@@ -67,6 +67,18 @@ fn three_chunks(dir: &Path, compress: bool) -> (Folder, ArchiveFile, Vec<u64>) {
         ends.push(file.bytes());
     }
     (folder, file, ends)
+}
+
+/// Opens a folder and closes what is unfinished in it.
+fn repaired(dir: &Path, compress: bool) {
+    let mut folder = Folder::open(dir, "host", &config(compress, 1 << 30)).unwrap();
+    let (closed, files) = crossbeam_channel::unbounded();
+    folder.repairs(closed)();
+    for (path, bytes) in files {
+        assert_eq!(path.metadata().unwrap().len(), bytes);
+        let sum = hex(&Sha256::digest(std::fs::read(&path).unwrap()));
+        assert_eq!(Manifest::of(&path).unwrap().sha256, sum);
+    }
 }
 
 /// The one file that is not closed.
@@ -105,7 +117,7 @@ fn a_kill_at_any_byte_leaves_the_whole_chunks_or_records_readable() {
             let dir = tempfile::tempdir().unwrap();
             let torn = dir.path().join(part_path.file_name().unwrap());
             std::fs::write(&torn, &bytes[..cut]).unwrap();
-            Folder::open(dir.path(), "host", &config(compress, 1 << 30)).unwrap();
+            repaired(dir.path(), compress);
             assert!(!torn.exists(), "cut at {cut}");
             let files = folder::captures(dir.path()).unwrap();
             let found = files.first().map(|path| read(path)).unwrap_or_default();
@@ -131,7 +143,7 @@ fn the_oldest_file_goes_when_there_is_no_room_and_only_then() {
     let mut folder = Folder::open(dir.path(), "host", &config(false, 2_000)).unwrap();
     let mut closed = Vec::new();
     for n in 0..3 {
-        let mut file = folder.create(WallNanos(n), n).unwrap();
+        let mut file = folder.begin(WallNanos(n), n);
         (1..=9).for_each(|n| append(&mut file, n));
         assert!(folder.room(file.waiting() as u64).is_ok() || n == 2, "file {n}");
         if folder.room(file.waiting() as u64).is_err() {
@@ -151,14 +163,14 @@ fn the_oldest_file_goes_when_there_is_no_room_and_only_then() {
 fn frames_that_the_disk_did_not_take_are_in_no_manifest_and_the_file_stays_a_capture() {
     let dir = tempfile::tempdir().unwrap();
     let folder = Folder::open(dir.path(), "host", &config(true, 1 << 30)).unwrap();
-    let mut file = folder.create(WallNanos(1), 0).unwrap();
+    let mut file = folder.begin(WallNanos(1), 0);
     append(&mut file, 1);
     file.forget_waiting();
     append(&mut file, 2);
     file.flush().unwrap();
     let (path, _) = file.close().unwrap().unwrap();
     assert_eq!((read(&path), Manifest::of(&path).unwrap().frames), (vec![2], 1));
-    let file = folder.create(WallNanos(1), 0).unwrap();
+    let file = folder.begin(WallNanos(1), 0);
     assert!(file.close().unwrap().is_none() && !part(&path).exists(), "an empty file is none");
 }
 
@@ -167,6 +179,53 @@ fn a_folder_serves_one_process() {
     let dir = tempfile::tempdir().unwrap();
     let _first = Folder::open(dir.path(), "host", &config(true, 1 << 30)).unwrap();
     assert!(Folder::open(dir.path(), "host", &config(true, 1 << 30)).is_err());
+}
+
+#[test]
+fn an_open_file_that_is_all_there_is_makes_room_for_what_waits() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut folder = Folder::open(dir.path(), "host", &config(false, 1_200)).unwrap();
+    let mut file = folder.begin(WallNanos(1), 0);
+    (1..=9).for_each(|n| append(&mut file, n));
+    file.flush().unwrap();
+    (10..=18).for_each(|n| append(&mut file, n));
+    assert!(folder.room(file.bytes() + file.waiting() as u64).is_err());
+    let mut next = file.split(&folder).unwrap();
+    let (full, bytes) = file.close().unwrap().unwrap();
+    folder.closed(full.clone(), bytes);
+    assert_eq!(read(&full), (1..=9).collect::<Vec<_>>());
+    assert!(folder.drop_oldest() && folder.room(next.waiting() as u64).is_ok());
+    next.flush().unwrap();
+    let (path, _) = next.close().unwrap().unwrap();
+    assert_eq!((read(&path), Manifest::of(&path).unwrap().frames), ((10..=18).collect(), 9));
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_keeps_what_waits_until_it_can() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = Folder::open(dir.path(), "host", &config(true, 1 << 30)).unwrap();
+    let mut file = folder.begin(WallNanos(1), 0);
+    append(&mut file, 1);
+    let away = dir.path().with_extension("away");
+    std::fs::rename(dir.path(), &away).unwrap();
+    assert!(file.flush().is_err());
+    append(&mut file, 2);
+    std::fs::rename(&away, dir.path()).unwrap();
+    file.flush().unwrap();
+    let (path, _) = file.close().unwrap().unwrap();
+    assert_eq!(read(&path), [1, 2]);
+}
+
+#[test]
+fn only_the_newest_flight_recordings_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    for n in 0..10 {
+        std::fs::write(dir.path().join(format!("flight-{n}.cap")), "").unwrap();
+    }
+    std::fs::write(dir.path().join("quarantine.cap"), "").unwrap();
+    folder::keep_newest(dir.path(), "flight-", 7);
+    let left = folder::captures(dir.path()).unwrap();
+    assert_eq!((left.len(), left[0].file_name().unwrap().to_str()), (8, Some("flight-3.cap")));
 }
 
 proptest! {
@@ -184,7 +243,7 @@ proptest! {
             *byte ^= 1 << (flip % 8);
         }
         std::fs::write(&torn, bytes).unwrap();
-        Folder::open(dir.path(), "host", &config(compress, 1 << 30)).unwrap();
+        repaired(dir.path(), compress);
         for path in folder::captures(dir.path()).unwrap() {
             let found = read(&path);
             prop_assert!(found.iter().copied().eq(1..=found.len() as u64));
