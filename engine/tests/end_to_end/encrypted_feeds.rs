@@ -11,6 +11,7 @@ use tickline_loadgen::plan::{FeedLoad, LoadPlan, Rate};
 use tickline_loadgen::run;
 
 use crate::program::{Engine, feed};
+use crate::publisher::Publisher;
 
 const MESSAGES_PER_S: f64 = 200.0;
 
@@ -71,6 +72,41 @@ fn an_encrypted_feed_needs_the_publishers_key_and_ours_on_its_list() {
     let ended = engine.stop();
     assert_eq!(ended.code, Some(0));
     assert!(!ended.log.concat().contains(secret.trim()));
+    running.stop();
+    running.finish().unwrap();
+}
+
+#[test]
+fn a_feed_that_comes_with_a_reload_is_encrypted_as_well() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    for name in ["publisher", "engine"] {
+        assert!(keys_new(&path(name)).status.success());
+    }
+    let context = zmq::Context::new();
+    let plain = Publisher::bind(&context, "oanda_tick");
+    let mut load = FeedLoad::new("kraken_tick", "127.0.0.1", Rate::PerSecond(MESSAGES_PER_S)).unwrap();
+    load.endpoint = "tcp://127.0.0.1:*".to_owned();
+    let door = Door::read(&path("publisher.secret"), &path("engine.public")).unwrap();
+    let plan = LoadPlan { feeds: vec![load], door: Some(door), ..LoadPlan::default() };
+    let running = run::start(plan, OsClock::start()).unwrap();
+    let endpoint = running.endpoints().next().unwrap().1.to_owned();
+
+    let mut config = feed("oanda_tick", &plain.endpoint);
+    config.push("sinks.kept.kind=\"null\"".to_owned());
+    config.push(format!("engine.curve_secret_key=\"file:{}\"", path("engine.secret").display()));
+    std::fs::write(path("engine.toml"), config.join("\n")).unwrap();
+    let mut engine = Engine::start(dir.path(), &[]);
+    plain.wait_subscriber();
+    config.extend(feed("kraken_tick", &endpoint));
+    let server =
+        format!("feeds.kraken_tick.curve_server_key=\"file:{}\"", path("publisher.public").display());
+    config.push(server);
+    std::fs::write(path("engine.toml"), config.join("\n")).unwrap();
+    engine.signal("HUP");
+    engine.wait_log("SIGHUP: applied: feed kraken_tick added");
+    engine.wait("some messages", |report| report.ledger.written >= 200);
+    engine.stop().assert_exit(0);
     running.stop();
     running.finish().unwrap();
 }

@@ -64,13 +64,16 @@ pub(crate) struct Ended {
 }
 
 impl Engine {
-    /// Starts it in `dir`, where its state is kept too.
+    /// Starts it in `dir`, where its state is kept too, with `engine.toml` if that is there.
     pub(crate) fn start(dir: &Path, sets: &[String]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tickline"));
         command.current_dir(dir).args(["run", "--json", "--set", "http.listen=\"127.0.0.1:0\""]);
         // What is counted are points of messages; who tests the engine's own rows sets it.
         command.args(["--set", "engine.ledger_every=\"inf\""]);
         with_sets(&mut command, sets);
+        if dir.join("engine.toml").exists() {
+            command.args(["--config", "engine.toml"]);
+        }
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
         let stderr = BufReader::new(child.stderr.take().expect("its log"));
         let log = Arc::new(Mutex::new(Vec::new()));
