@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded, unbounded};
 use tickline_config::model::{Archive, WhenFull};
 use tickline_feeds::capture::{self, Record};
 use tickline_feeds::clock::{Clock, MonoNanos};
@@ -37,6 +37,8 @@ pub const BLOCKS_KEPT: usize = 64;
 const FLIGHTS_KEPT: usize = 8;
 /// Bytes of records that are written at once.
 pub const CHUNK_BYTES: usize = 1024 * 1024;
+/// How long it rests when there is nothing; [`QUEUE_BYTES`] hold what may come meanwhile.
+const PAUSE: Duration = Duration::from_millis(10);
 /// How soon a receiver that waits for room looks again.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 /// How long records wait for that.
@@ -194,10 +196,11 @@ impl Archiver {
     /// The loop; ends when the last tap is gone and everything is on disk.
     pub fn run(mut self) {
         loop {
-            match self.blocks.recv_timeout(LOOK_EVERY) {
+            match self.blocks.try_recv() {
                 Ok(block) => self.take(block),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
+                // Being woken for each burst would cost more than writing it, and no one waits for the archive.
+                Err(TryRecvError::Empty) => std::thread::park_timeout(PAUSE),
+                Err(TryRecvError::Disconnected) => break,
             }
             self.look();
         }

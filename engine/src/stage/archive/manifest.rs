@@ -78,16 +78,19 @@ impl Manifest {
         let mut envelope = Envelope::default();
         envelope.read_front(record.payload);
         let name = String::from_utf8_lossy(record.topic);
-        if !self.topics.contains_key(&*name) {
-            self.topics.insert(name.clone().into_owned(), Topic::default());
-        }
-        let Some(topic) = self.topics.get_mut(&*name) else { return };
+        let topic = match self.topics.get_mut(&*name) {
+            Some(topic) => topic,
+            None => self.topics.entry(name.into_owned()).or_default(),
+        };
         topic.frames += 1;
-        let room = topic.sources.len() < SOURCES_MAX || topic.sources.contains_key(&envelope.src);
-        if envelope.numbered && envelope.seq > 0 && room {
-            let seq = envelope.seq;
-            let span = topic.sources.entry(envelope.src).or_insert(Span { first: seq, last: seq });
-            (span.first, span.last) = (span.first.min(seq), span.last.max(seq));
+        let Envelope { numbered: true, seq: seq @ 1.., src, .. } = envelope else { return };
+        let known = topic.sources.len();
+        match topic.sources.get_mut(&src) {
+            Some(span) => (span.first, span.last) = (span.first.min(seq), span.last.max(seq)),
+            None if known < SOURCES_MAX => {
+                topic.sources.insert(src, Span { first: seq, last: seq });
+            }
+            None => {}
         }
     }
 
