@@ -32,6 +32,7 @@ use crate::view::View;
 
 mod reload;
 pub mod sinks;
+mod sockets;
 mod start;
 
 /// How long threads may take to notice an abort.

@@ -60,9 +60,7 @@ pub enum AppendError {
         bytes_max: u64,
     },
     /// The disk would have less than `free_bytes_min` left.
-    #[error(
-        "the spool's disk is nearly full: {free_bytes} bytes free, spool.min_free_bytes keeps {free_bytes_min} free"
-    )]
+    #[error("its disk is nearly full: {free_bytes} bytes free, spool.min_free_bytes: {free_bytes_min}")]
     LowDisk {
         /// Bytes free.
         free_bytes: u64,

@@ -17,15 +17,17 @@ use tickline_feeds::frame::{Frame, FrameBlock};
 use crate::channel::BLOCK_BYTES_KEPT;
 use crate::log_limit::LogLimit;
 use crate::stats::{ArchiveCell, ArchiveCounters, MergeTimer, thread_cpu_ns};
-use crate::stop::{LOOK_EVERY, Stop};
+use crate::stop::LOOK_EVERY;
 use crate::view::View;
 
 mod file;
 pub mod folder;
 pub mod manifest;
+mod tap;
 
 use file::ArchiveFile;
 use folder::Folder;
+pub use tap::Tap;
 
 /// Blocks that may wait for the thread, however small they are.
 const QUEUE_BLOCKS: usize = 4_096;
@@ -39,82 +41,10 @@ const FLIGHTS_KEPT: usize = 8;
 pub const CHUNK_BYTES: usize = 1024 * 1024;
 /// How long it rests when there is nothing; [`QUEUE_BYTES`] hold what may come meanwhile.
 const PAUSE: Duration = Duration::from_millis(10);
-/// How soon a receiver that waits for room looks again.
-const LOOK_AGAIN: Duration = Duration::from_millis(1);
 /// How long records wait for that.
 const FLUSH_EVERY_NS: u64 = 1_000_000_000;
 /// Flight recordings after alarms come at most this often.
 const FLIGHT_EVERY_NS: u64 = 60_000_000_000;
-
-/// A receiver's end.
-#[derive(Clone, Debug)]
-pub struct Tap {
-    blocks: Sender<FrameBlock>,
-    /// To take the oldest out again.
-    oldest: Receiver<FrameBlock>,
-    empty: Receiver<FrameBlock>,
-    /// Bytes in the queue.
-    waiting: Arc<AtomicUsize>,
-    when_full: WhenFull,
-    cell: Arc<ArchiveCell>,
-}
-
-impl Tap {
-    /// Copies a burst.
-    pub fn copy(&mut self, frames: &FrameBlock, stop: &Stop) {
-        if frames.is_empty() {
-            return;
-        }
-        let mut block = self.empty.try_recv().unwrap_or_default();
-        block.copy_from(frames);
-        let lost = match self.when_full {
-            WhenFull::Block => return self.wait(block, stop),
-            WhenFull::DropNewest => self.offer(block).map_or_else(|block| block.len(), |()| 0),
-            WhenFull::DropOldest => {
-                let mut lost = 0;
-                while let Err(again) = self.offer(block) {
-                    let Ok(oldest) = self.oldest.try_recv() else {
-                        // Larger than the queue, and alone in it.
-                        lost += again.len();
-                        break;
-                    };
-                    self.waiting.fetch_sub(oldest.bytes(), Ordering::Relaxed);
-                    lost += oldest.len();
-                    block = again;
-                }
-                lost
-            }
-        };
-        if lost > 0 {
-            self.cell.counters.lock().queue_full += lost as u64;
-        }
-    }
-
-    /// Puts a block into the queue, or gives it back where there is no room. A large one passes when it is alone.
-    fn offer(&self, block: FrameBlock) -> Result<(), FrameBlock> {
-        let bytes = block.bytes();
-        let before = self.waiting.fetch_add(bytes, Ordering::Relaxed);
-        if before > 0 && before + bytes > QUEUE_BYTES {
-            self.waiting.fetch_sub(bytes, Ordering::Relaxed);
-            return Err(block);
-        }
-        self.blocks.try_send(block).map_err(|error| {
-            self.waiting.fetch_sub(bytes, Ordering::Relaxed);
-            error.into_inner()
-        })
-    }
-
-    fn wait(&self, mut block: FrameBlock, stop: &Stop) {
-        while !stop.aborted() {
-            match self.offer(block) {
-                Ok(()) => return,
-                Err(again) => block = again,
-            }
-            std::thread::park_timeout(LOOK_AGAIN);
-        }
-        self.cell.counters.lock().queue_full += block.len() as u64;
-    }
-}
 
 /// What closes the files that a kill has left unfinished; it takes as long as reading them.
 pub type Repairs = Box<dyn FnOnce() + Send>;

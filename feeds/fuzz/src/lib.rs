@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use influxdb_line_protocol::parse_lines;
 use tickline_config::model::{
-    Custom, CustomTime, CustomType, DecoderKind, Feed, FieldChoice, SystemFields, Tiebreak, TimeUnit,
+    Custom, CustomTime, CustomType, DecoderKind, Feed, FieldChoice, Session, SystemFields, Tiebreak, TimeUnit,
 };
 use tickline_feeds::clock::WallNanos;
 use tickline_feeds::counts::Undecodable;
@@ -30,6 +30,10 @@ fn custom() -> Custom {
 
 fn decoder(kind: DecoderKind) -> Decoder {
     let feed = Feed {
+        silence_max: None,
+        data_silence_max: None,
+        session: Session::Always,
+        curve_server_key: None,
         endpoint: "tcp://127.0.0.1:1".into(),
         topic: "t".into(),
         aliases: vec![],
