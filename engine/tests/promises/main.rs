@@ -1,6 +1,7 @@
 //! What the engine promises, one file a promise. One test binary, so that they share their rig and are linked
 //! once.
 
+mod clock_jumps;
 mod command_line;
 mod database;
 mod failure;

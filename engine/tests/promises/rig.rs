@@ -187,12 +187,21 @@ pub(crate) fn start(config: &Config, open: OpenSink<'_>) -> Run {
 
 /// Starts a run, if it can be started.
 pub(crate) fn try_start(config: &Config, open: OpenSink<'_>) -> Result<Run, StartError> {
+    started(config, Arc::new(OsClock::start()), open)
+}
+
+/// Starts a run with a clock of the test's own.
+pub(crate) fn start_at(config: &Config, clock: Arc<dyn Clock>, open: OpenSink<'_>) -> Run {
+    started(config, clock, open).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn started(config: &Config, clock: Arc<dyn Clock>, open: OpenSink<'_>) -> Result<Run, StartError> {
     Run::start(Setup {
         command: "test",
         config,
         config_text: (String::new(), None),
         plan: Plan::new(config, &[]).unwrap(),
-        clock: Arc::new(OsClock::start()),
+        clock,
         open_sink: open,
         instruments: Arc::new(Instruments::default()),
         resume: BTreeMap::new(),

@@ -40,7 +40,7 @@ pub(super) fn run(args: DrillArgs) -> anyhow::Result<u8> {
     report.rows = Some(serde_json::to_value(&rows)?);
     give(&report, &args.output)?;
     if !args.output.json {
-        println!("{}", headline(&rows));
+        println!("{LEGEND}\n{}", headline(&rows));
         report.reasons.iter().for_each(|reason| println!("failed: {reason}"));
     }
     Ok(if report.verdict == Verdict::Fail { FAILED } else { 0 })
@@ -50,6 +50,10 @@ pub(super) fn run(args: DrillArgs) -> anyhow::Result<u8> {
 fn beside() -> anyhow::Result<PathBuf> {
     Ok(std::env::current_exe()?.parent().context("a folder")?.join("tickline"))
 }
+
+/// What the columns say.
+const LEGEND: &str = "lost: accepted by the engine and not stored; twice: stored again, which the database absorbs; window: longest time \
+                      before a kill from which on something is missing; back: from a kill to the first fresh tick stored";
 
 const HEAD: &str =
     "row    verdict   faults      sent    stored  twice  lost  window ms  back ms  time  fault";
