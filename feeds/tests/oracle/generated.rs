@@ -46,6 +46,7 @@ fn symbol() -> impl Strategy<Value = String> {
         1 => "[ -~]{0,12}",
         1 => Just("x".repeat(257)),
         1 => Just("XBT/USD".to_owned()),
+        1 => Just("XDG/XBT".to_owned()),
     ]
 }
 
@@ -123,7 +124,11 @@ fn float(value: Option<f64>) -> Option<Field> {
 
 /// Tags of a Kraken name with a slash in it, or of one that no table knows.
 fn pair_tags(name: &str) -> Vec<(&'static str, String)> {
-    let modern = |asset: &str| if asset == "XBT" { "BTC".to_owned() } else { asset.to_owned() };
+    let modern = |asset: &str| match asset {
+        "XBT" => "BTC".to_owned(),
+        "XDG" => "DOGE".to_owned(),
+        other => other.to_owned(),
+    };
     let (base, pair, quote) = match name.split_once('/') {
         Some((base, quote)) => (modern(base), format!("{}/{}", modern(base), modern(quote)), modern(quote)),
         None => (String::new(), name.to_owned(), String::new()),
