@@ -1,6 +1,10 @@
 //! Connections to publishers, as libzmq's socket monitors tell of them: who is there, who has gone, and whose
 //! handshake was refused. The control plane looks ten times a second; no stage does.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+
 use tickline_feeds::clock::MonoNanos;
 
 use crate::log_limit::LogLimit;
@@ -99,7 +103,7 @@ impl Link {
 }
 
 /// Takes in what all monitors tell, and logs it.
-pub(crate) fn look(monitors: &mut [Monitor], view: &View, now: MonoNanos) {
+pub(crate) fn look(monitors: &mut [Monitor], up: &[Arc<AtomicBool>], view: &View, now: MonoNanos) {
     let mut links = view.links.lock();
     links.resize(monitors.len(), Link::default());
     for (at, (monitor, link)) in monitors.iter_mut().zip(links.iter_mut()).enumerate() {
@@ -108,6 +112,7 @@ pub(crate) fn look(monitors: &mut [Monitor], view: &View, now: MonoNanos) {
             tracing::info!("{endpoint}: {line}");
         }
     }
+    up.iter().zip(links.iter()).for_each(|(up, link)| up.store(link.up, Relaxed));
 }
 
 #[cfg(test)]

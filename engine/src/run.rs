@@ -192,6 +192,8 @@ pub struct Run {
     /// Whether each is still configured, as its encoder sees it.
     active: Vec<Arc<AtomicBool>>,
     endpoints: Vec<Option<String>>,
+    /// Whether the publisher of each is connected, as the encoders see it.
+    up: Vec<Arc<AtomicBool>>,
     /// What listens to their sockets.
     monitors: Vec<Monitor>,
     receivers: Vec<ReceiverHandle>,
@@ -229,7 +231,7 @@ impl Run {
 
     /// Sees who has come and gone.
     pub(crate) fn look_at_links(&mut self) {
-        links::look(&mut self.monitors, &self.view, self.view.clock.mono());
+        links::look(&mut self.monitors, &self.up, &self.view, self.view.clock.mono());
     }
 
     /// Undecodable frames, for the quarantine.

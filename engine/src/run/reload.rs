@@ -50,6 +50,7 @@ pub(super) fn apply(
         Ok(prepared) => prepared,
         Err(error) => {
             run.endpoints.truncate(before);
+            run.up.truncate(before);
             run.config = old;
             return Err(error);
         }
@@ -106,6 +107,7 @@ fn prepare(run: &mut Run, old: &Config) -> Result<Vec<Fresh>, StartError> {
         let endpoint = known.unwrap_or(run.endpoints.len());
         if known.is_none() {
             run.endpoints.push(Some(feed.endpoint.clone()));
+            run.up.push(Arc::default());
         }
         let before = replaces.and_then(|at| run.feeds.get(at));
         let encoder = match run.config.engine.encode {
@@ -116,7 +118,8 @@ fn prepare(run: &mut Run, old: &Config) -> Result<Vec<Fresh>, StartError> {
         let plan = FeedPlan { name: name.clone(), feed: feed.clone(), endpoint, encoder, sinks };
         let decoder = decoder(&run.config, &plan, &run.instruments)?;
         let position = |at: usize| u16::try_from(at).unwrap_or(u16::MAX);
-        let new = NewFeed::new(position(at), &plan, decoder, replaces.map(position));
+        let up = run.up.get(endpoint).cloned().unwrap_or_default();
+        let new = NewFeed::new(position(at), &plan, decoder, replaces.map(position), up);
         all.push(Fresh { plan, new });
     }
     Ok(all)

@@ -75,6 +75,7 @@ pub(super) fn start(setup: Setup<'_>) -> Result<Run, StartError> {
         active: Vec::new(),
         began: setup.clock.wall(),
         endpoints: plan.endpoints.iter().cloned().map(Some).collect(),
+        up: plan.endpoints.iter().map(|_| Arc::default()).collect(),
         monitors: Vec::new(),
         receivers: Vec::new(),
         encoders: Vec::new(),
@@ -143,7 +144,8 @@ impl Run {
             if let Some(points) = resume.get(&plan.name) {
                 decoder.resume_sequences(points);
             }
-            Ok((plan.encoder, NewFeed::new(feed, plan, decoder, None)))
+            let up = self.up.get(plan.endpoint).cloned().unwrap_or_default();
+            Ok((plan.encoder, NewFeed::new(feed, plan, decoder, None, up)))
         };
         self.feeds.iter().zip(0u16..).map(new).collect()
     }

@@ -25,18 +25,10 @@ mod own;
 mod publish;
 mod silence;
 
-use own::Own;
+pub use own::run_ordinal;
+use own::{FEEDS_APART, Own};
 pub use silence::Silence;
 use silence::Watch;
-
-/// Feeds of one run whose rows are told apart.
-const FEEDS_APART: i64 = 1_000;
-
-/// What the rows of `tickline_points` of a run that began at `wall` have added to their minute, ns: less than a minute,
-/// and another value for every ms of 13 hours.
-pub fn run_ordinal(wall: WallNanos) -> i64 {
-    (wall.0 / 1_000_000).rem_euclid(50_000_000) * FEEDS_APART
-}
 
 /// A feed given to an encoder, before its first frame.
 #[derive(Debug)]
@@ -57,11 +49,19 @@ pub struct NewFeed {
     pub replaces: Option<u16>,
     /// Whether it is still configured.
     pub active: Arc<AtomicBool>,
+    /// Whether its publisher is connected.
+    pub up: Arc<AtomicBool>,
 }
 
 impl NewFeed {
     /// Feed number `feed`, as planned.
-    pub fn new(feed: u16, plan: &FeedPlan, decoder: Decoder, replaces: Option<u16>) -> Self {
+    pub fn new(
+        feed: u16,
+        plan: &FeedPlan,
+        decoder: Decoder,
+        replaces: Option<u16>,
+        up: Arc<AtomicBool>,
+    ) -> Self {
         let active = Arc::new(AtomicBool::new(true));
         let (name, endpoint) = (plan.name.as_str().into(), plan.feed.endpoint.as_str().into());
         Self {
@@ -73,6 +73,7 @@ impl NewFeed {
             sinks: plan.sinks.clone(),
             replaces,
             active,
+            up,
         }
     }
 }
@@ -214,7 +215,7 @@ impl Encoder {
             // Another run's rows of the same minute stay.
             let ordinal = self.spec.run_ordinal + i64::from(new.feed) % FEEDS_APART;
             let own = Own::new(&new.name, &self.spec.instance, &new.config, ordinal);
-            let watch = Watch::new(&new.config, self.clock.mono());
+            let watch = Watch::new(&new.config, Arc::clone(&new.up), self.clock.mono());
             let NewFeed { decoder, replaces, name, endpoint, active, .. } = new;
             let mut slot = FeedSlot {
                 decoder,

@@ -1,6 +1,9 @@
 //! Two alarms of a feed: nothing comes at all, or what comes is no data although the session is open. A publisher
 //! with heartbeats is never silent while it lives, so its silence is an alarm at all hours.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use tickline_config::model::{Feed, Session};
@@ -40,12 +43,14 @@ pub(super) struct Watch {
     data: MonoNanos,
     began: MonoNanos,
     has_heartbeats: bool,
+    /// Whether its publisher is connected.
+    up: Arc<AtomicBool>,
     /// The alarm that was told.
     told: Option<Silence>,
 }
 
 impl Watch {
-    pub(super) fn new(config: &Feed, now: MonoNanos) -> Self {
+    pub(super) fn new(config: &Feed, up: Arc<AtomicBool>, now: MonoNanos) -> Self {
         Self {
             silence_max: config.silence_max,
             data_silence_max: config.data_silence_max,
@@ -55,6 +60,7 @@ impl Watch {
             data: now,
             began: now,
             has_heartbeats: false,
+            up,
             told: None,
         }
     }
@@ -90,7 +96,8 @@ impl Watch {
         let over = |max: Option<Duration>, since: MonoNanos| {
             max.is_some_and(|max| u128::from(now.since(since)) >= max.as_nanos())
         };
-        let transport = self.has_heartbeats || self.frame.is_none();
+        // One that never sends heartbeats is only known to be gone when its connection is.
+        let transport = self.has_heartbeats || self.frame.is_none() || !self.up.load(Relaxed);
         let silent_since = self.frame.unwrap_or(self.began);
         let alarm = if transport && over(self.silence_max, silent_since) {
             Some(Silence::Transport)
@@ -130,13 +137,17 @@ mod tests {
 
     const SECOND: u64 = 1_000_000_000;
 
+    fn up() -> Arc<AtomicBool> {
+        Arc::new(AtomicBool::new(true))
+    }
+
     fn look(watch: &mut Watch, second: u64) -> Option<String> {
         watch.look(MonoNanos(second * SECOND), WallNanos(0)).map(|event| event.kind)
     }
 
     #[test]
     fn a_feed_with_heartbeats_is_silent_when_they_stop_and_without_data_when_only_they_come() {
-        let mut watch = Watch::new(&feed(&[]), MonoNanos(0));
+        let mut watch = Watch::new(&feed(&[]), up(), MonoNanos(0));
         assert_eq!(look(&mut watch, 9), None);
         assert_eq!(look(&mut watch, 10).as_deref(), Some("silent"), "nothing has ever come");
         assert_eq!(look(&mut watch, 11), None, "told once");
@@ -157,7 +168,7 @@ mod tests {
 
     #[test]
     fn outside_its_session_a_feed_may_be_without_data_and_the_time_counts_from_its_opening() {
-        let mut watch = Watch::new(&feed(&["session=[\"Thu 00:10-Thu 01:00 UTC\"]"]), MonoNanos(0));
+        let mut watch = Watch::new(&feed(&["session=[\"Thu 00:10-Thu 01:00 UTC\"]"]), up(), MonoNanos(0));
         // The clocks begin on Thursday 1970-01-01 at 00:00.
         let mut at = |second: u64| {
             watch.frame(MonoNanos(second * SECOND), FrameClass::Control);
@@ -168,5 +179,18 @@ mod tests {
         assert_eq!(at(898), None);
         assert_eq!(at(899).as_deref(), Some("no_data"));
         assert_eq!(at(3_600).as_deref(), Some("data_again"), "the session is over: no alarm");
+    }
+
+    #[test]
+    fn a_publisher_without_heartbeats_is_silent_once_its_connection_is_gone() {
+        let connected = up();
+        let mut watch = Watch::new(&feed(&[]), Arc::clone(&connected), MonoNanos(0));
+        watch.frame(MonoNanos(0), FrameClass::Points);
+        assert_eq!(look(&mut watch, 100), None);
+        connected.store(false, Relaxed);
+        assert_eq!(look(&mut watch, 101).as_deref(), Some("silent"));
+        connected.store(true, Relaxed);
+        watch.frame(MonoNanos(102 * SECOND), FrameClass::Points);
+        assert_eq!(look(&mut watch, 102).as_deref(), Some("heard_again"));
     }
 }
