@@ -19,6 +19,7 @@ mod publisher;
 mod readme_commands_run;
 mod recordings_arrive_complete;
 mod sent;
+mod server_outage_loses_nothing;
 mod spool_commands;
 mod ties_stay_apart;
 mod twins_store_once;

@@ -31,10 +31,10 @@ impl Default for Options {
 /// A running server.
 #[derive(Debug)]
 pub(crate) struct Influxd {
-    child: Child,
+    pub(crate) child: Child,
     /// Base URL.
     pub(crate) url: String,
-    _dir: TempDir,
+    pub(crate) dir: TempDir,
 }
 
 /// Starts a server, or says that there is none; where `CI` is set there must be one.
@@ -47,9 +47,15 @@ pub(crate) fn start(options: Options) -> Option<Influxd> {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let config = dir.path().join("influxd.conf");
     std::fs::write(&config, configuration(dir.path(), options)).expect("a configuration file");
+    let (child, address) = spawn(&config);
+    Some(Influxd { child, url: format!("http://{address}"), dir })
+}
+
+/// Starts the program and waits until it listens; returns where.
+pub(crate) fn spawn(config: &Path) -> (Child, String) {
     let mut child = Command::new(PROGRAM)
         .arg("-config")
-        .arg(&config)
+        .arg(config)
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
@@ -76,7 +82,7 @@ pub(crate) fn start(options: Options) -> Option<Influxd> {
         Ok(Err(log)) => panic!("influxd ended: {log}"),
         Err(_) => panic!("influxd was not ready within {START_MAX:?}"),
     };
-    Some(Influxd { child, url: format!("http://{address}"), _dir: dir })
+    (child, address)
 }
 
 /// Port 0 is any free port; the log names the one that was taken.
@@ -130,7 +136,8 @@ impl Influxd {
         let answer: serde_json::Value = serde_json::from_str(&text).expect("JSON");
         assert!(
             answer["error"].is_null() && answer["results"][0]["error"].is_null(),
-            "{statement}: {answer}"
+            "{statement}: {answer}, in {}",
+            self.dir.path().display()
         );
         answer
     }
