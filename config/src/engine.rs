@@ -2,7 +2,7 @@
 
 use crate::keys::{ARCHIVE, COMPAT, ENGINE, HTTP, RETENTION};
 use crate::model::{Archive, Compat, Encode, Engine, Http, Pinning, Receive, Retention, WhenFull};
-use crate::reader::{Context, Reader};
+use crate::reader::{Context, PUBLIC_KEY_CHARS, Reader};
 use crate::tree::{Node, Value};
 
 /// What a full queue does, by name.
@@ -14,6 +14,10 @@ pub(crate) const WHEN_FULL: [(&str, WhenFull); 3] = [
 
 pub(crate) fn read_engine(node: &Node, context: &mut Context<'_>) -> Option<Engine> {
     let mut r = Reader::open("engine", node, &[&ENGINE], context, &|_| None)?;
+    let curve_secret_key = r.secret("curve_secret_key");
+    if curve_secret_key.as_ref().is_some_and(|key| key.expose().trim().len() != PUBLIC_KEY_CHARS) {
+        r.wrong("curve_secret_key", "must lead to a key of 40 characters, as tickline keys new writes it");
+    }
     Some(Engine {
         instance: r.special("instance", instance).unwrap_or_default(),
         state_dir: r.text("state_dir").unwrap_or_default().into(),
@@ -40,7 +44,7 @@ pub(crate) fn read_engine(node: &Node, context: &mut Context<'_>) -> Option<Engi
         quarantine_bytes_max: r.bytes("quarantine_bytes_max"),
         rejects_bytes_max: r.bytes("rejects_bytes_max"),
         ledger_every: r.retention("ledger_every"),
-        curve_secret_key: r.secret("curve_secret_key"),
+        curve_secret_key,
     })
 }
 

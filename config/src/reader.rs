@@ -14,7 +14,7 @@ use crate::variables::Env;
 use crate::violation::{Place, Violations};
 
 /// Characters of a CURVE key in Z85.
-const PUBLIC_KEY_CHARS: usize = 40;
+pub(crate) const PUBLIC_KEY_CHARS: usize = 40;
 
 /// What reading needs beside the tree.
 pub(crate) struct Context<'a> {

@@ -42,6 +42,9 @@ pub struct Report {
     pub accepted: BTreeMap<String, BTreeMap<String, BTreeMap<String, u64>>>,
     /// Rows of drills.
     pub rows: Option<serde_json::Value>,
+    /// What became of raw frames; null where there is no archive.
+    #[serde(default)]
+    pub archive: Option<ArchiveReport>,
     /// CPU time of the stages.
     pub cpu_s: CpuSeconds,
     /// Largest resident memory of the process, bytes.
@@ -235,6 +238,21 @@ pub struct SinkReport {
     pub publish_to_ack_ns: Latency,
     /// From a message's `_due` to its acknowledgement.
     pub due_to_ack_ns: Latency,
+}
+
+/// The archive.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ArchiveReport {
+    /// Frames on disk.
+    pub frames: u64,
+    /// Frames that found no room in the queue before it, or that the disk did not take.
+    pub lost: u64,
+    /// Files closed.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Files removed to make room.
+    pub files_deleted: u64,
 }
 
 /// What the load generator did.

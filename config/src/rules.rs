@@ -118,6 +118,11 @@ impl Rules<'_> {
 
     fn archive(&mut self, config: &Config) {
         self.named_feeds(config, "archive.feeds", config.archive.feeds.as_deref());
+        if config.archive.dir.as_ref() == Some(&config.engine.state_dir) {
+            let found = self.found("archive.dir");
+            let rule = format!("archive.dir and engine.state_dir must differ, found {found} in both");
+            self.broken("archive.dir", "engine.state_dir", rule);
+        }
     }
 
     fn sinks(&mut self, config: &Config) {

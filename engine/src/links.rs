@@ -10,6 +10,9 @@ use tickline_feeds::clock::MonoNanos;
 use crate::log_limit::LogLimit;
 use crate::view::View;
 
+/// A connection that flaps is told of this often at most.
+const SAY_EVERY_NS: u64 = 1_000_000_000;
+
 /// What a monitor is asked to tell.
 pub const EVENTS: i32 = (zmq_sys::ZMQ_EVENT_HANDSHAKE_SUCCEEDED
     | zmq_sys::ZMQ_EVENT_DISCONNECTED
@@ -42,6 +45,10 @@ pub struct Link {
 pub struct Monitor {
     socket: zmq::Socket,
     limit: LogLimit,
+    /// What was said.
+    said_up: bool,
+    said_at: Option<MonoNanos>,
+    refused: u64,
 }
 
 impl std::fmt::Debug for Monitor {
@@ -57,47 +64,57 @@ impl Monitor {
         socket.set_linger(0)?;
         socket.set_rcvhwm(0)?;
         socket.connect(&address(at))?;
-        Ok(Self { socket, limit: LogLimit::default() })
+        Ok(Self { socket, limit: LogLimit::default(), said_up: false, said_at: None, refused: 0 })
     }
 
-    /// Takes in what has happened; returns a line for the log, if one is due.
-    fn look(&mut self, link: &mut Link, now: MonoNanos) -> Option<String> {
-        let mut last = None;
+    /// Takes in what has happened.
+    fn look(&mut self, link: &mut Link) {
         // A socket that was closed says nothing more.
         while let Ok(parts) = self.socket.recv_multipart(zmq::DONTWAIT) {
-            let event = parts.first().and_then(|part| part.first_chunk::<2>());
-            last = event.and_then(|raw| link.event(u16::from_le_bytes(*raw))).or(last);
+            if let Some(raw) = parts.first().and_then(|part| part.first_chunk::<2>()) {
+                link.event(u16::from_le_bytes(*raw));
+            }
         }
-        let what = last?;
-        let suppressed = self.limit.admit(now)?;
-        let more = suppressed.map_or_else(String::new, |n| format!(" (suppressed {n} such lines)"));
-        Some(format!("{what}{more}"))
+    }
+
+    /// Says what has changed since it was last said, at most once a second; refusals seldom.
+    fn say(&mut self, link: &Link, endpoint: &str, now: MonoNanos) {
+        if link.refused > self.refused
+            && let Some(suppressed) = self.limit.admit(now)
+        {
+            let more = suppressed.map_or_else(String::new, |n| format!(" (suppressed {n} such lines)"));
+            tracing::warn!(
+                "{endpoint}: handshake refused: not ZeroMQ, or keys that do not fit (curve_server_key is the \
+                 publisher's public key, and ours must be on its list){more}"
+            );
+            self.refused = link.refused;
+        }
+        let rested = self.said_at.is_none_or(|at| now.since(at) >= SAY_EVERY_NS);
+        if link.up != self.said_up && rested {
+            (self.said_up, self.said_at) = (link.up, Some(now));
+            tracing::info!("{endpoint}: {}", if link.up { "connected" } else { "disconnected" });
+        }
     }
 }
 
 impl Link {
-    fn event(&mut self, raw: u16) -> Option<&'static str> {
+    fn event(&mut self, raw: u16) {
         match u32::from(raw) {
             zmq_sys::ZMQ_EVENT_HANDSHAKE_SUCCEEDED => {
                 (self.up, self.ending, self.connects) = (true, false, self.connects + 1);
-                Some("connected")
             }
             zmq_sys::ZMQ_EVENT_DISCONNECTED => {
                 let was_up = std::mem::replace(&mut self.up, false);
-                if std::mem::replace(&mut self.ending, false) {
-                    return None;
-                }
+                let counted = std::mem::replace(&mut self.ending, false);
                 self.disconnects += u64::from(was_up);
-                self.refused += u64::from(!was_up);
-                Some(if was_up { "disconnected" } else { "connection ended before a handshake" })
+                self.refused += u64::from(!was_up && !counted);
             }
             zmq_sys::ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL
             | zmq_sys::ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL
             | zmq_sys::ZMQ_EVENT_HANDSHAKE_FAILED_AUTH => {
                 (self.refused, self.ending) = (self.refused + 1, true);
-                Some("handshake refused: not ZeroMQ, or keys that do not fit")
             }
-            _ => None,
+            _ => {}
         }
     }
 }
@@ -107,10 +124,9 @@ pub(crate) fn look(monitors: &mut [Monitor], up: &[Arc<AtomicBool>], view: &View
     let mut links = view.links.lock();
     links.resize(monitors.len(), Link::default());
     for (at, (monitor, link)) in monitors.iter_mut().zip(links.iter_mut()).enumerate() {
-        if let Some(line) = monitor.look(link, now) {
-            let endpoint = view.endpoints.lock().get(at).cloned().unwrap_or_default();
-            tracing::info!("{endpoint}: {line}");
-        }
+        monitor.look(link);
+        let endpoint = view.endpoints.lock().get(at).cloned().unwrap_or_default();
+        monitor.say(link, &endpoint, now);
     }
     up.iter().zip(links.iter()).for_each(|(up, link)| up.store(link.up, Relaxed));
 }

@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use hdrhistogram::serialization::{Serializer, V2Serializer};
 use tickline_config::report::{
-    CpuSeconds, FeedReport, Latency, Ledger, Load, Report, SCHEMA, SinkReport, SourceReport, Verdict,
+    ArchiveReport, CpuSeconds, FeedReport, Latency, Ledger, Load, Report, SCHEMA, SinkReport, SourceReport,
+    Verdict,
 };
 use tickline_feeds::sequence::SequencePoint;
 use tickline_loadgen::host::{build, host, rss_max_bytes};
 
 use crate::accepted::Sources;
 use crate::ledger::{Reading, add, at_rest, feed_ledger, has_sequences, sink_ledger, undecodable_reasons};
-use crate::stats::{EncLatencies, Latencies, Stats, WrLatencies};
+use crate::stats::{ArchiveCounters, EncLatencies, Latencies, Stats, WrLatencies};
 use crate::view::View;
 
 /// Whether histograms go along.
@@ -61,6 +62,7 @@ pub fn report(view: &View, histograms: Histograms) -> Report {
         sinks,
         load: Load::default(),
         rows: None,
+        archive: archive(view),
         cpu_s: cpu(&view.stats),
         rss_max_bytes: rss_max_bytes(),
     }
@@ -252,6 +254,13 @@ fn accepted(view: &View) -> BTreeMap<String, BTreeMap<String, BTreeMap<String, u
     accepted
 }
 
+/// What became of raw frames, if anyone keeps them.
+fn archive(view: &View) -> Option<ArchiveReport> {
+    let ArchiveCounters { frames, files, bytes, files_deleted, queue_full, lost, .. } =
+        view.stats.archive.counters.lock().clone();
+    view.archives.then_some(ArchiveReport { frames, lost: lost + queue_full, files, bytes, files_deleted })
+}
+
 fn cpu(stats: &Stats) -> CpuSeconds {
     let seconds = |ns: u64| ns as f64 / 1e9;
     CpuSeconds {
@@ -284,6 +293,7 @@ pub(crate) fn blank(command: &str) -> Report {
         load: Load::default(),
         accepted: BTreeMap::new(),
         rows: None,
+        archive: None,
         cpu_s: CpuSeconds::default(),
         rss_max_bytes: 0,
     }

@@ -75,6 +75,9 @@ impl Captures {
             let inside = folder::captures(path).and_then(|inside| {
                 if inside.is_empty() { Err(io::Error::other("no capture in it")) } else { Ok(inside) }
             });
+            if let Some(manifest) = folder::without_file(path)? {
+                return Err(io::Error::other(format!("{}: its file is missing", manifest.display())));
+            }
             files.extend(inside.map_err(|error| io::Error::other(format!("{}: {error}", path.display())))?);
         }
         files.retain(|file| Manifest::of(file).is_none_or(|of| of.to_ns >= from_ns && of.from_ns < to_ns));

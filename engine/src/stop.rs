@@ -70,6 +70,12 @@ impl Stop {
         self.abort();
     }
 
+    /// Lets everything go on and be finished; the run has failed all the same.
+    pub fn fail_at_end(&self, reason: String) {
+        tracing::error!("{reason}");
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(reason);
+    }
+
     /// Why the run failed, if it did.
     pub fn failure(&self) -> Option<String> {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()

@@ -46,6 +46,8 @@ pub struct View {
     pub clock: Arc<dyn Clock>,
     /// When it started.
     pub started: MonoNanos,
+    /// Whether raw frames are archived.
+    pub archives: bool,
     /// What its threads count.
     pub stats: Arc<Stats>,
     /// How far it is from its end.

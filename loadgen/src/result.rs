@@ -168,6 +168,7 @@ impl LoadResult {
             accepted: BTreeMap::new(),
             rows: None,
             cpu_s: CpuSeconds::default(),
+            archive: None,
             rss_max_bytes: host::rss_max_bytes(),
         }
     }

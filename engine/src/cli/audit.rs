@@ -50,7 +50,7 @@ pub(super) fn run(args: &AuditArgs) -> Result<Exit, Failure> {
     if from >= to {
         return Err(Failure::usage("audit: --from must be before --to"));
     }
-    let (mut text, mut missing, mut asked) = (String::new(), 0, 0);
+    let (mut text, mut missing, mut asked, mut told) = (String::new(), 0, 0, false);
     for (name, sink) in config.sinks.iter().filter(|(name, _)| args.sink.as_ref().is_none_or(|s| s == *name))
     {
         let SinkKind::Influx(influx) = &sink.kind else { continue };
@@ -63,12 +63,14 @@ pub(super) fn run(args: &AuditArgs) -> Result<Exit, Failure> {
         let (sources, holes) = sources(&admin.ledger_rows(from, to).map_err(failed)?);
         // Writing to a String cannot fail.
         writeln!(text, "{name}: {} to {}", spoken(from), spoken(to)).ok();
+        told |= !sources.is_empty();
         text.push_str(&sources);
         missing += holes;
         let made = admin.made(from, to).map_err(failed)?;
         if made.is_empty() {
             text.push_str("  no engine has written anything down: nothing was received, or engine.ledger_every is \"inf\"\n");
         }
+        told |= !made.is_empty();
         for ((instance, measurement), made) in made {
             if !has_recv_ns(&config, &measurement) {
                 writeln!(text, "  {measurement}: cannot be counted, its feed leaves recv_ns out").ok();
@@ -83,6 +85,10 @@ pub(super) fn run(args: &AuditArgs) -> Result<Exit, Failure> {
     }
     if asked == 0 {
         return Err(Failure::configuration("sinks: audit needs an InfluxDB 1 sink, found none"));
+    }
+    if !told {
+        print_text(&text)?;
+        return Err(Failure::failed("audit: there is nothing to hold the database against in that time"));
     }
     text.push_str(if missing == 0 { "nothing is missing\n" } else { "something is missing\n" });
     print_text(&text)?;

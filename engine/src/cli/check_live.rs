@@ -84,6 +84,7 @@ pub(super) fn findings(config: &Config) -> Vec<Finding> {
             Err(error) => finding(State::Note, "http.listen", error),
         });
     }
+    findings.extend(folders(config));
     for (name, sink) in &config.sinks {
         findings.extend(spool(name, sink, &config.engine.state_dir));
         if let SinkKind::Influx(influx) = &sink.kind {
@@ -93,6 +94,19 @@ pub(super) fn findings(config: &Config) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// The folders of the engine itself.
+fn folders(config: &Config) -> Vec<Finding> {
+    let archive = config.archive.dir.as_deref().map(|dir| ("archive.dir", dir));
+    let folder = |(key, dir): (&str, &Path)| match try_to_write(dir) {
+        Ok(()) => finding(State::Good, key, format!("{} can be written", dir.display())),
+        Err(error) => {
+            let detail = format!("must be writable, found {:?}: {error}", dir.display().to_string());
+            finding(State::Refused, key, detail)
+        }
+    };
+    [("engine.state_dir", config.engine.state_dir.as_path())].into_iter().chain(archive).map(folder).collect()
 }
 
 /// What waits on disk for a sink, and whether its disk has the room that the configuration gives it.

@@ -48,6 +48,9 @@ pub(super) fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
     let mut loaded = args.config.load_runnable()?;
     choose("feed", &args.feeds, &mut loaded.config.feeds)?;
     choose("sink", &args.sinks, &mut loaded.config.sinks)?;
+    if args.from.zip(args.to).is_some_and(|(from, to)| from >= to) {
+        return Err(Failure::usage("replay: --from must be before --to"));
+    }
     let captures = Captures::new(&args.captures, args.from, args.to).map_err(Failure::failed)?;
     let asks = loaded.config.sinks.values().any(|sink| keeps_for_a_time(&sink.kind));
     // Decoding everything once before is only for databases that drop what is old.
@@ -59,6 +62,9 @@ pub(super) fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
     // The captures are its spool: it reads no faster than the sinks write.
     for sink in loaded.config.sinks.values_mut() {
         (sink.durability, sink.when_full) = (Durability::Memory, WhenFull::Block);
+    }
+    if captures.files.is_empty() {
+        tracing::warn!("nothing of these captures was received in that time");
     }
     let launch = Launch {
         command: "replay",

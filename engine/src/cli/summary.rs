@@ -35,6 +35,10 @@ fn tables(out: &mut String, report: &Report) -> std::fmt::Result {
         latency_row(out, &format!("{name}: publish_to_ack"), &sink.publish_to_ack_ns)?;
         latency_row(out, &format!("{name}: due_to_ack"), &sink.due_to_ack_ns)?;
     }
+    if let Some(archive) = report.archive {
+        let (frames, lost, files) = (archive.frames, archive.lost, archive.files);
+        writeln!(out, "\narchive: {frames} frames in {files} files, {lost} not archived")?;
+    }
     notes(report).iter().try_for_each(|note| writeln!(out, "note: {note}"))?;
     let balance = if report.ledger.balanced { "balances" } else { "DOES NOT BALANCE" };
     let verdict = match report.verdict {

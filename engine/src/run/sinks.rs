@@ -72,11 +72,19 @@ pub fn open_spool(dir: &Path, sink: &Sink) -> io::Result<(Spool, File)> {
 }
 
 /// Makes the queues of a sink.
-pub(super) fn open(plan: &SinkPlan, state_dir: &Path, pool: &BatchPool) -> Result<SinkQueues, StartError> {
+pub(super) fn open(
+    plan: &SinkPlan,
+    state_dir: &Path,
+    pool: &BatchPool,
+    live: bool,
+) -> Result<SinkQueues, StartError> {
     let sink = &plan.sink;
     let accepted = Arc::<Accepted>::default();
     if sink.durability == Durability::Memory {
-        refuse_if_left(plan, state_dir)?;
+        // A replay stands beside the engine whose spool it is.
+        if live {
+            refuse_if_left(plan, state_dir)?;
+        }
         let (sender, fresh) = batch_queue(sink.queue_batches_max, sink.when_full, pool, &accepted);
         let finished = Finished::Here(pool.clone(), Arc::clone(&accepted));
         let (backlog, age_max_ns) = (never(), None);

@@ -37,7 +37,7 @@ pub(super) fn start(setup: Setup<'_>) -> Result<Run, StartError> {
     let (config, plan) = (setup.config, &setup.plan);
     let waiting = plan.sinks.iter().map(|sink| sink.sink.queue_batches_max + SPOOLER_BATCHES);
     let pool = BatchPool::new(waiting.sum::<usize>() + BATCHES_SPARE);
-    let open = |sink| sinks::open(sink, &config.engine.state_dir, &pool);
+    let open = |sink| sinks::open(sink, &config.engine.state_dir, &pool, setup.source == Source::Sockets);
     let queues = plan.sinks.iter().map(open).collect::<Result<Vec<_>, _>>()?;
     sinks::warn_of_orphans(&plan.sinks, &config.engine.state_dir);
     let resume = sinks::resume(&queues, &plan.endpoints, &setup.resume);
@@ -47,6 +47,7 @@ pub(super) fn start(setup: Setup<'_>) -> Result<Run, StartError> {
         command: setup.command,
         clock: Arc::clone(&setup.clock),
         started: setup.clock.mono(),
+        archives: config.archive.dir.is_some() && setup.source == Source::Sockets,
         stats: Arc::new(Stats::default()),
         stop: Arc::new(Stop::default()),
         feeds: Cell::default(),

@@ -241,7 +241,10 @@ impl Archiver {
         folder.room(file.bytes() + file.waiting() as u64)?;
         file.flush()?;
         self.counters.frames += frames;
-        self.counters.trouble = None;
+        if self.counters.trouble.take().is_some() {
+            let lost = self.counters.lost;
+            tracing::info!("archive: the disk takes frames again; {lost} were not archived since the start");
+        }
         Ok(())
     }
 
@@ -304,7 +307,6 @@ impl Archiver {
             if self.file.as_ref().is_some_and(|file| file.period() < wall) {
                 self.close();
             }
-            self.publish();
         }
         while let Ok((path, bytes)) = self.repaired.try_recv() {
             self.folder.as_mut().into_iter().for_each(|folder| folder.closed(path.clone(), bytes));
@@ -312,11 +314,12 @@ impl Archiver {
         let asked = self.cell.wanted.swap(false, Ordering::Relaxed);
         let alarm = self.cell.alarm.swap(false, Ordering::Relaxed);
         let rested = self.flight_at.is_none_or(|at| now.since(at) >= FLIGHT_EVERY_NS);
-        if asked || alarm && rested {
+        if asked || alarm && rested && self.config.flight.is_some() {
             self.flight_at = Some(now);
             self.write_flight();
         }
         if self.cpu.due(now) {
+            self.publish();
             *self.cell.cpu_ns.lock() = thread_cpu_ns();
         }
     }

@@ -272,7 +272,11 @@ impl Encoder {
         slot.touched = true;
         let news = slot.decoder.news();
         if !news.is_empty() {
-            slot.own.hear(news, self.now);
+            // What is decoded again was told when it was received.
+            if self.spec.live {
+                slot.own.hear(news, self.now);
+            }
+            news.clear();
         }
         slot.watch.frame(self.now, decoded.class);
         if decoded.sent != 0 && self.spec.live {

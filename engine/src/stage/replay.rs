@@ -32,7 +32,10 @@ impl Replay {
     pub fn run(mut self) {
         for file in self.captures.files.clone() {
             if let Err(error) = self.read(&file) {
-                self.receiving.stop().fail(format!("{}: {error:#}", file.display()));
+                // What can be read, of this file and the others, is worth having.
+                self.receiving.hand_over();
+                self.receiving.publish();
+                self.receiving.stop().fail_at_end(format!("{}: {error:#}", file.display()));
             }
         }
         self.receiving.finish();

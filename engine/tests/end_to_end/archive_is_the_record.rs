@@ -15,7 +15,7 @@ fn replay(dir: &Path, archive: &Path, sets: &[String], further: &[&str]) -> Vec<
     std::fs::read(dir.join("again.lp")).expect("its lines")
 }
 
-/// Exit code and log of a replay.
+/// Exit code, log and summary of a replay.
 fn try_replay(dir: &Path, archive: &Path, sets: &[String], further: &[&str]) -> (Option<i32>, String) {
     let out = dir.join("again.lp");
     std::fs::remove_file(&out).ok();
@@ -24,7 +24,8 @@ fn try_replay(dir: &Path, archive: &Path, sets: &[String], further: &[&str]) -> 
     command.args(sets.iter().flat_map(|set| ["--set", set]));
     command.args(["--set", "sinks.again.kind=\"file\"", "--set", &format!("sinks.again.path={out:?}")]);
     let output = command.output().expect("it runs");
-    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    let said = [output.stderr, output.stdout].concat();
+    (output.status.code(), String::from_utf8_lossy(&said).into_owned())
 }
 
 /// Lines of one measurement, in order.
@@ -104,6 +105,11 @@ fn an_archive_decoded_again_makes_the_same_bytes_for_every_feed() {
     std::fs::write(&file, bytes).unwrap();
     let (code, said) = try_replay(dir.path(), &archive, &feeds, &[]);
     assert_eq!(code, Some(1), "a damaged archive is no success: {said}");
+    assert!(said.contains("the ledger balances"), "what could be read is all accounted for: {said}");
+    std::fs::remove_file(&file).unwrap();
+    let (code, said) = try_replay(dir.path(), &archive, &feeds, &[]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains(".json: its file is missing"), "{said}");
 }
 
 #[test]

@@ -53,6 +53,19 @@ pub fn captures(dir: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// The first manifest of a folder whose file is not there.
+pub fn without_file(dir: &Path) -> io::Result<Option<PathBuf>> {
+    for entry in std::fs::read_dir(dir)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let of = name.strip_suffix(".json").filter(|of| of.ends_with(".cap") || of.ends_with(".cap.zst"));
+        if of.is_some_and(|of| !dir.join(of).exists()) {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
+}
+
 /// Removes the oldest files of a folder whose names begin with `start`, but for the newest `keep`.
 pub(super) fn keep_newest(dir: &Path, start: &str, keep: usize) {
     let all = captures(dir).unwrap_or_default().into_iter();
