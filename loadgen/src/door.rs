@@ -1,7 +1,7 @@
 //! Who may subscribe where we bind: encrypted connections, and only from those whose public key is on a list.
 //! libzmq asks over ZAP, an in-process request for each handshake, which one small thread a context answers.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -17,6 +17,7 @@ const LOOK_MS: i32 = 100;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Door {
     keys: KeyPair,
+    list: PathBuf,
     allowed: Vec<String>,
 }
 
@@ -60,6 +61,19 @@ pub fn keys(path: &Path) -> Result<KeyPair, DoorError> {
         .map_err(|error| DoorError::Key { path: path.display().to_string(), error })
 }
 
+/// The public keys of a list.
+fn listed(path: &Path) -> Result<Vec<String>, DoorError> {
+    let text = read(path)?;
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let keys: Vec<String> = lines.map(str::to_owned).collect();
+    let path = path.display().to_string();
+    match keys.iter().find_map(|key| curve::check(key).err()) {
+        Some(error) => Err(DoorError::Key { path, error }),
+        None if keys.is_empty() => Err(DoorError::Nobody(path)),
+        None => Ok(keys),
+    }
+}
+
 fn read(path: &Path) -> Result<String, DoorError> {
     std::fs::read_to_string(path).map_err(|error| DoorError::File { path: path.display().to_string(), error })
 }
@@ -67,17 +81,15 @@ fn read(path: &Path) -> Result<String, DoorError> {
 impl Door {
     /// Reads our secret key and the list: a public key a line, empty lines and those with `#` left out.
     pub fn read(secret: &Path, allowed: &Path) -> Result<Self, DoorError> {
-        let text = read(allowed)?;
-        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-        let listed: Vec<String> = lines.map(str::to_owned).collect();
-        let path = allowed.display().to_string();
-        if let Some(error) = listed.iter().find_map(|key| curve::check(key).err()) {
-            return Err(DoorError::Key { path, error });
+        Ok(Self { keys: keys(secret)?, list: allowed.to_owned(), allowed: listed(allowed)? })
+    }
+
+    /// Those who may come in now: a list that was changed counts at once, one that cannot be used changes nothing.
+    fn allowed(&mut self) -> &[String] {
+        if let Ok(allowed) = listed(&self.list) {
+            self.allowed = allowed;
         }
-        if listed.is_empty() {
-            return Err(DoorError::Nobody(path));
-        }
-        Ok(Self { keys: keys(secret)?, allowed: listed })
+        &self.allowed
     }
 
     /// Makes a socket take encrypted connections only; before it binds.
@@ -95,12 +107,12 @@ impl Door {
         socket.set_rcvtimeo(LOOK_MS)?;
         socket.bind(ZAP_ENDPOINT)?;
         let stop = Arc::new(AtomicBool::new(false));
-        let (ended, allowed) = (Arc::clone(&stop), self.allowed.clone());
+        let (ended, mut door) = (Arc::clone(&stop), self.clone());
         let answer = move || {
             while !ended.load(Ordering::Relaxed) {
                 if let Ok(request) = socket.recv_multipart(0) {
                     // Whoever asked has gone if it fails.
-                    socket.send_multipart(curve::answer(&request, &allowed), 0).ok();
+                    socket.send_multipart(curve::answer(&request, door.allowed()), 0).ok();
                 }
             }
         };
@@ -175,6 +187,23 @@ mod tests {
         assert!(!comes_in(&listed, Some(&other), None), "not on the list");
         assert!(!comes_in(&listed, Some(&listed), Some(&other)), "takes us for someone else");
         assert!(!comes_in(&listed, None, None), "in plain text");
+    }
+
+    #[test]
+    fn a_key_that_is_added_to_the_list_comes_in_from_then_on_and_a_broken_list_changes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let (secret, list) = (dir.path().join("secret"), dir.path().join("list"));
+        let [one, two] = [0, 1].map(|_| KeyPair::generate().unwrap());
+        std::fs::write(&secret, KeyPair::generate().unwrap().expose_secret()).unwrap();
+        std::fs::write(&list, &one.public).unwrap();
+        let mut door = Door::read(&secret, &list).unwrap();
+        assert_eq!(door.allowed(), std::slice::from_ref(&one.public));
+        std::fs::write(&list, format!("{}\n{}\n", one.public, two.public)).unwrap();
+        assert_eq!(door.allowed(), [one.public.clone(), two.public.clone()]);
+        for broken in ["", "short\n"] {
+            std::fs::write(&list, broken).unwrap();
+            assert_eq!(door.allowed().len(), 2, "{broken:?}");
+        }
     }
 
     #[test]

@@ -24,7 +24,7 @@ const fn row(id: &'static str, fault: &'static str, run: fn(Drill<'_>) -> Result
 }
 
 /// Every row, in the order of the matrix.
-pub(super) static ROWS: [RowSpec; 32] = [
+pub(super) static ROWS: [RowSpec; 33] = [
     row("T1", sink::NONE, sink::none),
     row("T2", sink::DOWN, sink::down),
     row("T4", sink::SLOW, sink::slow),
@@ -37,6 +37,7 @@ pub(super) static ROWS: [RowSpec; 32] = [
     row("T12", sink::FOREVER, sink::forever),
     row("T13", disk::FULL, disk::full),
     row("T13b", disk::INODES, disk::inodes),
+    row("T13c", disk::GONE, disk::gone),
     row("T14", disk::SYNC, disk::sync_fails),
     row("T15", kill::JOURNAL, kill::journal),
     row("T15s", kill::JOURNAL_SYNC, kill::journal_sync),

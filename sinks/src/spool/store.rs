@@ -4,7 +4,7 @@
 use std::fmt::Debug;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -50,18 +50,34 @@ pub trait Store: Send + Debug {
 #[derive(Clone, Debug)]
 pub struct LocalStore {
     dir: PathBuf,
+    /// Device and inode of the folder when it was opened to be written; none where nothing is kept between two calls.
+    identity: Option<(u64, u64)>,
 }
 
 impl LocalStore {
     /// Makes the folder, readable by its owner only, if it is not there.
     pub fn new(dir: &Path) -> io::Result<Self> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-        Ok(Self { dir: dir.to_owned() })
+        let folder = fs::metadata(dir)?;
+        Ok(Self { dir: dir.to_owned(), identity: Some((folder.dev(), folder.ino())) })
     }
 
     /// A folder that is made when the first file is.
     pub fn at(dir: &Path) -> Self {
-        Self { dir: dir.to_owned() }
+        Self { dir: dir.to_owned(), identity: None }
+    }
+
+    /// The folder, unless it is another one than when it was opened: a disk that was taken away leaves the empty folder
+    /// on which it was mounted, and what is written there would be out of sight once it is back.
+    fn here(&self) -> io::Result<&Path> {
+        let Some(opened) = self.identity else { return Ok(&self.dir) };
+        match fs::metadata(&self.dir) {
+            Ok(folder) if (folder.dev(), folder.ino()) == opened => Ok(&self.dir),
+            _ => Err(io::Error::other(format!(
+                "{} is not the folder that it was: its disk is gone; what is on it is kept, mount it again",
+                self.dir.display()
+            ))),
+        }
     }
 
     /// Takes the folder for this process; it is free again when the file is dropped.
@@ -90,7 +106,7 @@ impl LocalStore {
 impl Store for LocalStore {
     fn names(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
-        for entry in fs::read_dir(&self.dir)? {
+        for entry in fs::read_dir(self.here()?)? {
             let entry = entry?;
             if entry.file_type()?.is_file() {
                 names.extend(entry.file_name().into_string());
@@ -102,8 +118,8 @@ impl Store for LocalStore {
     fn create(&self, name: &str) -> io::Result<Box<dyn StoreFile>> {
         let mut options = OpenOptions::new();
         options.read(true).append(true).create_new(true).mode(0o600);
-        let file = match options.open(self.dir.join(name)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+        let file = match options.open(self.here()?.join(name)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.identity.is_none() => {
                 Self::new(&self.dir)?;
                 options.open(self.dir.join(name))?
             }
@@ -113,19 +129,19 @@ impl Store for LocalStore {
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn StoreFile>> {
-        Ok(Box::new(File::open(self.dir.join(name))?))
+        Ok(Box::new(File::open(self.here()?.join(name))?))
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        fs::remove_file(self.dir.join(name))
+        fs::remove_file(self.here()?.join(name))
     }
 
     fn sync_names(&self) -> io::Result<()> {
-        File::open(&self.dir)?.sync_all()
+        File::open(self.here()?)?.sync_all()
     }
 
     fn free_bytes(&self) -> io::Result<u64> {
-        let space = rustix::fs::statvfs(&self.dir)?;
+        let space = rustix::fs::statvfs(self.here()?)?;
         Ok(space.f_bavail.saturating_mul(space.f_frsize))
     }
 }

@@ -16,6 +16,7 @@ use crate::drill::row::Row;
 
 pub(super) const FULL: &str = "disk full, each policy";
 pub(super) const INODES: &str = "no inodes left, then read-only at a start";
+pub(super) const GONE: &str = "the disk is taken away and comes back";
 pub(super) const SYNC: &str = "fdatasync fails with EIO at the n-th call";
 pub(super) const BETWEEN: &str = "kill at the n-th call that changes the folder";
 
@@ -140,6 +141,45 @@ pub(super) fn inodes(drill: Drill<'_>) -> Result<Row> {
     rig.row.expect(ended.code == Some(78) && said, format!("read-only: exit code {:?}: {log}", ended.code));
     rig.row.faults_injected += 1;
     disk.remount("rw")?;
+    rig.finish()
+}
+
+/// T13c: nothing is written where the disk was, receiving waits, and all of it is stored once the disk is back.
+pub(super) fn gone(drill: Drill<'_>) -> Result<Row> {
+    if let Some(row) = impossible("T13c", GONE, "mount") {
+        return Ok(row);
+    }
+    let small = ["engine.batch_bytes_max=\"64KiB\"", "sinks.db.durability=\"journal\""];
+    let mut rig = Rig::new(drill.program, "T13c", GONE, &small)?;
+    let (device, place) = (rig.dir.path().join("device"), rig.dir.path().join("disk"));
+    std::fs::create_dir_all(&device)?;
+    std::fs::create_dir_all(&place)?;
+    let mount = || run("mount", &["--bind", &device.display().to_string(), &place.display().to_string()]);
+    rig.set(format!("sinks.db.spool.dir={:?}", place.join("spool").display().to_string()));
+    rig.set("sinks.db.spool.max_bytes=\"8MiB\"".to_owned());
+    mount()?;
+    rig.script(|_, _, _| Reply::Status(503, None, String::new()));
+    rig.start()?;
+    rig.publisher.set_rate(10_000);
+    rig.watch(Duration::from_secs(1))?;
+    run("umount", &["-l", &place.display().to_string()])?;
+    rig.row.faults_injected += 1;
+    let failures = "tickline_spool_append_failures_total";
+    wait_for("the next segment has no place", PATIENCE, || {
+        rig.ask()?;
+        Ok((rig.metric(failures)? > 0).then_some(()))
+    })?;
+    let log = rig.running()?.log().join(" | ");
+    rig.row.expect(log.contains("what is on it is kept"), format!("it is not said: {log}"));
+    let (status, ready) = rig.running()?.get("/ready")?;
+    rig.row.expect(status == 503, format!("/ready: {status} {ready}"));
+    rig.row.expect(
+        std::fs::read_dir(&place)?.next().is_none(),
+        "something was written where the disk was".to_owned(),
+    );
+    mount()?;
+    let _disk = Tmpfs(place);
+    rig.publisher.set_rate(0);
     rig.finish()
 }
 
