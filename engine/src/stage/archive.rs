@@ -214,10 +214,12 @@ impl Archiver {
     fn flush(&mut self) {
         self.flushed_at = self.clock.mono();
         while let Err(error) = self.try_flush() {
-            self.counters.trouble = Some(error.to_string());
             let policy = self.config.when_full;
+            if policy == WhenFull::DropOldest && self.make_room() {
+                continue;
+            }
+            self.counters.trouble = Some(error.to_string());
             match policy {
-                WhenFull::DropOldest if self.make_room() => {}
                 WhenFull::Block if self.view.stop.running() => {
                     self.say(&error);
                     self.publish();
@@ -248,21 +250,17 @@ impl Archiver {
         Ok(())
     }
 
-    /// Removes the oldest finished file; where there is none, what is written of the open one is finished first.
+    /// Removes the oldest finished file; where there is none, what is written of the open one is finished, so that the
+    /// next try finds it. Whether there is something to try again for.
     fn make_room(&mut self) -> bool {
         let Some(folder) = &mut self.folder else { return false };
-        if !folder.drop_oldest() {
-            let Some(next) = self.file.as_mut().and_then(|file| file.split(folder)) else { return false };
-            let full = self.file.replace(next);
-            self.publish_file(full);
-            return self
-                .folder
-                .as_mut()
-                .is_some_and(Folder::drop_oldest)
-                .then(|| self.counters.files_deleted += 1)
-                .is_some();
+        if folder.drop_oldest() {
+            self.counters.files_deleted += 1;
+            return true;
         }
-        self.counters.files_deleted += 1;
+        let Some(next) = self.file.as_mut().and_then(|file| file.split(folder)) else { return false };
+        let full = self.file.replace(next);
+        self.publish_file(full);
         true
     }
 
@@ -316,7 +314,7 @@ impl Archiver {
         let rested = self.flight_at.is_none_or(|at| now.since(at) >= FLIGHT_EVERY_NS);
         if asked || alarm && rested && self.config.flight.is_some() {
             self.flight_at = Some(now);
-            self.write_flight();
+            self.write_flight(now);
         }
         if self.cpu.due(now) {
             self.publish();
@@ -324,10 +322,11 @@ impl Archiver {
         }
     }
 
-    fn write_flight(&self) {
+    fn write_flight(&mut self, now: MonoNanos) {
         let Some(keep) = self.config.flight else {
             return tracing::warn!("flight recorder: off, archive.flight says how far it looks back");
         };
+        self.forget(now, keep);
         let mut bytes = Vec::with_capacity(self.flight_bytes + self.flight_bytes / 8);
         capture::begin(&mut bytes);
         let mut frames = 0;
