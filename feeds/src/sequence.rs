@@ -348,10 +348,10 @@ impl Sequences {
             let Untold { first, messages, lost, points } = point.untold;
             (tracker.heard_ns, tracker.ended) = (point.heard_ns, point.ended);
             tracker.before = Before::Down { inexact: point.inexact };
-            tracker.figures = point.figures;
-            tracker.told.messages = point.figures.messages.wrapping_sub(messages);
-            tracker.told.lost = point.figures.lost.wrapping_sub(lost as u64);
-            tracker.told.points = point.figures.points.wrapping_sub(points);
+            // Its figures begin again; what the next row tells is what they are more than was told.
+            tracker.told.messages = messages.wrapping_neg();
+            tracker.told.lost = lost.wrapping_neg() as u64;
+            tracker.told.points = points.wrapping_neg();
             tracker.told_last = first.saturating_sub(1);
         }
     }

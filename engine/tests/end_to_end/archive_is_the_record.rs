@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::program::{Engine, feed};
 use crate::publisher::Publisher;
-use crate::sent::{CUSTOM, every_feed};
+use crate::sent::every_publisher;
 
 /// What `tickline replay DIR` writes into a file.
 fn replay(dir: &Path, archive: &Path, sets: &[String], further: &[&str]) -> Vec<u8> {
@@ -56,14 +56,7 @@ fn setup(feeds: Vec<String>) -> Setup {
 #[test]
 fn an_archive_decoded_again_makes_the_same_bytes_for_every_feed() {
     let context = zmq::Context::new();
-    let mut feeds: Vec<String> = CUSTOM.map(str::to_owned).into();
-    let mut publishers = Vec::new();
-    for (name, case) in every_feed() {
-        let topic = tickline_config::registry::find(name).map_or(name, |row| row.topic);
-        let publisher = Publisher::bind(&context, topic);
-        feeds.extend(feed(name, &publisher.endpoint));
-        publishers.push((name, case, publisher));
-    }
+    let (feeds, mut publishers) = every_publisher(&context);
     let Setup { dir, feeds, sets } = setup(feeds);
     let mut engine = Engine::start(dir.path(), &sets);
     let mut messages = 0;

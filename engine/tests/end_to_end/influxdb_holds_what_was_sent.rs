@@ -7,9 +7,8 @@ use tickline_feeds::schema::{FieldType, MEASUREMENTS, SYSTEM_FIELDS};
 
 use crate::influxd::{self, Options};
 use crate::points::{assert_same, stored, types};
-use crate::program::{Engine, feed, influx};
-use crate::publisher::Publisher;
-use crate::sent::{CUSTOM, every_feed};
+use crate::program::{Engine, influx};
+use crate::sent::every_publisher;
 
 /// The types in which InfluxDB holds the fields of a measurement.
 fn schema_types(measurement: &str) -> BTreeMap<String, String> {
@@ -31,14 +30,8 @@ fn every_feed_is_read_back_with_the_counts_values_and_times_that_were_sent() {
     server.query(None, "", "CREATE DATABASE tick");
     let (dir, context) = (tempfile::tempdir().unwrap(), zmq::Context::new());
     let mut sets = influx(&server.url, "tick");
-    sets.extend(CUSTOM.map(str::to_owned));
-    let mut feeds = Vec::new();
-    for (name, case) in every_feed() {
-        let topic = tickline_config::registry::find(name).map_or(name, |row| row.topic);
-        let publisher = Publisher::bind(&context, topic);
-        sets.extend(feed(name, &publisher.endpoint));
-        feeds.push((name, case, publisher));
-    }
+    let (keys, mut feeds) = every_publisher(&context);
+    sets.extend(keys);
     let engine = Engine::start(dir.path(), &sets);
     for (_, case, publisher) in &mut feeds {
         publisher.wait_subscriber();

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::points::{Row, row};
+use crate::program::feed;
+use crate::publisher::Publisher;
 
 mod betfair;
 mod kraken;
@@ -36,7 +38,7 @@ impl Case {
 }
 
 /// Every feed, by name.
-pub(crate) fn every_feed() -> Vec<(&'static str, Case)> {
+fn every_feed() -> Vec<(&'static str, Case)> {
     vec![
         ("kraken_tick", kraken::tick()),
         ("kraken_depth", kraken::depth()),
@@ -45,6 +47,19 @@ pub(crate) fn every_feed() -> Vec<(&'static str, Case)> {
         ("betfair_stream", betfair::stream()),
         ("fills", others::custom()),
     ]
+}
+
+/// Every feed with a publisher of its own on a free port, and the keys of them all.
+pub(crate) fn every_publisher(context: &zmq::Context) -> (Vec<String>, Vec<(&'static str, Case, Publisher)>) {
+    let mut keys: Vec<String> = CUSTOM.map(str::to_owned).into();
+    let mut publishers = Vec::new();
+    for (name, case) in every_feed() {
+        let topic = tickline_config::registry::find(name).map_or(name, |row| row.topic);
+        let publisher = Publisher::bind(context, topic);
+        keys.extend(feed(name, &publisher.endpoint));
+        publishers.push((name, case, publisher));
+    }
+    (keys, publishers)
 }
 
 /// A decimal of `units / 10^digits` as a venue writes it.

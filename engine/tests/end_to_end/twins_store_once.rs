@@ -5,7 +5,7 @@ use crate::influxd::{self, Influxd, Options};
 use crate::points::{assert_same, stored};
 use crate::program::{Engine, feed, influx};
 use crate::publisher::Publisher;
-use crate::sent::{CUSTOM, every_feed};
+use crate::sent::every_publisher;
 
 /// An engine of its own name and folder.
 fn twin(dir: &std::path::Path, name: &str, server: &Influxd, feeds: &[String]) -> Engine {
@@ -23,14 +23,7 @@ fn twins_store_every_feed_once_though_the_second_came_in_the_middle() {
     let Some(server) = influxd::start(Options::default()) else { return };
     server.query(None, "", "CREATE DATABASE tick");
     let (dir, context) = (tempfile::tempdir().unwrap(), zmq::Context::new());
-    let mut feeds: Vec<String> = CUSTOM.map(str::to_owned).into();
-    let mut publishers = Vec::new();
-    for (name, case) in every_feed() {
-        let topic = tickline_config::registry::find(name).map_or(name, |row| row.topic);
-        let publisher = Publisher::bind(&context, topic);
-        feeds.extend(feed(name, &publisher.endpoint));
-        publishers.push((name, case, publisher));
-    }
+    let (feeds, mut publishers) = every_publisher(&context);
     let one = twin(dir.path(), "one", &server, &feeds);
     let (mut first, mut second) = (0, 0);
     for (_, case, publisher) in &mut publishers {
