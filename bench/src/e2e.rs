@@ -10,7 +10,7 @@ pub(crate) mod rss;
 pub(crate) mod sender;
 pub(crate) mod server;
 
-use tickline::stats::Latencies;
+use tickline::latency::Latencies;
 
 /// Exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

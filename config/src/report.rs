@@ -9,8 +9,11 @@ use serde::{Deserialize, Serialize};
 /// Schema name and version of [`Report`].
 pub const SCHEMA: &str = "tickline.report/1";
 
+/// Header of an answer of `/status`: the engine's wall clock, ns since 1970.
+pub const CLOCK_HEADER: &str = "tickline-clock-ns";
+
 /// What a run did.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Report {
     /// Always [`SCHEMA`].
     pub schema: String,
@@ -38,6 +41,12 @@ pub struct Report {
     pub sinks: BTreeMap<String, SinkReport>,
     /// What the load generator did; zeros where there was none.
     pub load: Load,
+    /// The engine that a load generator has measured; null where it measured none.
+    #[serde(default)]
+    pub target: Option<TargetReport>,
+    /// Conditions that the run was held to.
+    #[serde(default)]
+    pub thresholds: Vec<ThresholdReport>,
     /// Highest sequence accepted by every sink, by feed, topic and source.
     pub accepted: BTreeMap<String, BTreeMap<String, BTreeMap<String, u64>>>,
     /// Rows of drills.
@@ -268,6 +277,30 @@ pub struct Load {
     pub blocked: u64,
     /// Time building and sending, of the elapsed time, of the busiest sender.
     pub busy_ratio: f64,
+}
+
+/// The engine that was measured from outside; its figures stand in the report as if they were ours.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TargetReport {
+    /// Where it serves.
+    pub url: String,
+    /// What program.
+    pub build: Build,
+    /// What machine.
+    pub host: Host,
+    /// How far a latency may be off because its clock is another one, ns; null on one host.
+    pub clock_error_ns: Option<u64>,
+}
+
+/// One condition and what became of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ThresholdReport {
+    /// As written, such as `p99.9>20ms`.
+    pub condition: String,
+    /// What was measured, with its unit.
+    pub measured: String,
+    /// Whether the run has failed because of it.
+    pub crossed: bool,
 }
 
 /// CPU time of the stages, s.

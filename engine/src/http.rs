@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{RawQuery, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use tickline_config::report::CLOCK_HEADER;
 use tickline_loadgen::owner::listener;
 use tokio::sync::oneshot;
 
@@ -176,7 +177,12 @@ async fn status(State(view): State<Arc<View>>, RawQuery(query): RawQuery) -> Res
     let mut report = report(&view, if wanted { Histograms::Include } else { Histograms::LeaveOut });
     judge(&mut report, Standard::Live);
     match serde_json::to_string_pretty(&report) {
-        Ok(json) => ([(header::CONTENT_TYPE, "application/json")], json).into_response(),
+        // The clock lets a load generator on another host tell how far its own is off.
+        Ok(json) => {
+            let now = view.clock.wall().0.to_string();
+            let clock = HeaderName::from_static(CLOCK_HEADER);
+            ([(header::CONTENT_TYPE, "application/json".to_owned()), (clock, now)], json).into_response()
+        }
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
     }
 }

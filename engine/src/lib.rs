@@ -7,6 +7,7 @@ pub mod channel;
 pub mod cli;
 pub mod control;
 pub mod http;
+pub mod latency;
 pub mod ledger;
 pub mod links;
 mod log_limit;

@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use base64::Engine;
-use hdrhistogram::serialization::{Serializer, V2Serializer};
 use tickline_config::report::{
     ArchiveReport, CpuSeconds, FeedReport, Latency, Ledger, Load, Report, SCHEMA, SinkReport, SourceReport,
     Verdict,
 };
 use tickline_feeds::sequence::SequencePoint;
 use tickline_loadgen::host::{build, host, rss_max_bytes};
+use tickline_loadgen::result;
 
 use crate::accepted::Sources;
+use crate::latency::{EncLatencies, Latencies, WrLatencies};
 use crate::ledger::{Reading, add, at_rest, feed_ledger, has_sequences, sink_ledger, undecodable_reasons};
-use crate::stats::{ArchiveCounters, EncLatencies, Latencies, Stats, WrLatencies};
+use crate::stats::{ArchiveCounters, Stats};
 use crate::view::View;
 
 /// Whether histograms go along.
@@ -36,16 +36,9 @@ pub fn report(view: &View, histograms: Histograms) -> Report {
     sinks.values().for_each(|sink| add(&mut ledger, &sink.ledger));
     let mut encoded = EncLatencies::default();
     for cell in view.stats.enc.lock().iter() {
-        let shared = cell.latencies.lock();
-        shared.publish_to_receive.clone().merge_into(&mut encoded.publish_to_receive);
-        shared.receive_to_encode.clone().merge_into(&mut encoded.receive_to_encode);
-        shared.publish_to_encode.clone().merge_into(&mut encoded.publish_to_encode);
+        cell.latencies.lock().clone().merge_into(&mut encoded);
     }
-    let latency_ns = [
-        ("publish_to_receive".to_owned(), latency(&encoded.publish_to_receive, histograms)),
-        ("receive_to_encode".to_owned(), latency(&encoded.receive_to_encode, histograms)),
-        ("publish_to_encode".to_owned(), latency(&encoded.publish_to_encode, histograms)),
-    ];
+    let latency_ns = encoded.named().map(|(name, of)| (name.to_owned(), latency(of, histograms)));
     Report {
         schema: SCHEMA.to_owned(),
         command: view.command.to_owned(),
@@ -61,6 +54,8 @@ pub fn report(view: &View, histograms: Histograms) -> Report {
         latency_ns: latency_ns.into(),
         sinks,
         load: Load::default(),
+        target: None,
+        thresholds: Vec::new(),
         rows: None,
         archive: archive(view),
         cpu_s: cpu(&view.stats),
@@ -215,21 +210,8 @@ fn sink_reports(view: &View, reading: &Reading, histograms: Histograms) -> BTree
 }
 
 fn latency(from: &Latencies, histograms: Histograms) -> Latency {
-    let histogram = &from.histogram;
-    let mut latency = Latency { count: histogram.len(), negative: from.negative, ..Latency::default() };
-    if !histogram.is_empty() {
-        latency.min = histogram.min();
-        latency.mean = histogram.mean();
-        let quantile = |q| histogram.value_at_quantile(q);
-        (latency.p50, latency.p90, latency.p99) = (quantile(0.5), quantile(0.9), quantile(0.99));
-        (latency.p999, latency.p9999, latency.max) = (quantile(0.999), quantile(0.9999), histogram.max());
-    }
-    if histograms == Histograms::Include {
-        let mut bytes = Vec::new();
-        let written = V2Serializer::new().serialize(histogram, &mut bytes);
-        latency.hdr = written.ok().map(|_| base64::engine::general_purpose::STANDARD.encode(&bytes));
-    }
-    latency
+    let hdr = (histograms == Histograms::Include).then(|| result::encode(&from.histogram)).flatten();
+    Latency { negative: from.negative, hdr, ..result::latency(&from.histogram) }
 }
 
 /// What every sink of a feed has accepted: of each source the lowest of their numbers.
@@ -277,26 +259,7 @@ fn cpu(stats: &Stats) -> CpuSeconds {
 /// A report in which nothing has happened.
 #[cfg(test)]
 pub(crate) fn blank(command: &str) -> Report {
-    Report {
-        schema: SCHEMA.into(),
-        command: command.into(),
-        verdict: Verdict::Pass,
-        reasons: vec![],
-        build: Default::default(),
-        host: Default::default(),
-        config_sha256: None,
-        elapsed_s: 1.0,
-        ledger: Ledger::default(),
-        feeds: BTreeMap::new(),
-        latency_ns: BTreeMap::new(),
-        sinks: BTreeMap::new(),
-        load: Load::default(),
-        accepted: BTreeMap::new(),
-        rows: None,
-        archive: None,
-        cpu_s: CpuSeconds::default(),
-        rss_max_bytes: 0,
-    }
+    Report { schema: SCHEMA.into(), command: command.into(), elapsed_s: 1.0, ..Report::default() }
 }
 
 #[cfg(test)]

@@ -5,13 +5,13 @@
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use hdrhistogram::Histogram;
 use tickline_feeds::clock::MonoNanos;
 use tickline_feeds::counts::Counts;
 use tickline_feeds::sequence::SequencePoint;
 use tickline_sinks::sink::RejectReason;
 use tickline_sinks::spool::SpoolStats;
 
+use crate::latency::{EncLatencies, WrLatencies};
 use crate::stage::encode::Silence;
 
 /// How often a thread merges its histograms into its cell.
@@ -198,71 +198,6 @@ pub struct SpoolCounters {
     pub trouble: Option<String>,
 }
 
-/// A distribution of latencies, ns; differences below 0 are counted apart, never clipped.
-#[derive(Clone, Debug)]
-pub struct Latencies {
-    /// Values from 0 on.
-    pub histogram: Histogram<u64>,
-    /// Values below 0.
-    pub negative: u64,
-}
-
-impl Default for Latencies {
-    fn default() -> Self {
-        // Three digits up to a minute; it grows by itself beyond.
-        let mut histogram = Histogram::new_with_bounds(1, 60_000_000_000, 3)
-            .unwrap_or_else(|error| unreachable!("constant bounds are valid: {error:?}"));
-        histogram.auto(true);
-        Self { histogram, negative: 0 }
-    }
-}
-
-impl Latencies {
-    /// Counts `times` values of `to - from`.
-    pub fn record(&mut self, from_ns: i64, to_ns: i64, times: u64) {
-        match u64::try_from(to_ns.saturating_sub(from_ns)) {
-            Ok(value) => self.histogram.saturating_record_n(value, times),
-            Err(_) => self.negative += times,
-        }
-    }
-
-    /// Moves everything into `other`.
-    pub fn merge_into(&mut self, other: &mut Latencies) {
-        if self.histogram.is_empty() && self.negative == 0 {
-            return;
-        }
-        // `other` resizes by itself, so that adding cannot fail.
-        if other.histogram.add(&self.histogram).is_err() {
-            tracing::error!("latency: merging failed, {} values left out", self.histogram.len());
-        }
-        other.negative += self.negative;
-        self.histogram.reset();
-        self.negative = 0;
-    }
-}
-
-/// Latencies of an encoder.
-#[derive(Clone, Debug, Default)]
-pub struct EncLatencies {
-    /// From `_ts` to the end of the burst in which the frame was received.
-    pub publish_to_receive: Latencies,
-    /// From there to the end of the block in which it was encoded.
-    pub receive_to_encode: Latencies,
-    /// From `_ts` to the end of that block.
-    pub publish_to_encode: Latencies,
-}
-
-/// Latencies of a writer.
-#[derive(Clone, Debug, Default)]
-pub struct WrLatencies {
-    /// One request.
-    pub write: Latencies,
-    /// From `_ts` to the acknowledgement.
-    pub publish_to_ack: Latencies,
-    /// From `_due` to the acknowledgement.
-    pub due_to_ack: Latencies,
-}
-
 /// Says when a quarter of a second has passed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MergeTimer(u64);
@@ -373,20 +308,4 @@ pub struct Stats {
     pub wr: Cell<Vec<Arc<WrCell>>>,
     /// The archive; nothing in it changes where there is none.
     pub archive: Arc<ArchiveCell>,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_negative_latency_is_counted_apart_and_merging_moves_all() {
-        let (mut own, mut shared) = (Latencies::default(), Latencies::default());
-        own.record(1_000, 3_500, 2);
-        own.record(3_500, 1_000, 1);
-        own.merge_into(&mut shared);
-        assert_eq!((shared.histogram.len(), shared.negative), (2, 1));
-        assert_eq!((own.histogram.len(), own.negative), (0, 0));
-        assert_eq!(shared.histogram.min(), 2_500);
-    }
 }

@@ -6,14 +6,16 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::SignedDuration;
 use tickline_feeds::payload::Decimals;
+use tickline_loadgen::arrivals::Arrivals;
 use tickline_loadgen::door::{Door, DoorError};
 use tickline_loadgen::plan::Rate;
 use tickline_loadgen::replay::{Speed, TimeMode};
+use tickline_loadgen::threshold::Condition;
 
 /// Generates, replays and records market ticks on ZeroMQ.
 ///
 /// Exit codes: 0 ok, 1 run-time failure, 2 usage, 3 invalid run (this generator was the limit: late or busy), 4 a
-/// drill failed.
+/// drill failed or a ledger does not balance, 99 a threshold was crossed.
 #[derive(Debug, Parser)]
 #[command(name = "tickline-loadgen", version)]
 pub(crate) struct CommandLine {
@@ -35,60 +37,78 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// Feeds by name, topic or alias, separated by commas
-    #[arg(long, value_delimiter = ',', required = true)]
-    pub(crate) feeds: Vec<String>,
-    /// Messages a second of each feed, such as 5000/s, or max
-    #[arg(long, default_value = "1000/s", value_parser = |text: &str| text.parse::<Rate>())]
-    pub(crate) rate: Rate,
-    /// How long, such as 10s; without it until stopped
-    #[arg(long, value_parser = duration)]
-    pub(crate) duration: Option<Duration>,
-    /// The same seed gives the same bytes
-    #[arg(long, default_value_t = 1)]
-    pub(crate) seed: u64,
-    /// Pairs, instruments or markets of each feed
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub(crate) symbols: Option<u32>,
-    /// Messages that are due together
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) burst: u32,
-    /// Address on whose registry ports the feeds are bound
-    #[arg(long, default_value = "127.0.0.1", value_name = "ADDRESS")]
-    pub(crate) bind: String,
-    /// Another endpoint for one feed
-    #[arg(long, value_parser = feed_endpoint, value_name = "FEED=ENDPOINT")]
-    pub(crate) endpoint: Vec<(String, String)>,
+    #[command(flatten)]
+    pub(crate) load: LoadArgs,
     /// File that gets the messages as a function of seed and plan alone
     #[arg(long, value_name = "FILE")]
     pub(crate) capture: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) publish: PublishArgs,
     #[command(flatten)]
-    pub(crate) output: OutputArgs,
+    pub(crate) measure: MeasureArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LoadArgs {
+    /// Feeds by name, topic or alias, separated by commas
+    #[arg(long, value_delimiter = ',', required_unless_present = "scenario")]
+    pub(crate) feeds: Vec<String>,
+    /// A scenario: a TOML file, or one that comes with the program: steady, venues, opening, steps, bursts
+    #[arg(long, value_name = "NAME|FILE", conflicts_with_all = ["feeds", "rate", "symbols", "arrivals", "zipf"])]
+    pub(crate) scenario: Option<String>,
+    /// Messages a second of each feed, such as 5000/s, or max
+    #[arg(long, default_value = "1000/s", value_parser = |text: &str| text.parse::<Rate>())]
+    pub(crate) rate: Rate,
+    /// How messages follow each other: even, venue (in recorded clusters), burst=60 (due together) or burst=60/10ms
+    #[arg(long, default_value = "even", value_parser = |text: &str| text.parse::<Arrivals>())]
+    pub(crate) arrivals: Arrivals,
+    /// How long, such as 10s; without it as the scenario says, or until stopped
+    #[arg(long, value_parser = duration)]
+    pub(crate) duration: Option<Duration>,
+    /// The same seed gives the same bytes
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// Pairs, instruments or markets of each feed
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) symbols: Option<u32>,
+    /// How uneven they are: the symbol of rank r has weight 1/r^ZIPF; 0: all alike
+    #[arg(long, default_value_t = 0.0, value_parser = zipf, value_name = "ZIPF")]
+    pub(crate) zipf: f64,
+    /// Address on whose registry ports the feeds are bound
+    #[arg(long, default_value = "127.0.0.1", value_name = "ADDRESS")]
+    pub(crate) bind: String,
+    /// Another endpoint for one feed
+    #[arg(long, value_parser = feed_endpoint, value_name = "[FEED=]ENDPOINT")]
+    pub(crate) endpoint: Vec<(Option<String>, String)>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ReplayArgs {
-    /// Recordings, in the order in which they are published
+    /// Recordings, or folders of captures such as an archive, merged by time
     #[arg(required = true)]
     pub(crate) files: Vec<PathBuf>,
-    /// Feed by name, topic or alias
+    /// Only this feed, by name, topic or alias; without it every feed that the files hold
     #[arg(long)]
-    pub(crate) feed: String,
+    pub(crate) feed: Option<String>,
+    /// How often; each time begins where the one before ended
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) loops: u32,
     /// 1x as recorded, 10x ten times faster, max as fast as possible
     #[arg(long, default_value = "1x", value_parser = speed)]
     pub(crate) speed: Speed,
     /// Venue times: original, now (the last message carries the time at which it is due), or shift=±DURATION
     #[arg(long, default_value = "original", value_parser = time_mode)]
     pub(crate) time: TimeMode,
-    /// Endpoint to bind; without it the registry's port on 127.0.0.1
-    #[arg(long)]
-    pub(crate) endpoint: Option<String>,
+    /// Address on whose registry ports the feeds are bound
+    #[arg(long, default_value = "127.0.0.1", value_name = "ADDRESS")]
+    pub(crate) bind: String,
+    /// Another endpoint for one feed
+    #[arg(long, value_parser = feed_endpoint, value_name = "[FEED=]ENDPOINT")]
+    pub(crate) endpoint: Vec<(Option<String>, String)>,
     #[command(flatten)]
     pub(crate) publish: PublishArgs,
     #[command(flatten)]
-    pub(crate) output: OutputArgs,
+    pub(crate) measure: MeasureArgs,
 }
 
 #[derive(Debug, Args)]
@@ -146,9 +166,9 @@ pub(crate) struct PublishArgs {
     /// Do not wait for a subscriber before the first message
     #[arg(long)]
     pub(crate) no_wait: bool,
-    /// How long to wait for a subscriber; without it until stopped
-    #[arg(long, value_parser = duration, conflicts_with = "no_wait")]
-    pub(crate) wait_timeout: Option<Duration>,
+    /// How long to wait until every feed has a subscriber
+    #[arg(long, value_parser = duration, default_value = "60s", conflicts_with = "no_wait")]
+    pub(crate) wait_timeout: Duration,
     /// How decimals travel
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) decimals: DecimalsArg,
@@ -187,6 +207,31 @@ impl From<DecimalsArg> for Decimals {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct MeasureArgs {
+    /// The engine to measure, by its admin address, or none; without it http://127.0.0.1:9600 if it answers
+    #[arg(long, value_name = "URL|none")]
+    pub(crate) target: Option<String>,
+    /// How long the engine may take after the last message
+    #[arg(long, value_parser = duration, default_value = "30s")]
+    pub(crate) settle: Duration,
+    /// What must not be, such as p99.9>20ms, encode.p99>1ms or lost>0; ends with exit code 99. Metrics: sent rate
+    /// late blocked lost dropped rejected unbalanced p50 p90 p99 p99.9 p99.99 max
+    #[arg(long, value_name = "CONDITION", value_parser = |text: &str| text.parse::<Condition>())]
+    pub(crate) fail_if: Vec<Condition>,
+    /// Write a line a second to a file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) csv: Option<PathBuf>,
+    /// Write PREFIX.hlog and a PREFIX.STAGE.hgrm a stage, for the HdrHistogram tools
+    #[arg(long, value_name = "PREFIX")]
+    pub(crate) hdr: Option<PathBuf>,
+    /// Write a page with pictures
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct OutputArgs {
     /// Write the report as JSON to stdout, and nothing else there
     #[arg(long)]
@@ -202,10 +247,18 @@ fn duration(text: &str) -> Result<Duration, String> {
     Duration::try_from(parsed).ok().filter(|d| !d.is_zero()).ok_or_else(wrong)
 }
 
-fn feed_endpoint(text: &str) -> Result<(String, String), String> {
-    let parts = text.split_once('=').filter(|(feed, endpoint)| !feed.is_empty() && endpoint.contains("://"));
-    let (feed, endpoint) = parts.ok_or_else(|| format!("must be FEED=ENDPOINT, found {text:?}"))?;
-    Ok((feed.to_owned(), endpoint.to_owned()))
+fn feed_endpoint(text: &str) -> Result<(Option<String>, String), String> {
+    let (feed, endpoint) =
+        text.split_once('=').map_or((None, text), |(feed, at)| (Some(feed.to_owned()), at));
+    if !endpoint.contains("://") || feed.as_deref() == Some("") {
+        return Err(format!("must be FEED=ENDPOINT or ENDPOINT, found {text:?}"));
+    }
+    Ok((feed, endpoint.to_owned()))
+}
+
+fn zipf(text: &str) -> Result<f64, String> {
+    let zipf = text.parse::<f64>().ok().filter(|zipf| (0.0..=10.0).contains(zipf));
+    zipf.ok_or_else(|| format!("must be 0.0..=10.0, found {text:?}"))
 }
 
 fn speed(text: &str) -> Result<Speed, String> {
@@ -242,7 +295,10 @@ mod tests {
             "run --feeds kraken_tick,oanda_tick,betfair_stream --rate 5000/s --duration 10s --seed 7 --json",
             "run --feeds kraken_tick --rate max --endpoint kraken_tick=tcp://127.0.0.1:* --no-wait",
             "replay FILE --feed betfair_stream --speed max --time now",
-            "replay A B --feed oanda_tick --speed 0.5x --time shift=-720h",
+            "replay A B --feed oanda_tick --speed 0.5x --time shift=-720h --endpoint tcp://127.0.0.1:*",
+            "replay ARCHIVE --loops 3 --endpoint kraken_tick=tcp://127.0.0.1:*",
+            "run --scenario venues --duration 5s --seed 3",
+            "run --feeds kraken_tick --arrivals burst=60/10ms --zipf 1.1",
             "drill --tier quick --row T15 --row T2 --json",
             "record --topic kraken_tick --connect tcp://127.0.0.1:5558 FILE --duration 500ms",
         ] {

@@ -1,9 +1,6 @@
 //! Messages of made-up markets in the venues' shapes. A generator promises that its content depends on the seed
 //! and the number of the message alone; the venue time is given, so that a run can carry the time of now and a
 //! capture file its planned times. Prices stay on the venue's grid and walk around their start.
-//!
-//! Bursts: the next message is of the same symbol as the last one once in four times, and once in 500 times a
-//! symbol sends 60 messages in a row (recorded on Kraken: 62 book updates of one pair in 10 ms).
 
 mod betfair_ladder;
 mod betfair_market;
@@ -13,6 +10,9 @@ mod kraken_tick;
 mod kraken_trades;
 mod oanda_tick;
 mod pairs;
+mod symbols;
+
+pub(crate) use oanda_tick::OANDA_GAP_NS;
 
 use tickline_config::model::DecoderKind;
 use tickline_feeds::clock::WallNanos;
@@ -20,6 +20,7 @@ use tickline_feeds::payload::{PayloadWriter, Reserved};
 
 use crate::plan::FeedLoad;
 use crate::prng::{Prng, splitmix64};
+use symbols::Symbols;
 
 /// One message to be made.
 #[derive(Clone, Copy, Debug)]
@@ -30,9 +31,18 @@ pub(crate) struct Slot {
     pub(crate) seq: u64,
     /// The venue's time; it is cut to the venue's precision and does not go back.
     pub(crate) venue: WallNanos,
+    /// When it is planned, ns after the start: the same in each run.
+    pub(crate) offset_ns: u64,
+    /// Of the same symbol as the one before.
+    pub(crate) joined: bool,
 }
 
 impl Slot {
+    /// One that is not planned yet.
+    pub(crate) fn new(src: u32, seq: u64, venue: WallNanos) -> Self {
+        Self { src, seq, venue, offset_ns: 0, joined: false }
+    }
+
     fn reserved(&self, tie: u32) -> Reserved {
         Reserved { src: self.src, seq: self.seq, tie, ..Reserved::default() }
     }
@@ -68,15 +78,17 @@ impl Generator {
     /// The generator of `load`, at its first message; none for a kind that has no generator.
     pub(crate) fn new(load: &FeedLoad, seed: u64) -> Option<Self> {
         let prng = Prng::new(feed_seed(seed, &load.feed));
-        let symbols = load.symbols.max(1);
+        let symbols = Symbols::new(load.symbols.max(1), load.zipf);
         let venue = match load.kind {
             DecoderKind::KrakenTick => Venue::KrakenTick(kraken_tick::KrakenTick::new(symbols, prng)),
             DecoderKind::KrakenDepth => Venue::KrakenDepth(kraken_depth::KrakenDepth::new(symbols, prng)),
             DecoderKind::KrakenTrades => Venue::KrakenTrades(kraken_trades::KrakenTrades::new(symbols, prng)),
             DecoderKind::OandaTick => Venue::OandaTick(oanda_tick::OandaTick::new(symbols, prng)),
-            DecoderKind::BetfairStream => {
-                Venue::BetfairStream(Box::new(betfair_stream::BetfairStream::new(symbols, prng)))
-            }
+            DecoderKind::BetfairStream => Venue::BetfairStream(Box::new(betfair_stream::BetfairStream::new(
+                symbols,
+                load.conflate_ns,
+                prng,
+            ))),
             DecoderKind::Custom => return None,
         };
         Some(Self { venue, latest: WallNanos(i64::MIN) })
@@ -94,25 +106,6 @@ impl Generator {
             Venue::OandaTick(venue) => venue.write(&slot, out),
             Venue::BetfairStream(venue) => venue.write(&slot, out),
         }
-    }
-}
-
-/// Which symbol comes next.
-#[derive(Debug, Default)]
-struct Runs {
-    symbol: usize,
-    left: usize,
-}
-
-impl Runs {
-    fn next(&mut self, symbols: usize, prng: &mut Prng) -> usize {
-        if self.left > 0 {
-            self.left -= 1;
-        } else if !prng.one_in(4) {
-            self.symbol = prng.below(symbols);
-            self.left = if prng.one_in(500) { 59 } else { 0 };
-        }
-        self.symbol
     }
 }
 

@@ -2,12 +2,20 @@
 //! publishing and the load report. It promises that it loses nothing itself and says when it was the bottleneck.
 //! It refuses to know the engine.
 
+pub mod arrivals;
 pub mod clock;
+pub mod curve;
 pub mod door;
 #[cfg(feature = "drill")]
 pub mod drill;
 mod generator;
 pub mod host;
+#[cfg(feature = "drill")]
+pub mod interval;
+#[cfg(feature = "drill")]
+pub mod measure;
+#[cfg(feature = "drill")]
+pub mod output;
 pub mod owner;
 pub mod pacing;
 pub mod plan;
@@ -19,6 +27,10 @@ pub mod record;
 pub mod replay;
 pub mod result;
 pub mod run;
+pub mod scenario;
 mod sender;
 mod spawn;
+#[cfg(feature = "drill")]
+pub mod target;
+pub mod threshold;
 mod ties;

@@ -1,48 +1,10 @@
-//! The open-loop schedule, and who is to blame for a late message. Pure arithmetic: time is an argument.
+//! Wall times of an open-loop schedule, and who is to blame for a late message. Pure arithmetic: time is an
+//! argument.
 
 use tickline_feeds::clock::{MonoNanos, WallNanos};
 
-use crate::plan::Rate;
-
 /// A slot that begins later than this after it was due is late.
 pub const LATE_NS: u64 = 10_000_000;
-
-const SECOND_NS: f64 = 1e9;
-
-/// When each slot is due, in ns after the start.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Schedule {
-    rate: Rate,
-    burst: u64,
-}
-
-impl Schedule {
-    /// `burst` messages are due together.
-    pub fn new(rate: Rate, burst: u32) -> Self {
-        Self { rate, burst: u64::from(burst.max(1)) }
-    }
-
-    /// When slot `k` (from 0) is due; none: at once.
-    pub fn due_ns(&self, k: u64) -> Option<u64> {
-        match self.rate {
-            Rate::PerSecond(rate) => Some(((k - k % self.burst) as f64 * SECOND_NS / rate) as u64),
-            Rate::Max => None,
-        }
-    }
-
-    /// Slots that are due within `duration_ns`; none for flat out.
-    pub fn slots(&self, duration_ns: u64) -> Option<u64> {
-        match self.rate {
-            Rate::PerSecond(rate) => Some((duration_ns as f64 / SECOND_NS * rate).round() as u64),
-            Rate::Max => None,
-        }
-    }
-
-    /// Where slot `k` stands in a file that does not depend on the run; flat out counts as 1 message a µs.
-    pub fn offset_ns(&self, k: u64) -> u64 {
-        self.due_ns(k).unwrap_or(k * 1_000)
-    }
-}
 
 /// Wall time of a monotonic time. The two clocks drift apart while the system disciplines the wall clock, and a
 /// thread may be suspended between reading one and the other; so the smallest difference seen counts, and may
@@ -103,29 +65,6 @@ impl Punctuality {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn slot_k_is_due_k_intervals_after_the_start() {
-        let schedule = Schedule::new(Rate::PerSecond(3.0), 1);
-        let due: Vec<u64> = (0..4).filter_map(|k| schedule.due_ns(k)).collect();
-        assert_eq!(due, [0, 333_333_333, 666_666_666, 1_000_000_000]);
-        assert_eq!(Schedule::new(Rate::PerSecond(1e6), 1).due_ns(86_400_000_000), Some(86_400_000_000_000));
-    }
-
-    #[test]
-    fn a_burst_is_due_together_and_keeps_the_rate() {
-        let schedule = Schedule::new(Rate::PerSecond(1_000.0), 60);
-        assert_eq!(schedule.due_ns(59), Some(0));
-        assert_eq!(schedule.due_ns(60), Some(60_000_000));
-        assert_eq!(schedule.due_ns(119), Some(60_000_000));
-        assert_eq!(schedule.slots(2_000_000_000), Some(2_000));
-    }
-
-    #[test]
-    fn flat_out_has_no_schedule() {
-        let schedule = Schedule::new(Rate::Max, 1);
-        assert_eq!((schedule.due_ns(5), schedule.slots(1), schedule.offset_ns(5)), (None, None, 5_000));
-    }
 
     #[test]
     fn a_suspension_between_the_clocks_does_not_move_the_schedule() {

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::arrivals::Arrivals;
+use crate::curve::Pace;
 use crate::door::Door;
+use crate::generator::OANDA_GAP_NS;
 
 use tickline_config::model::DecoderKind;
 use tickline_config::registry;
@@ -25,8 +28,6 @@ pub struct LoadPlan {
     pub wait_timeout: Option<Duration>,
     /// How decimals travel.
     pub decimals: Decimals,
-    /// Messages that are due together: slot k is due with the first slot of its burst. 1: evenly.
-    pub burst: u32,
     /// Messages that may wait in a publisher's queue for one subscriber.
     pub sndhwm: i32,
     /// Who may subscribe; none: everyone, in plain text.
@@ -44,7 +45,6 @@ impl Default for LoadPlan {
             wait: true,
             wait_timeout: None,
             decimals: Decimals::Text,
-            burst: 1,
             sndhwm: 50_000,
             door: None,
             capture: None,
@@ -63,16 +63,22 @@ pub struct FeedLoad {
     pub endpoint: String,
     /// What kind of messages.
     pub kind: DecoderKind,
-    /// Messages a second.
-    pub rate: Rate,
+    /// Messages a second over time.
+    pub pace: Pace,
+    /// How they follow each other.
+    pub arrivals: Arrivals,
     /// Pairs, instruments or markets.
     pub symbols: usize,
+    /// How uneven they are: the symbol of rank r has weight 1 / r^`zipf`. 0: all alike.
+    pub zipf: f64,
+    /// Betfair: a market sends at most one message in so many ns; none: each change as it comes.
+    pub conflate_ns: Option<u64>,
 }
 
 /// How fast.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Rate {
-    /// Slot k is due k / rate seconds after the start, whatever became of the slots before.
+    /// Message k is due k / rate seconds after the start, whatever became of those before.
     PerSecond(f64),
     /// Flat out: as fast as ZeroMQ takes them.
     Max,
@@ -115,9 +121,39 @@ impl FeedLoad {
             topic: if row.topic == "*" { "EUR_USD".to_owned() } else { row.topic.to_owned() },
             endpoint: format!("tcp://{host}:{}", row.port),
             kind: *kind,
-            rate,
+            pace: rate.into(),
+            arrivals: Arrivals::Even,
             symbols: usual_symbols(*kind),
+            zipf: 0.0,
+            conflate_ns: None,
         })
+    }
+
+    /// What the venue itself would never send, in a sentence with what it takes instead; none if all is well.
+    pub fn beyond_venue(&self) -> Option<String> {
+        let gap_ns = match self.kind {
+            DecoderKind::OandaTick => OANDA_GAP_NS,
+            DecoderKind::BetfairStream => self.conflate_ns?,
+            _ => return None,
+        };
+        let (peak, a_second) = (self.pace.peak()?, 1e9 / gap_ns as f64);
+        let needed = (peak / a_second).ceil();
+        let (feed, symbols) = (&self.feed, self.symbols);
+        (needed > symbols as f64).then(|| {
+            format!(
+                "{feed}: the venue sends at most {a_second} messages a second of each of the {symbols} symbols; \
+                 {peak}/s takes {needed} of them"
+            )
+        })
+    }
+}
+
+impl From<Rate> for Pace {
+    fn from(rate: Rate) -> Self {
+        match rate {
+            Rate::PerSecond(per_second) => Self::constant(per_second),
+            Rate::Max => Self::FlatOut,
+        }
     }
 }
 
@@ -157,6 +193,19 @@ mod tests {
         for bad in ["5000", "0/s", "-1/s", "inf/s", "NaN/s", "", "/s"] {
             assert_eq!(bad.parse::<Rate>(), Err(PlanError::BadRate { found: bad.to_owned() }));
         }
+    }
+
+    #[test]
+    fn more_than_the_venue_sends_is_told_with_the_number_of_instruments_that_it_takes() {
+        let load = |name, rate| FeedLoad::new(name, "", Rate::PerSecond(rate)).unwrap();
+        let told = load("oanda_tick", 1_000.0).beyond_venue().unwrap();
+        let wanted = "oanda_tick: the venue sends at most 4 messages a second of each of the 68 symbols; \
+                      1000/s takes 250 of them";
+        assert_eq!(told, wanted);
+        assert_eq!(load("oanda_tick", 272.0).beyond_venue(), None);
+        assert_eq!(load("betfair_stream", 1e6).beyond_venue(), None);
+        let conflated = FeedLoad { conflate_ns: Some(1_000_000_000), ..load("betfair_stream", 101.0) };
+        assert!(conflated.beyond_venue().unwrap().ends_with("101/s takes 101 of them"));
     }
 
     #[test]

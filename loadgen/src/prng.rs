@@ -46,6 +46,11 @@ impl Prng {
         low + self.below((high - low + 1) as usize) as i64
     }
 
+    /// A number from 0, below 1.
+    pub(crate) fn unit(&mut self) -> f64 {
+        (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
     /// True once in `n` times.
     pub(crate) fn one_in(&mut self, n: usize) -> bool {
         self.below(n) == 0

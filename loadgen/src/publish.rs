@@ -2,8 +2,8 @@
 //! second that it lives when there is nothing to say, and says when it ends. It promises that every message it
 //! counts as sent was taken by ZeroMQ's queue. Sources are straight lines; time and stop are here.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
@@ -13,7 +13,7 @@ use tickline_feeds::payload::{Decimals, PayloadWriter, Times, set_times};
 use crate::clock::wake_on_time;
 use crate::generator::Slot;
 use crate::pacing::{Punctuality, WallOffset};
-use crate::result::{FeedResult, LoadError};
+use crate::result::{FeedResult, LoadError, distribution};
 use crate::sender::{Attempt, Sender};
 
 /// Longest sleep, so that a stop and the heartbeat are seen.
@@ -71,6 +71,26 @@ pub struct Progress {
     pub ended: AtomicBool,
 }
 
+/// Where the publishers of a run wait for each other, so that their schedules begin at one time.
+#[derive(Debug)]
+pub(crate) struct StartLine {
+    missing: AtomicUsize,
+    start: OnceLock<MonoNanos>,
+}
+
+impl StartLine {
+    pub(crate) fn new(publishers: usize) -> Self {
+        Self { missing: AtomicUsize::new(publishers), start: OnceLock::new() }
+    }
+
+    /// One publisher is ready; the last one gives the start.
+    fn arrive(&self, now: impl FnOnce() -> MonoNanos) {
+        if self.missing.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.start.get_or_init(now);
+        }
+    }
+}
+
 /// Everything one publisher thread needs.
 pub(crate) struct Publisher<S, C> {
     pub(crate) feed: String,
@@ -80,6 +100,7 @@ pub(crate) struct Publisher<S, C> {
     pub(crate) stop: Arc<AtomicBool>,
     /// Everything has arrived: the connection need not be kept.
     pub(crate) leave: Arc<AtomicBool>,
+    pub(crate) line: Arc<StartLine>,
     pub(crate) progress: Arc<Progress>,
     pub(crate) decimals: Decimals,
     pub(crate) wait: bool,
@@ -108,8 +129,8 @@ impl<S: Source, C: Clock> Publisher<S, C> {
         }
         self.progress.started.store(true, Ordering::Relaxed);
         wake_on_time();
-        let start = self.clock.mono();
-        let lateness = Histogram::new(3).map_err(|e| LoadError::Internal(e.to_string()))?;
+        let start = self.wait_for_the_others();
+        let lateness = distribution();
         let mut tally = Tally {
             start,
             wall: WallOffset::new(start, self.clock.wall()),
@@ -185,6 +206,18 @@ impl<S: Source, C: Clock> Publisher<S, C> {
         Ok(())
     }
 
+    /// The start of all schedules. On a stop there may be publishers that never come to it.
+    fn wait_for_the_others(&self) -> MonoNanos {
+        self.line.arrive(|| self.clock.mono());
+        loop {
+            match self.line.start.get() {
+                Some(start) => return *start,
+                None if self.stopped() => return self.clock.mono(),
+                None => std::thread::park_timeout(Duration::from_millis(1)),
+            }
+        }
+    }
+
     /// Waits for the next slot; none when there is no further one. Work from `top` on is the source's.
     fn next_slot(
         &mut self,
@@ -230,7 +263,7 @@ impl<S: Source, C: Clock> Publisher<S, C> {
         tally: &mut Tally,
     ) -> Result<Option<MonoNanos>, LoadError> {
         let seq = self.sender.last_seq() + 1;
-        let slot = Slot { src: self.sender.src(), seq, venue: self.clock.wall() };
+        let slot = Slot::new(self.sender.src(), seq, self.clock.wall());
         out.clear();
         let written = self.source.write(&slot, out);
         let numbered = matches!(written, Written::Numbered(_));

@@ -1,6 +1,7 @@
-//! Recordings published again, in the wire's payloads. Owns the formats, one file each, and moving their times.
-//! It promises the recorded order and, at speed 1x, the recorded distances. It refuses to invent what a recording
-//! lacks: a recorded `_recv` is kept, shifted as the venue's time is, or none is sent.
+//! Recordings published again, in the wire's payloads. Owns the formats, one file each, merging several of them by
+//! time, and moving their times. It promises the recorded order and, at speed 1x, the recorded distances, also
+//! between feeds. It refuses to invent what a recording lacks: a recorded `_recv` is kept, shifted as the venue's
+//! time is, or none is sent.
 
 mod book;
 mod captured;
@@ -31,6 +32,8 @@ use crate::result::LoadError;
 use crate::run::Running;
 use crate::sender::Sender;
 
+pub use open::feeds_in;
+pub(crate) use source::recorded;
 pub use source::{Span, scan};
 
 /// Why a recording cannot be published.
@@ -61,6 +64,20 @@ pub enum ReplayError {
         path: PathBuf,
         /// Decoder of its messages.
         holds: &'static str,
+        /// Feed asked for.
+        feed: String,
+    },
+    /// A capture has a topic that belongs to no feed.
+    #[error("{path}: topic must be of a feed of the registry, found {topic:?}; name one feed to publish")]
+    UnknownTopic {
+        /// The file.
+        path: PathBuf,
+        /// The topic.
+        topic: String,
+    },
+    /// There is nothing to publish.
+    #[error("{feed}: must have messages in these files, found none")]
+    NoMessage {
         /// Feed asked for.
         feed: String,
     },
@@ -101,10 +118,13 @@ pub enum TimeMode {
 /// One replay.
 #[derive(Clone, Debug)]
 pub struct ReplayPlan {
-    /// Recordings, in the order in which they are published.
+    /// Recordings; the messages of all are merged by time, and by this order where times are equal.
     pub files: Vec<PathBuf>,
-    /// Feed, topic and endpoint.
-    pub feed: FeedLoad,
+    /// Feeds with topic and endpoint, each published from its own messages in the files.
+    pub feeds: Vec<FeedLoad>,
+    /// How often everything is published, at least once. Each time begins where the one before ended, and its venue
+    /// times go on from there unless they stay as recorded.
+    pub loops: u32,
     /// How fast.
     pub speed: Speed,
     /// Which times.
@@ -124,49 +144,87 @@ pub struct ReplayPlan {
 /// Milliseconds are the coarsest precision of a venue: a finer shift would part or join times.
 const SHIFT_UNIT_NS: i64 = 1_000_000;
 
-/// The amount, ns, by which all times of `span` move if publishing starts at `start`.
-pub fn shift_ns(time: TimeMode, speed: Speed, span: &Span, start: WallNanos) -> i64 {
+/// The amount, ns, by which all times of `span` move in the first of `loops` rounds if publishing starts at `start`.
+pub fn shift_ns(time: TimeMode, speed: Speed, loops: u32, span: &Span, start: WallNanos) -> i64 {
     let exact = match (time, &span.times) {
         (TimeMode::Original, _) | (TimeMode::Now, None) => 0,
         (TimeMode::Shift(ns), _) => ns,
         (TimeMode::Now, Some((_, last))) => {
+            let before_last_ns = u64::from(loops.saturating_sub(1)) * span.period_ns();
             let takes_ns = match speed {
-                Speed::Times(times) => (span.recorded_ns as f64 / times) as i64,
+                Speed::Times(times) => ((before_last_ns + span.recorded_ns) as f64 / times) as i64,
                 Speed::Max => 0,
             };
-            start.0.saturating_add(takes_ns).saturating_sub(last.0)
+            let last_ns = last.0.saturating_add(before_last_ns as i64);
+            start.0.saturating_add(takes_ns).saturating_sub(last_ns)
         }
     };
     exact - exact.rem_euclid(SHIFT_UNIT_NS)
 }
 
-/// Binds the endpoint and starts the replay of what [`scan`] has seen. On an error nothing is left running.
-pub fn start<C: Clock + 'static>(plan: &ReplayPlan, span: &Span, clock: C) -> Result<Running, LoadError> {
+/// Binds the endpoints and starts the replay of what [`scan`] has seen of each feed. On an error nothing is left
+/// running.
+pub fn start<C: Clock + Clone + 'static>(
+    plan: &ReplayPlan,
+    spans: &[Span],
+    clock: C,
+) -> Result<Running, LoadError> {
     let now = clock.wall();
-    let shift = shift_ns(plan.time, plan.speed, span, now);
-    let source = source::Replayed::new(plan, span, shift);
-    let src = (splitmix64(now.0 as u64) >> 32) as u32;
-    let FeedLoad { feed, topic, endpoint, .. } = &plan.feed;
+    let whole = Span::whole(spans);
+    let shift = shift_ns(plan.time, plan.speed, plan.loops, &whole, now);
     let context = zmq::Context::new();
     let porter = plan.door.as_ref().map(|door| door.open(&context)).transpose()?;
-    let sender = Sender::bind(&context, feed, topic, endpoint, (src, plan.sndhwm), plan.door.as_ref())?;
-    let stop = Arc::new(AtomicBool::new(false));
-    let mut running = Running::new(Arc::clone(&stop));
+    let mut bound = Vec::new();
+    for ((load, span), salt) in plan.feeds.iter().zip(spans).zip(1..) {
+        let FeedLoad { feed, topic, endpoint, .. } = load;
+        let source = source::Replayed::new(plan, load, span.messages, &whole, shift)?;
+        let src = (splitmix64((now.0 as u64).wrapping_mul(salt)) >> 32) as u32;
+        let sender = Sender::bind(&context, feed, topic, endpoint, (src, plan.sndhwm), plan.door.as_ref())?;
+        bound.push((feed.clone(), sender, source));
+    }
+    let mut running = Running::new(Arc::new(AtomicBool::new(false)), bound.len());
     running.porter = porter;
-    running.add(Publisher {
-        feed: feed.clone(),
-        sender,
-        source,
-        clock,
-        stop,
-        leave: Arc::clone(&running.leave),
-        progress: Arc::default(),
-        decimals: plan.decimals,
-        wait: plan.wait,
-        wait_timeout: plan.wait_timeout,
-        duration: None,
-    })?;
+    for (feed, sender, source) in bound {
+        running.add(Publisher {
+            feed,
+            sender,
+            source,
+            clock: clock.clone(),
+            stop: Arc::clone(&running.stop),
+            leave: Arc::clone(&running.leave),
+            line: Arc::clone(&running.line),
+            progress: Arc::default(),
+            decimals: plan.decimals,
+            wait: plan.wait,
+            wait_timeout: plan.wait_timeout,
+            duration: None,
+        })?;
+    }
     Ok(running)
+}
+
+/// The files under these paths: of a folder, such as an archive, its captures in the order of their names.
+pub fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, ReplayError> {
+    let mut files = Vec::new();
+    for path in paths {
+        if !path.is_dir() {
+            files.push(path.clone());
+            continue;
+        }
+        let io = |error| ReplayError::Io { path: path.clone(), error };
+        let inside = std::fs::read_dir(path).map_err(io)?.collect::<Result<Vec<_>, _>>().map_err(io)?;
+        let inside = inside.into_iter().map(|entry| entry.path());
+        let is_capture = |path: &PathBuf| {
+            path.to_str().is_some_and(|path| path.ends_with(".cap") || path.ends_with(".cap.zst"))
+        };
+        let before = files.len();
+        files.extend(inside.filter(is_capture));
+        if files.len() == before {
+            return Err(io(std::io::Error::other("no capture in it")));
+        }
+        files[before..].sort();
+    }
+    Ok(files)
 }
 
 /// One recorded message.

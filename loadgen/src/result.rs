@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine;
 use hdrhistogram::Histogram;
+use hdrhistogram::serialization::{Serializer, V2Serializer};
 use tickline_config::report::{
     Build, CpuSeconds, FeedReport, Latency, Ledger, Load, Report, SCHEMA, Verdict,
 };
@@ -143,14 +145,11 @@ impl LoadResult {
     /// The whole report of a load generator's command. Only what was published is in its ledgers.
     pub fn report(&self, command: &str, build: Build) -> Report {
         let (verdict, reasons) = self.verdict();
-        let mut lateness = Histogram::<u64>::new(3).ok();
+        let mut lateness = distribution();
         for feed in &self.feeds {
-            if lateness.as_mut().is_some_and(|sum| sum.add(&feed.lateness).is_err()) {
-                lateness = None;
-            }
+            lateness += &feed.lateness;
         }
-        let latency =
-            lateness.filter(|sum| !sum.is_empty()).map(|sum| ("due_to_send".to_owned(), latency(&sum)));
+        let due_to_send = Latency { hdr: encode(&lateness), ..latency(&lateness) };
         Report {
             schema: SCHEMA.to_owned(),
             command: command.to_owned(),
@@ -162,9 +161,11 @@ impl LoadResult {
             elapsed_s: self.feeds.iter().map(|f| f.elapsed_ns).max().unwrap_or(0) as f64 / 1e9,
             ledger: published(self.feeds.iter().map(|f| f.last_seq).sum()),
             feeds: self.feeds.iter().map(|feed| (feed.feed.clone(), feed_report(feed))).collect(),
-            latency_ns: latency.into_iter().collect(),
+            latency_ns: [("due_to_send".to_owned(), due_to_send)].into(),
             sinks: BTreeMap::new(),
             load: self.load(),
+            target: None,
+            thresholds: Vec::new(),
             accepted: BTreeMap::new(),
             rows: None,
             cpu_s: CpuSeconds::default(),
@@ -196,7 +197,20 @@ fn feed_report(feed: &FeedResult) -> FeedReport {
     }
 }
 
-/// A histogram as the report has it.
+/// An empty distribution of ns: three digits up to a minute, where what is longer is counted as a minute.
+pub fn distribution() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, 60_000_000_000, 3)
+        .unwrap_or_else(|error| unreachable!("constant bounds are valid: {error:?}"))
+}
+
+/// A histogram as the report carries it: V2, base64.
+pub fn encode(histogram: &Histogram<u64>) -> Option<String> {
+    let mut bytes = Vec::new();
+    V2Serializer::new().serialize(histogram, &mut bytes).ok()?;
+    Some(base64::engine::general_purpose::STANDARD.encode(&bytes))
+}
+
+/// A histogram's figures as the report has them.
 pub fn latency(histogram: &Histogram<u64>) -> Latency {
     Latency {
         count: histogram.len(),

@@ -11,11 +11,11 @@ use tickline_feeds::capture::{self, Record};
 use tickline_feeds::clock::{Clock, WallNanos};
 use tickline_feeds::payload::PayloadWriter;
 
+use crate::arrivals::Schedule;
 use crate::door::Porter;
 use crate::generator::{self, Generator, Slot};
-use crate::pacing::Schedule;
 use crate::plan::{FeedLoad, LoadPlan, PlanError};
-use crate::publish::{Due, Progress, Publisher, Source, Written};
+use crate::publish::{Due, Progress, Publisher, Source, StartLine, Written};
 use crate::result::{FeedResult, LoadError, LoadResult};
 use crate::sender::Sender;
 use crate::spawn::spawn;
@@ -30,10 +30,12 @@ const CAPTURE_CHUNK_BYTES: usize = 1 << 20;
 #[derive(Debug)]
 pub struct Running {
     publishers: Vec<Thread>,
-    stop: Arc<AtomicBool>,
+    pub(crate) stop: Arc<AtomicBool>,
     /// The publishers need not keep their connections.
     pub(crate) leave: Arc<AtomicBool>,
     plan: Option<LoadPlan>,
+    /// Where they wait for each other.
+    pub(crate) line: Arc<StartLine>,
     /// Lets subscribers in, as long as there are publishers.
     pub(crate) porter: Option<Porter>,
 }
@@ -58,7 +60,7 @@ pub fn start<C: Clock + Clone + 'static>(plan: LoadPlan, clock: C) -> Result<Run
             Sender::bind(&context, &load.feed, &load.topic, &load.endpoint, options, plan.door.as_ref())?;
         bound.push((load.feed.clone(), sender, source));
     }
-    let mut running = Running::new(Arc::default());
+    let mut running = Running::new(Arc::default(), bound.len());
     running.porter = porter;
     for (feed, sender, source) in bound {
         running.add(Publisher {
@@ -68,6 +70,7 @@ pub fn start<C: Clock + Clone + 'static>(plan: LoadPlan, clock: C) -> Result<Run
             clock: clock.clone(),
             stop: Arc::clone(&running.stop),
             leave: Arc::clone(&running.leave),
+            line: Arc::clone(&running.line),
             progress: Arc::default(),
             decimals: plan.decimals,
             wait: plan.wait,
@@ -80,9 +83,10 @@ pub fn start<C: Clock + Clone + 'static>(plan: LoadPlan, clock: C) -> Result<Run
 }
 
 impl Running {
-    /// Without publishers yet.
-    pub(crate) fn new(stop: Arc<AtomicBool>) -> Self {
-        Self { publishers: Vec::new(), stop, leave: Arc::default(), plan: None, porter: None }
+    /// Without publishers yet; `publishers` will be added.
+    pub(crate) fn new(stop: Arc<AtomicBool>, publishers: usize) -> Self {
+        let line = Arc::new(StartLine::new(publishers));
+        Self { publishers: Vec::new(), stop, leave: Arc::default(), line, plan: None, porter: None }
     }
 
     pub(crate) fn add<S: Source + 'static, C: Clock + 'static>(
@@ -164,7 +168,6 @@ struct Generated {
     generator: Generator,
     schedule: Schedule,
     slots: Option<u64>,
-    next: u64,
 }
 
 impl Generated {
@@ -176,24 +179,26 @@ impl Generated {
             }
             .into());
         };
-        let schedule = Schedule::new(load.rate, plan.burst);
+        let seed = generator::feed_seed(plan.seed.wrapping_add(1), &load.feed);
+        let schedule = Schedule::new(load.pace.clone(), load.arrivals, seed);
         let slots =
-            plan.duration.and_then(|d| schedule.slots(u64::try_from(d.as_nanos()).unwrap_or(u64::MAX)));
-        Ok(Self { generator, schedule, slots, next: 0 })
+            plan.duration.and_then(|d| schedule.messages(u64::try_from(d.as_nanos()).unwrap_or(u64::MAX)));
+        Ok(Self { generator, schedule, slots })
     }
 }
 
 impl Source for Generated {
     fn due(&mut self) -> Result<Due, LoadError> {
-        if self.slots.is_some_and(|slots| self.next >= slots) {
+        if self.slots.is_some_and(|slots| self.schedule.sent() >= slots) {
             return Ok(Due::Never);
         }
-        Ok(self.schedule.due_ns(self.next).map_or(Due::AtOnce, Due::At))
+        Ok(self.schedule.next().due_ns.map_or(Due::AtOnce, Due::At))
     }
 
     fn write(&mut self, slot: &Slot, out: &mut PayloadWriter) -> Written {
-        self.next += 1;
-        self.generator.write(slot, out);
+        let (offset_ns, joined) = (self.schedule.offset_ns(), self.schedule.next().joined);
+        self.schedule.advance();
+        self.generator.write(&Slot { offset_ns, joined, ..*slot }, out);
         Written::Numbered(slot.venue)
     }
 
@@ -217,14 +222,13 @@ pub fn write_capture(plan: &LoadPlan, messages: &[u64], path: &Path) -> Result<(
     loop {
         file.write_all(&record).map_err(broken)?;
         record.clear();
-        let open = feeds.iter_mut().filter(|(_, source, messages)| source.next < *messages);
-        let Some((load, source, _)) =
-            open.min_by_key(|(_, source, _)| source.schedule.offset_ns(source.next))
-        else {
+        let open = feeds.iter_mut().filter(|(_, source, messages)| source.schedule.sent() < *messages);
+        let Some((load, source, _)) = open.min_by_key(|(_, source, _)| source.schedule.offset_ns()) else {
             break;
         };
-        let recv = WallNanos(CAPTURE_EPOCH.0 + source.schedule.offset_ns(source.next) as i64);
-        let slot = Slot { src: generator::src(plan.seed, &load.feed), seq: source.next + 1, venue: recv };
+        let recv = WallNanos(CAPTURE_EPOCH.0 + source.schedule.offset_ns() as i64);
+        let (src, seq) = (generator::src(plan.seed, &load.feed), source.schedule.sent() + 1);
+        let slot = Slot::new(src, seq, recv);
         source.write(&slot, &mut out);
         let frame = Record { recv, topic: load.topic.as_bytes(), payload: out.bytes() };
         capture::append(&mut record, &frame).map_err(|error| LoadError::Internal(error.to_string()))?;
@@ -232,5 +236,7 @@ pub fn write_capture(plan: &LoadPlan, messages: &[u64], path: &Path) -> Result<(
     file.flush().map_err(broken)
 }
 
+#[cfg(test)]
+mod recorded;
 #[cfg(test)]
 mod tests;

@@ -19,8 +19,17 @@ fn a_wrong_command_line_ends_with_2_and_the_rule() {
         ("run --feeds kraken_tick --rate 5000", "rate: must be a number above 0 with /s"),
         (
             "run --feeds kraken_tick --endpoint oanda_tick=tcp://127.0.0.1:*",
-            "endpoint: must be of a feed of --feeds",
+            "endpoint: must be of a feed that is published",
         ),
+        ("run --scenario nonsense", "scenario: must be a file or one of steady,"),
+        ("run --feeds kraken_tick --arrivals sometimes", "must be even, venue, or a burst such as burst=60"),
+        ("run --feeds kraken_tick --rate 0/s", "rate: must be a number above 0 with /s"),
+        ("run --feeds kraken_tick --fail-if p95>1ms", "condition: metric must be one of sent, rate,"),
+        (
+            "run --feeds kraken_tick --no-wait --target none --fail-if p99>1ms",
+            "p99>1ms: must have a target, found --target none",
+        ),
+        ("run --feeds kraken_tick --target ftp://x", "target: must be an http:// address or none"),
         ("replay x --feed oanda_tick --time yesterday", "must be original, now or a shift"),
     ] {
         let output = loadgen(line);
@@ -31,8 +40,9 @@ fn a_wrong_command_line_ends_with_2_and_the_rule() {
 
 #[test]
 fn nobody_subscribing_ends_with_1_and_names_the_endpoint() {
-    let output =
-        loadgen("run --feeds kraken_tick --endpoint kraken_tick=tcp://127.0.0.1:* --wait-timeout 10ms");
+    let output = loadgen(
+        "run --feeds kraken_tick --target none --endpoint kraken_tick=tcp://127.0.0.1:* --wait-timeout 10ms",
+    );
     assert_eq!(output.status.code(), Some(1));
     assert!(
         stderr(&output).contains("kraken_tick: nobody has subscribed at tcp://127.0.0.1:"),
@@ -45,7 +55,7 @@ fn nobody_subscribing_ends_with_1_and_names_the_endpoint() {
 #[test]
 fn the_report_stands_alone_on_stdout_and_its_verdict_is_the_exit_code() {
     let output = loadgen(
-        "run --feeds kraken_tick,oanda_tick --rate 1000/s --duration 100ms --no-wait --json --endpoint \
+        "run --feeds kraken_tick,oanda_tick --rate 1000/s --duration 100ms --no-wait --target none --json --endpoint \
          kraken_tick=tcp://127.0.0.1:* --endpoint oanda_tick=tcp://127.0.0.1:*",
     );
     let report: Report = serde_json::from_slice(&output.stdout).unwrap();
@@ -53,6 +63,33 @@ fn the_report_stands_alone_on_stdout_and_its_verdict_is_the_exit_code() {
     assert_eq!((report.load.planned, report.load.sent, report.ledger.published), (200, 200, Some(200)));
     assert_eq!(report.feeds.keys().collect::<Vec<_>>(), ["kraken_tick", "oanda_tick"]);
     let code = if report.verdict == Verdict::Pass { 0 } else { 3 };
+    assert_eq!(output.status.code(), Some(code), "{:?}", report.reasons);
+}
+
+#[test]
+fn a_named_target_that_does_not_answer_ends_with_1_before_anything_is_sent() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let output = loadgen(&format!("run --feeds kraken_tick --no-wait --target http://{free} --json"));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).contains(&format!("target http://{free}/: cannot be read: ")),
+        "{}",
+        stderr(&output)
+    );
+    assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn a_crossed_threshold_ends_with_99_and_stands_in_the_report() {
+    let run = "run --feeds kraken_tick --rate 1000/s --duration 100ms --no-wait --target none --json --endpoint \
+               tcp://127.0.0.1:* --fail-if sent>99 --fail-if sent>1000 --fail-if rate<1/s";
+    let output = loadgen(run);
+    let report: Report = serde_json::from_slice(&output.stdout).unwrap();
+    let crossed: Vec<(&str, bool)> =
+        report.thresholds.iter().map(|threshold| (threshold.condition.as_str(), threshold.crossed)).collect();
+    assert_eq!(crossed, [("sent>99", true), ("sent>1000", false), ("rate<1/s", false)]);
+    // An invalid run is no result: that outranks its thresholds.
+    let code = if report.verdict == Verdict::Pass { 99 } else { 3 };
     assert_eq!(output.status.code(), Some(code), "{:?}", report.reasons);
 }
 

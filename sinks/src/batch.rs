@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 /// Send times of one message whose last line stands in this batch, ns; 0 where the message carries none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Mark {
     /// `_ts`: when the publisher handed the message to ZeroMQ.
     pub sent: i64,

@@ -2,7 +2,7 @@
 //! The time is read once a burst, as the engine does.
 
 use anyhow::Result;
-use tickline::stats::Latencies;
+use tickline::latency::Latencies;
 use tickline_config::model::Engine;
 use tickline_feeds::clock::Clock;
 use tickline_feeds::payload;

@@ -14,11 +14,12 @@ use tickline_feeds::frame::Frame;
 use tickline_sinks::batch::{Mark, Position};
 
 use crate::channel::{Block, FeedDrop, FrameReceiver, Take};
+use crate::latency::EncLatencies;
 use crate::plan::FeedPlan;
 use crate::quarantine::Suspect;
 use crate::queue::{BatchPool, BatchSender};
 use crate::stage::batcher::{BatchLimits, Batcher};
-use crate::stats::{ArchiveCell, EncCell, EncCounters, EncLatencies, FeedOut, MergeTimer, SinkIn};
+use crate::stats::{ArchiveCell, EncCell, EncCounters, FeedOut, MergeTimer, SinkIn};
 use crate::stop::{LOOK_EVERY, Stop};
 
 mod own;
@@ -154,7 +155,7 @@ pub struct Encoder {
     counters: EncCounters,
     latencies: EncLatencies,
     /// `_ts` of the messages of the block being encoded.
-    sent: Vec<i64>,
+    marks: Vec<Mark>,
     now: MonoNanos,
     merge: MergeTimer,
     second_at: MonoNanos,
@@ -176,7 +177,7 @@ impl Encoder {
             batchers: Vec::new(),
             counters,
             latencies: EncLatencies::default(),
-            sent: Vec::new(),
+            marks: Vec::new(),
             now,
             merge: MergeTimer::default(),
             second_at: now,
@@ -251,9 +252,7 @@ impl Encoder {
         if let Some((received, frames)) = recv.filter(|_| self.spec.live) {
             let WallNanos(done) = self.clock.wall();
             self.latencies.receive_to_encode.record(received.0, done, frames);
-            for sent in self.sent.drain(..) {
-                self.latencies.publish_to_encode.record(sent, done, 1);
-            }
+            self.marks.drain(..).for_each(|mark| self.latencies.encoded(mark, done));
         }
     }
 
@@ -279,15 +278,16 @@ impl Encoder {
             news.clear();
         }
         slot.watch.frame(self.now, decoded.class);
-        if decoded.sent != 0 && self.spec.live {
-            self.latencies.publish_to_receive.record(decoded.sent, frame.recv.0, 1);
-            self.sent.push(decoded.sent);
+        let mark = Mark { sent: decoded.sent, due: decoded.due };
+        if self.spec.live && mark != Mark::default() {
+            self.latencies.received(mark, frame.recv.0);
+            self.marks.push(mark);
         }
         match decoded.class {
             FrameClass::Points if decoded.points > 0 => {
                 batch.points += u64::from(decoded.points);
-                if decoded.sent != 0 || decoded.due != 0 {
-                    batch.marks.push(Mark { sent: decoded.sent, due: decoded.due });
+                if mark != Mark::default() {
+                    batch.marks.push(mark);
                 }
                 if batcher.is_full() {
                     let at = slot.batcher;

@@ -13,10 +13,11 @@ use tickline_sinks::retry::{Step, next_step, split};
 use tickline_sinks::sink::{Outcome, RejectReason, Request, Sink};
 
 use crate::accepted::Accepted;
+use crate::latency::WrLatencies;
 use crate::log_limit::LogLimit;
 use crate::queue::{BatchPool, Job};
 use crate::rejects::Rejects;
-use crate::stats::{MergeTimer, WrCell, WrCounters, WrLatencies, thread_cpu_ns};
+use crate::stats::{MergeTimer, WrCell, WrCounters, thread_cpu_ns};
 use crate::stop::{LOOK_EVERY, Stop};
 use unit::Unit;
 

@@ -10,6 +10,7 @@ mod hostile_connections;
 #[path = "../../../sinks/tests/influxd/mod.rs"]
 mod influxd;
 mod influxdb_holds_what_was_sent;
+mod load_is_measured;
 mod missing_database_loses_nothing;
 mod old_recordings_need_a_policy;
 mod parquet_reads_elsewhere;

@@ -39,7 +39,8 @@ fn through_zeromq(dir: &Path, sink: &[String]) -> Ended {
     let load = FeedLoad::new("oanda_tick", "127.0.0.1", Rate::Max).unwrap();
     let plan = ReplayPlan {
         files: vec![dir.join("old.jsonl")],
-        feed: FeedLoad { endpoint: "tcp://127.0.0.1:*".to_owned(), ..load },
+        feeds: vec![FeedLoad { endpoint: "tcp://127.0.0.1:*".to_owned(), ..load }],
+        loops: 1,
         speed: Speed::Max,
         time: TimeMode::Original,
         decimals: Decimals::Text,
@@ -48,9 +49,9 @@ fn through_zeromq(dir: &Path, sink: &[String]) -> Ended {
         sndhwm: 50_000,
         door: None,
     };
-    let span = replay::scan(&plan).unwrap();
-    assert_eq!(span.messages, OLD + FRESH);
-    let running = replay::start(&plan, &span, OsClock::start()).unwrap();
+    let spans = replay::scan(&plan).unwrap();
+    assert_eq!(spans[0].messages, OLD + FRESH);
+    let running = replay::start(&plan, &spans, OsClock::start()).unwrap();
     let endpoint = running.endpoints().next().unwrap().1.to_owned();
     let engine = Engine::start(dir, &[sink.to_vec(), feed("oanda_tick", &endpoint)].concat());
     wait_for("the recording is sent", || running.is_finished().then_some(()));

@@ -79,7 +79,8 @@ impl Replay {
         let topic = load.topic.clone();
         let plan = ReplayPlan {
             files: vec![file],
-            feed: FeedLoad { endpoint: "tcp://127.0.0.1:*".to_owned(), ..load },
+            feeds: vec![FeedLoad { endpoint: "tcp://127.0.0.1:*".to_owned(), ..load }],
+            loops: 1,
             speed: Speed::Max,
             time: TimeMode::Original,
             decimals: Decimals::Text,
@@ -88,10 +89,10 @@ impl Replay {
             sndhwm: 50_000,
             door: None,
         };
-        let span = replay::scan(&plan).unwrap_or_else(|error| panic!("{error}"));
-        let running = replay::start(&plan, &span, OsClock::start()).unwrap();
+        let mut spans = replay::scan(&plan).unwrap_or_else(|error| panic!("{error}"));
+        let running = replay::start(&plan, &spans, OsClock::start()).unwrap();
         let endpoint = running.endpoints().next().unwrap().1.to_owned();
-        Self { running, endpoint, topic, span }
+        Self { running, endpoint, topic, span: spans.remove(0) }
     }
 
     /// Waits until everything has been sent.

@@ -9,11 +9,8 @@ use tickline_loadgen::clock::OsClock;
 use tickline_loadgen::drill::{self, DrillPlan, Row, Tier};
 use tickline_loadgen::result::LoadResult;
 
-use super::{build, give};
+use super::{FAILED, build, give};
 use crate::cli::{DrillArgs, TierArg};
-
-/// Exit code of a drill in which a promise did not hold.
-const FAILED: u8 = 4;
 
 pub(super) fn run(args: DrillArgs) -> anyhow::Result<u8> {
     let program = match args.engine {
@@ -41,7 +38,6 @@ pub(super) fn run(args: DrillArgs) -> anyhow::Result<u8> {
     give(&report, &args.output)?;
     if !args.output.json {
         println!("{LEGEND}\n{}", headline(&rows));
-        report.reasons.iter().for_each(|reason| println!("failed: {reason}"));
     }
     Ok(if report.verdict == Verdict::Fail { FAILED } else { 0 })
 }

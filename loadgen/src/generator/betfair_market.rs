@@ -39,6 +39,19 @@ pub(super) struct Change {
     traded: bool,
 }
 
+impl Change {
+    /// What happened later to the same runner: the last size at a price counts.
+    pub(super) fn follow(&mut self, later: Change) {
+        for (levels, later) in [(&mut self.back, later.back), (&mut self.lay, later.lay)] {
+            for offer in later {
+                levels.retain(|(position, _)| *position != offer.0);
+                levels.push(offer);
+            }
+        }
+        self.traded |= later.traded;
+    }
+}
+
 impl Market {
     pub(super) fn new(number: usize, prng: &mut Prng) -> Self {
         let runners = (0..prng.between(6, 14) as usize).map(|_| Runner::new(prng)).collect();

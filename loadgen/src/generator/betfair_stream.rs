@@ -1,34 +1,52 @@
 //! Betfair `mcm`: first one SUB_IMAGE of all markets, then deltas of one market each. Once in 2,000 deltas a
-//! market is suspended; its next message opens it again.
+//! market is suspended; its next message opens it again. Conflated, a market sends at most one message in the
+//! time asked for, with `con` and several changes of each of its runners.
 
 use tickline_feeds::clock::WallNanos;
 use tickline_feeds::payload::PayloadWriter;
 
+use super::Slot;
 use super::betfair_ladder::{PRICES, classic};
 use super::betfair_market::{Change, Market};
-use super::{Runs, Slot};
+use super::symbols::{Spacing, Symbols};
 use crate::prng::Prng;
 
 /// Deltas between two suspensions, on average.
 const SUSPENSION_EVERY: usize = 2_000;
+
+/// Changes of a runner in one conflated message.
+const CONFLATED_CHANGES: (i64, i64) = (4, 16);
 
 #[derive(Debug)]
 pub(super) struct BetfairStream {
     markets: Vec<Market>,
     prices: Vec<i64>,
     image_sent: bool,
-    runs: Runs,
+    symbols: Symbols,
+    conflated: Option<Conflated>,
     prng: Prng,
     changes: Vec<Change>,
 }
 
+/// What the subscription asked for.
+#[derive(Debug)]
+struct Conflated {
+    millis: u64,
+    spacing: Spacing,
+}
+
 impl BetfairStream {
-    pub(super) fn new(markets: usize, mut prng: Prng) -> Self {
+    /// `conflate_ns`: at most one message of a market in this time; none: each change as it comes.
+    pub(super) fn new(symbols: Symbols, conflate_ns: Option<u64>, mut prng: Prng) -> Self {
+        let markets = symbols.count();
+        let conflated = conflate_ns
+            .map(|gap_ns| Conflated { millis: gap_ns / 1_000_000, spacing: Spacing::new(markets, gap_ns) });
         Self {
             markets: (0..markets).map(|number| Market::new(number, &mut prng)).collect(),
             prices: classic(),
             image_sent: false,
-            runs: Runs::default(),
+            symbols,
+            conflated,
             prng,
             changes: Vec::new(),
         }
@@ -39,7 +57,10 @@ impl BetfairStream {
             self.image_sent = true;
             return self.write_image(slot, out);
         }
-        let chosen = self.runs.next(self.markets.len(), &mut self.prng);
+        let mut chosen = self.symbols.next(slot, &mut self.prng);
+        if let Some(conflated) = &mut self.conflated {
+            chosen = conflated.spacing.choose(chosen, slot);
+        }
         let market = &mut self.markets[chosen];
         if market.suspended || self.prng.one_in(SUSPENSION_EVERY) {
             market.toggle(&mut self.prng);
@@ -70,7 +91,12 @@ impl BetfairStream {
     }
 
     fn write_image(&mut self, slot: &Slot, out: &mut PayloadWriter) {
-        Self::begin(&mut self.prng, (0, 3), slot, out);
+        let conflated = self.conflated.as_ref().map(|conflated| conflated.millis);
+        Self::begin(&mut self.prng, (0, 3 + u16::from(conflated.is_some())), slot, out);
+        if let Some(millis) = conflated {
+            out.text("conflateMs");
+            out.uint(millis);
+        }
         out.text("initialClk");
         out.text("AAAAAAAA");
         out.text("ct");
@@ -99,16 +125,25 @@ impl BetfairStream {
         market.write_definition(out);
     }
 
-    /// Mostly one runner, once in four times up to four, each of them once.
+    /// Mostly one runner, once in four times up to four, each of them once. Conflated: all of them, each with what
+    /// has happened to it meanwhile (recorded at 1 s: 146 changed levels a message).
     fn write_changes(&mut self, chosen: usize, slot: &Slot, out: &mut PayloadWriter) {
         let market = &mut self.markets[chosen];
         let time = millis(slot.venue);
         self.changes.clear();
         let first = self.prng.below(market.runners.len());
-        let runners = if self.prng.one_in(4) { self.prng.between(2, 4) as usize } else { 1 };
+        let (runners, changes) = match self.conflated {
+            Some(_) => (market.runners.len(), CONFLATED_CHANGES),
+            None if self.prng.one_in(4) => (self.prng.between(2, 4) as usize, (1, 1)),
+            None => (1, (1, 1)),
+        };
         for position in first..first + runners {
             let chosen = position % market.runners.len();
-            self.changes.push(market.change(chosen, &mut self.prng, PRICES));
+            let mut change = market.change(chosen, &mut self.prng, PRICES);
+            for _ in 1..self.prng.between(changes.0, changes.1) {
+                change.follow(market.change(chosen, &mut self.prng, PRICES));
+            }
+            self.changes.push(change);
         }
         let used = |change: &Change| market.runners[change.runner].series.used_at(time);
         let tie = self.changes.iter().map(used).max().unwrap_or(0);
@@ -118,9 +153,13 @@ impl BetfairStream {
         Self::begin(&mut self.prng, (tie, 1), slot, out);
         out.text("mc");
         out.array(1);
-        out.map(2);
+        out.map(2 + u32::from(self.conflated.is_some()));
         out.text("id");
         out.text(&market.id);
+        if self.conflated.is_some() {
+            out.text("con");
+            out.bool(true);
+        }
         out.text("rc");
         out.array(self.changes.len() as u32);
         for change in &self.changes {

@@ -4,8 +4,9 @@
 
 use tickline_feeds::payload::{PayloadWriter, append_digits};
 
+use super::Slot;
 use super::pairs::{self, Walk};
-use super::{Runs, Slot};
+use super::symbols::Symbols;
 use crate::prng::Prng;
 use crate::ties::Series;
 
@@ -18,7 +19,7 @@ const LEVELS: usize = 10;
 #[derive(Debug)]
 pub(super) struct KrakenDepth {
     books: Vec<Book>,
-    runs: Runs,
+    symbols: Symbols,
     prng: Prng,
     digits: Vec<u8>,
 }
@@ -109,13 +110,14 @@ impl Book {
 }
 
 impl KrakenDepth {
-    pub(super) fn new(symbols: usize, mut prng: Prng) -> Self {
-        let books = pairs::kraken(symbols).into_iter().map(|walk| Book::new(walk, &mut prng)).collect();
-        Self { books, runs: Runs::default(), prng, digits: Vec::new() }
+    pub(super) fn new(symbols: Symbols, mut prng: Prng) -> Self {
+        let books =
+            pairs::kraken(symbols.count()).into_iter().map(|walk| Book::new(walk, &mut prng)).collect();
+        Self { books, symbols, prng, digits: Vec::new() }
     }
 
     pub(super) fn write(&mut self, slot: &Slot, out: &mut PayloadWriter) {
-        let chosen = self.runs.next(self.books.len(), &mut self.prng);
+        let chosen = self.symbols.next(slot, &mut self.prng);
         let book = &mut self.books[chosen];
         book.change(&mut self.prng);
         let tie = book.series.next(slot.venue.0.div_euclid(1_000));

@@ -2,8 +2,9 @@
 
 use tickline_feeds::payload::PayloadWriter;
 
+use super::Slot;
 use super::pairs::{self, Walk};
-use super::{Runs, Slot};
+use super::symbols::Symbols;
 use crate::prng::Prng;
 use crate::ties::Series;
 
@@ -13,7 +14,7 @@ const QTY_DIGITS: u8 = 8;
 #[derive(Debug)]
 pub(super) struct KrakenTick {
     tickers: Vec<Ticker>,
-    runs: Runs,
+    symbols: Symbols,
     prng: Prng,
 }
 
@@ -27,7 +28,7 @@ struct Ticker {
 }
 
 impl KrakenTick {
-    pub(super) fn new(symbols: usize, mut prng: Prng) -> Self {
+    pub(super) fn new(symbols: Symbols, mut prng: Prng) -> Self {
         let ticker = |walk: Walk| Ticker {
             volume: prng.between(1_000_000_000, 500_000_000_000),
             low: walk.price,
@@ -35,16 +36,12 @@ impl KrakenTick {
             walk,
             series: Series::default(),
         };
-        Self {
-            tickers: pairs::kraken(symbols).into_iter().map(ticker).collect(),
-            runs: Runs::default(),
-            prng,
-        }
+        Self { tickers: pairs::kraken(symbols.count()).into_iter().map(ticker).collect(), symbols, prng }
     }
 
     pub(super) fn write(&mut self, slot: &Slot, out: &mut PayloadWriter) {
         let prng = &mut self.prng;
-        let chosen = self.runs.next(self.tickers.len(), prng);
+        let chosen = self.symbols.next(slot, prng);
         let ticker = &mut self.tickers[chosen];
         ticker.walk.step(prng);
         let Walk { ref name, digits, price, start } = ticker.walk;

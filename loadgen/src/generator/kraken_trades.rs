@@ -2,8 +2,9 @@
 
 use tickline_feeds::payload::PayloadWriter;
 
+use super::Slot;
 use super::pairs::{self, Walk};
-use super::{Runs, Slot};
+use super::symbols::Symbols;
 use crate::prng::Prng;
 
 /// Digits of an amount.
@@ -12,20 +13,21 @@ const QTY_DIGITS: u8 = 8;
 #[derive(Debug)]
 pub(super) struct KrakenTrades {
     pairs: Vec<(Walk, u64)>,
-    runs: Runs,
+    symbols: Symbols,
     prng: Prng,
 }
 
 impl KrakenTrades {
-    pub(super) fn new(symbols: usize, mut prng: Prng) -> Self {
-        let pairs =
-            pairs::kraken(symbols).into_iter().map(|w| (w, prng.between(1_000_000, 90_000_000) as u64));
-        Self { pairs: pairs.collect(), runs: Runs::default(), prng }
+    pub(super) fn new(symbols: Symbols, mut prng: Prng) -> Self {
+        let pairs = pairs::kraken(symbols.count())
+            .into_iter()
+            .map(|w| (w, prng.between(1_000_000, 90_000_000) as u64));
+        Self { pairs: pairs.collect(), symbols, prng }
     }
 
     pub(super) fn write(&mut self, slot: &Slot, out: &mut PayloadWriter) {
         let prng = &mut self.prng;
-        let chosen = self.runs.next(self.pairs.len(), prng);
+        let chosen = self.symbols.next(slot, prng);
         let (walk, trade_id) = &mut self.pairs[chosen];
         walk.step(prng);
         let trades = if prng.one_in(4) { 2 + prng.below(2) } else { 1 };

@@ -1,28 +1,37 @@
-//! OANDA v20 PRICE: one bucket a side, once in ten times two.
+//! OANDA v20 PRICE: one bucket a side, once in ten times two. The stream's contract is at most four prices a
+//! second an instrument, in windows of 250 ms
+//! (<https://developer.oanda.com/rest-live-v20/pricing-ep/>).
 
 use tickline_feeds::payload::PayloadWriter;
 
+use super::Slot;
 use super::pairs::{self, Walk};
-use super::{Runs, Slot};
+use super::symbols::{Spacing, Symbols};
 use crate::prng::Prng;
 use crate::ties::Series;
+
+/// The venue sends one price of an instrument in 250 ms.
+pub(crate) const OANDA_GAP_NS: u64 = 250_000_000;
 
 #[derive(Debug)]
 pub(super) struct OandaTick {
     instruments: Vec<(Walk, Series)>,
-    runs: Runs,
+    symbols: Symbols,
+    spacing: Spacing,
     prng: Prng,
 }
 
 impl OandaTick {
-    pub(super) fn new(symbols: usize, prng: Prng) -> Self {
-        let instruments = pairs::oanda(symbols).into_iter().map(|walk| (walk, Series::default())).collect();
-        Self { instruments, runs: Runs::default(), prng }
+    pub(super) fn new(symbols: Symbols, prng: Prng) -> Self {
+        let walks = pairs::oanda(symbols.count()).into_iter();
+        let instruments: Vec<_> = walks.map(|walk| (walk, Series::default())).collect();
+        let spacing = Spacing::new(instruments.len(), OANDA_GAP_NS);
+        Self { instruments, symbols, spacing, prng }
     }
 
     pub(super) fn write(&mut self, slot: &Slot, out: &mut PayloadWriter) {
         let prng = &mut self.prng;
-        let chosen = self.runs.next(self.instruments.len(), prng);
+        let chosen = self.spacing.choose(self.symbols.next(slot, prng), slot);
         let (walk, series) = &mut self.instruments[chosen];
         walk.step(prng);
         let (bid, ask) = (walk.price, walk.price + prng.between(8, 20));

@@ -14,11 +14,8 @@ fn messages(feed: &str, seed: u64, count: u64, per_ms: u64) -> Vec<Vec<u8>> {
     let load = FeedLoad { symbols: 5, ..FeedLoad::new(feed, "127.0.0.1", Rate::Max).unwrap() };
     let mut generator = Generator::new(&load, seed).unwrap();
     let mut out = PayloadWriter::new(Decimals::Text);
-    let slot = |k| Slot {
-        src: 1,
-        seq: k + 1,
-        venue: WallNanos(1_767_225_600_000_000_000 + (k / per_ms * 1_000_000) as i64),
-    };
+    let venue = |k| WallNanos(1_767_225_600_000_000_000 + (k / per_ms * 1_000_000) as i64);
+    let slot = |k| Slot::new(1, k + 1, venue(k));
     (0..count)
         .map(|k| {
             generator.write(&slot(k), &mut out);

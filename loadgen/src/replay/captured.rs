@@ -1,5 +1,6 @@
 //! Our own captures. A message of ours gets this publisher's source and number, and keeps its `_tie` and `_recv`;
-//! a heartbeat or an end of the recorded publisher is left out; anything else is sent as it was recorded.
+//! a heartbeat or an end of the recorded publisher, and messages of other topics, are left out; anything else is
+//! sent as it was recorded.
 
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
@@ -12,14 +13,20 @@ use super::{Form, Message, Reader, ReplayError, damaged};
 pub(super) struct Captured<R> {
     path: PathBuf,
     records: capture::Reader<R>,
+    /// Topics to publish; none: all.
+    topics: Option<Vec<&'static str>>,
     record: u64,
-    control: u64,
+    left_out: u64,
 }
 
 impl<R: BufRead> Captured<R> {
-    pub(super) fn open(path: &Path, bytes: R) -> Result<Self, ReplayError> {
+    pub(super) fn open(
+        path: &Path,
+        bytes: R,
+        topics: Option<Vec<&'static str>>,
+    ) -> Result<Self, ReplayError> {
         let records = capture::Reader::new(bytes).map_err(|error| damaged(path, 0, error))?;
-        Ok(Self { path: path.to_owned(), records, record: 0, control: 0 })
+        Ok(Self { path: path.to_owned(), records, topics, record: 0, left_out: 0 })
     }
 }
 
@@ -41,8 +48,9 @@ impl<R: BufRead + Send> Reader for Captured<R> {
             let broken = |error: CaptureError| damaged(&self.path, self.record, error);
             let Some(record) = self.records.next_record().map_err(broken)? else { return Ok(None) };
             self.record += 1;
-            if is_control(record.payload) {
-                self.control += 1;
+            let wanted = |topics: &Vec<&str>| topics.iter().any(|topic| topic.as_bytes() == record.topic);
+            if is_control(record.payload) || !self.topics.as_ref().is_none_or(wanted) {
+                self.left_out += 1;
                 continue;
             }
             let message = Message { at: Some(record.recv), ..Message::default() };
@@ -59,6 +67,6 @@ impl<R: BufRead + Send> Reader for Captured<R> {
     }
 
     fn passed_over(&self) -> (u64, u64) {
-        (self.control, self.records.left())
+        (self.left_out, self.records.left())
     }
 }

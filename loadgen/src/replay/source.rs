@@ -1,16 +1,16 @@
-//! Recordings as a publisher's source: looked through once for their span, then read again message by message, so
-//! that memory does not grow with the file.
+//! Recordings as a publisher's source: looked through once for their span, then read again message by message and
+//! merged by time, so that memory does not grow with the files.
 
-use std::path::PathBuf;
+use std::path::Path;
 
-use tickline_config::model::DecoderKind;
 use tickline_feeds::clock::WallNanos;
 use tickline_feeds::payload::{Decimals, PayloadWriter, Reserved};
 
 use super::open::open;
 use super::retime::retime;
-use super::{Form, Message, Reader, ReplayError, ReplayPlan, Speed};
+use super::{Form, Message, Reader, ReplayError, ReplayPlan, SHIFT_UNIT_NS, Speed, TimeMode};
 use crate::generator::Slot;
+use crate::plan::FeedLoad;
 use crate::publish::{Due, Source, Written};
 use crate::result::LoadError;
 
@@ -31,11 +31,39 @@ pub struct Span {
     pub torn_bytes: u64,
 }
 
-/// Looks through the recordings of a plan.
-pub fn scan(plan: &ReplayPlan) -> Result<Span, ReplayError> {
+impl Span {
+    /// What several feeds hold together.
+    pub fn whole(spans: &[Self]) -> Self {
+        let start = spans.iter().filter_map(|span| span.start).min();
+        let end_ns = |span: &Self| Some(span.start?.0.saturating_add_unsigned(span.recorded_ns));
+        let end = spans.iter().filter_map(end_ns).max();
+        let times = spans.iter().filter_map(|span| span.times);
+        Self {
+            messages: spans.iter().map(|span| span.messages).sum(),
+            times: times.reduce(|all, one| (all.0.min(one.0), all.1.max(one.1))),
+            start,
+            recorded_ns: start.zip(end).map_or(0, |(start, end)| end.saturating_sub(start.0).unsigned_abs()),
+            passed_over: spans.iter().map(|span| span.passed_over).max().unwrap_or(0),
+            torn_bytes: spans.iter().map(|span| span.torn_bytes).max().unwrap_or(0),
+        }
+    }
+
+    /// Time from one round to the next: the recording and the mean distance of its messages, in whole milliseconds.
+    pub(super) fn period_ns(&self) -> u64 {
+        let gap_ns = self.recorded_ns / self.messages.saturating_sub(1).max(1);
+        (self.recorded_ns + gap_ns).next_multiple_of(SHIFT_UNIT_NS.unsigned_abs()).max(1)
+    }
+}
+
+/// Looks through the recordings of a plan, for each of its feeds.
+pub fn scan(plan: &ReplayPlan) -> Result<Vec<Span>, ReplayError> {
+    plan.feeds.iter().map(|feed| scan_feed(plan, feed)).collect()
+}
+
+fn scan_feed(plan: &ReplayPlan, feed: &FeedLoad) -> Result<Span, ReplayError> {
     let mut span = Span::default();
     let mut out = PayloadWriter::default();
-    let mut files = Files::new(plan);
+    let mut files = Merged::open(plan, feed)?;
     while let Some(message) = files.next()? {
         out.clear();
         span.messages += 1;
@@ -48,69 +76,127 @@ pub fn scan(plan: &ReplayPlan) -> Result<Span, ReplayError> {
             span.times = Some((first.min(time), last.max(time)));
         }
     }
-    (span.passed_over, span.torn_bytes) = files.passed_over;
+    if span.messages == 0 {
+        return Err(ReplayError::NoMessage { feed: feed.feed.clone() });
+    }
+    for file in &files.files {
+        let (messages, bytes) = file.reader.passed_over();
+        span.passed_over += messages;
+        span.torn_bytes += bytes;
+    }
     Ok(span)
 }
 
-/// The messages of several files, one after the other.
-struct Files {
-    paths: std::vec::IntoIter<PathBuf>,
-    open: Option<Box<dyn Reader>>,
-    feed: (String, DecoderKind),
-    decimals: Decimals,
-    passed_over: (u64, u64),
+/// When each message of a recording that is of this feed came, ns after the first, and the bytes of its payload.
+pub(crate) fn recorded(path: &Path, feed: &FeedLoad) -> Result<Vec<(u64, usize)>, ReplayError> {
+    let mut reader = open(path, feed, Decimals::Text)?;
+    let (mut messages, mut start, mut latest) = (Vec::new(), None, 0);
+    while let Some(message) = reader.next()? {
+        let Some(WallNanos(at)) = message.at else { continue };
+        // One that came before its predecessor goes with it.
+        latest = at.saturating_sub(*start.get_or_insert(at)).max(0).unsigned_abs().max(latest);
+        messages.push((latest, message.payload.len()));
+    }
+    if messages.len() < 2 {
+        return Err(ReplayError::NoMessage { feed: feed.feed.clone() });
+    }
+    Ok(messages)
 }
 
-impl Files {
-    fn new(plan: &ReplayPlan) -> Self {
-        Self {
-            paths: plan.files.clone().into_iter(),
-            open: None,
-            feed: (plan.feed.feed.clone(), plan.feed.kind),
-            decimals: plan.decimals,
-            passed_over: (0, 0),
+/// One file and its next message.
+struct File {
+    reader: Box<dyn Reader>,
+    next: Option<Message>,
+    /// When that message, or the last one before it that has a time, came.
+    at: i64,
+}
+
+impl File {
+    fn read(&mut self) -> Result<Option<Message>, ReplayError> {
+        let read = std::mem::replace(&mut self.next, self.reader.next()?);
+        // A message that came before its predecessor goes with it: a file keeps its own order.
+        if let Some(at) = self.next.as_ref().and_then(|next| next.at) {
+            self.at = self.at.max(at.0);
         }
+        Ok(read)
+    }
+}
+
+/// The messages of several files, merged by the time at which they came; equal ones in the order of the files.
+struct Merged {
+    files: Vec<File>,
+}
+
+impl Merged {
+    fn open(plan: &ReplayPlan, feed: &FeedLoad) -> Result<Self, ReplayError> {
+        let mut files = Vec::with_capacity(plan.files.len());
+        for path in &plan.files {
+            let mut file = File { reader: open(path, feed, plan.decimals)?, next: None, at: i64::MIN };
+            file.read()?;
+            files.push(file);
+        }
+        Ok(Self { files })
     }
 
     fn next(&mut self) -> Result<Option<Message>, ReplayError> {
-        loop {
-            if let Some(reader) = &mut self.open {
-                if let Some(message) = reader.next()? {
-                    return Ok(Some(message));
-                }
-                let (messages, bytes) = reader.passed_over();
-                self.passed_over.0 += messages;
-                self.passed_over.1 += bytes;
-            }
-            let Some(path) = self.paths.next() else { return Ok(None) };
-            self.open = Some(open(&path, (&self.feed.0, self.feed.1), self.decimals)?);
-        }
+        let open = self.files.iter_mut().filter(|file| file.next.is_some());
+        let Some(first) = open.min_by_key(|file| file.at) else { return Ok(None) };
+        first.read()
     }
 }
 
 pub(super) struct Replayed {
-    files: Files,
+    plan: ReplayPlan,
+    feed: FeedLoad,
+    files: Merged,
     waiting: Option<Message>,
-    speed: Speed,
-    shift_ns: i64,
+    /// When the first message of all feeds came.
     start: WallNanos,
+    period_ns: u64,
+    /// Rounds begun before this one.
+    round: u32,
+    shift_ns: i64,
     due_ns: u64,
     messages: u64,
     moved: PayloadWriter,
 }
 
 impl Replayed {
-    pub(super) fn new(plan: &ReplayPlan, span: &Span, shift_ns: i64) -> Self {
-        Self {
-            files: Files::new(plan),
+    /// The `messages` of one feed; the start, and the time a round takes, are those of the `whole`.
+    pub(super) fn new(
+        plan: &ReplayPlan,
+        feed: &FeedLoad,
+        messages: u64,
+        whole: &Span,
+        shift_ns: i64,
+    ) -> Result<Self, ReplayError> {
+        Ok(Self {
+            plan: plan.clone(),
+            feed: feed.clone(),
+            files: Merged::open(plan, feed)?,
             waiting: None,
-            speed: plan.speed,
+            start: whole.start.unwrap_or_default(),
+            period_ns: whole.period_ns(),
+            round: 0,
             shift_ns,
-            start: span.start.unwrap_or_default(),
             due_ns: 0,
-            messages: span.messages,
+            messages: messages * u64::from(plan.loops),
             moved: PayloadWriter::default(),
+        })
+    }
+
+    /// The next message, of the next round if this one has ended.
+    fn read(&mut self) -> Result<Option<Message>, ReplayError> {
+        let message = self.files.next()?;
+        if message.is_some() || self.round + 1 >= self.plan.loops {
+            return Ok(message);
         }
+        self.round += 1;
+        if self.plan.time != TimeMode::Original {
+            self.shift_ns = self.shift_ns.saturating_add_unsigned(self.period_ns);
+        }
+        self.files = Merged::open(&self.plan, &self.feed)?;
+        self.files.next()
     }
 }
 
@@ -118,12 +204,13 @@ impl Source for Replayed {
     /// A message that came before its predecessor, or has no time, goes with it.
     fn due(&mut self) -> Result<Due, LoadError> {
         if self.waiting.is_none() {
-            self.waiting = self.files.next()?;
+            self.waiting = self.read()?;
         }
         let Some(message) = &self.waiting else { return Ok(Due::Never) };
-        let Speed::Times(times) = self.speed else { return Ok(Due::AtOnce) };
+        let Speed::Times(times) = self.plan.speed else { return Ok(Due::AtOnce) };
         if let Some(at) = message.at {
-            let after_ns = at.0.saturating_sub(self.start.0).max(0);
+            let after_ns = at.0.saturating_sub(self.start.0).max(0).unsigned_abs();
+            let after_ns = after_ns + u64::from(self.round) * self.period_ns;
             self.due_ns = self.due_ns.max((after_ns as f64 / times) as u64);
         }
         Ok(Due::At(self.due_ns))

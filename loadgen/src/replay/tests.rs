@@ -14,7 +14,8 @@ fn plan(files: &[PathBuf], feed: &str) -> ReplayPlan {
     let endpoint = "tcp://127.0.0.1:*".to_owned();
     ReplayPlan {
         files: files.to_vec(),
-        feed: FeedLoad { endpoint, ..FeedLoad::new(feed, "", Rate::Max).unwrap() },
+        feeds: vec![FeedLoad { endpoint, ..FeedLoad::new(feed, "", Rate::Max).unwrap() }],
+        loops: 1,
         speed: Speed::Max,
         time: TimeMode::Original,
         decimals: Decimals::Text,
@@ -27,12 +28,13 @@ fn plan(files: &[PathBuf], feed: &str) -> ReplayPlan {
 
 /// Publishes over ZeroMQ and gives the payloads that came.
 fn published(plan: &ReplayPlan) -> Vec<Vec<u8>> {
-    let span = scan(plan).unwrap();
-    let running = start(plan, &span, OsClock::start()).unwrap();
+    let spans = scan(plan).unwrap();
+    let running = start(plan, &spans, OsClock::start()).unwrap();
     let subscriber = Subscriber::connect(running.endpoints().next().unwrap().1, 1_000);
     let (payloads, _) = subscriber.until_end();
     let result = running.finish().unwrap();
-    assert_eq!((result.feeds[0].sent, span.messages), (payloads.len() as u64, payloads.len() as u64));
+    let planned = spans[0].messages * u64::from(plan.loops);
+    assert_eq!((result.feeds[0].sent, planned), (payloads.len() as u64, payloads.len() as u64));
     payloads
 }
 
@@ -137,7 +139,7 @@ fn a_capture_is_sent_again_with_new_numbers_and_its_own_ties_and_receive_times()
     bytes.extend_from_slice(&made[8..20]);
     let path = file(&folder, "again", &bytes);
     let plan = ReplayPlan { time: TimeMode::Shift(2_000_000), ..plan(&[path], "kraken_tick") };
-    let span = scan(&plan).unwrap();
+    let span = scan(&plan).unwrap().remove(0);
     assert_eq!((span.messages, span.torn_bytes), (51, (bytes.len() - torn) as u64));
     let payloads = published(&plan);
     let mut ties = 0;
@@ -178,9 +180,9 @@ fn a_shift_is_whole_milliseconds_and_now_ends_at_the_last_due_time() {
         (TimeMode::Now, Speed::Max, ns(840)),
     ];
     for (time, speed, expected) in table {
-        assert_eq!(shift_ns(time, speed, &span, start), expected, "{time:?} {speed:?}");
+        assert_eq!(shift_ns(time, speed, 1, &span, start), expected, "{time:?} {speed:?}");
     }
-    assert_eq!(shift_ns(TimeMode::Now, Speed::Max, &Span::default(), start), 0);
+    assert_eq!(shift_ns(TimeMode::Now, Speed::Max, 1, &Span::default(), start), 0);
 }
 
 #[test]
@@ -197,6 +199,95 @@ fn a_file_of_another_feed_or_of_no_format_is_refused() {
     assert!(error.ends_with("or a Lean tick zip, found \"hello\""), "{error}");
     let missing = scan(&plan(&[folder.path().join("none")], "kraken_tick")).unwrap_err();
     assert!(matches!(missing, ReplayError::Io { .. }));
+}
+
+/// A capture of messages that came so many ms after a start, with their number as content.
+fn captured(messages: &[(&str, i64, u8)]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    capture::begin(&mut bytes);
+    for (topic, ms, number) in messages {
+        let recv = WallNanos(1_785_000_000_000_000_000 + ms * SHIFT_UNIT_NS);
+        let payload = [b"\x81\xa1n".as_slice(), &[*number]].concat();
+        capture::append(&mut bytes, &Record { recv, topic: topic.as_bytes(), payload: &payload }).unwrap();
+    }
+    bytes
+}
+
+fn numbers(payloads: &[Vec<u8>]) -> Vec<u8> {
+    payloads.iter().filter_map(|payload| payload.last().copied()).collect()
+}
+
+#[test]
+fn captures_are_merged_by_time_and_each_feed_gets_its_own_messages() {
+    let folder = tempfile::tempdir().unwrap();
+    let a = captured(&[("kraken_tick", 0, 1), ("oanda_tick", 1, 2), ("kraken_tick", 9, 3)]);
+    let b = captured(&[("kraken_tick", 0, 4), ("kraken_tick", 5, 5), ("oanda_tick", 12, 6)]);
+    let archive = folder.path().join("archive");
+    fs::create_dir(&archive).unwrap();
+    fs::write(archive.join("1.cap"), a).unwrap();
+    fs::write(archive.join("2.cap.zst"), zstd::encode_all(b.as_slice(), 3).unwrap()).unwrap();
+    fs::write(archive.join("2.cap.zst.json"), "{}").unwrap();
+    let files = files(&[archive]).unwrap();
+    assert_eq!(feeds_in(&files).unwrap().into_iter().collect::<Vec<_>>(), ["kraken_tick", "oanda_tick"]);
+    let mut plan = plan(&files, "kraken_tick");
+    let endpoint = "tcp://127.0.0.1:*".to_owned();
+    plan.feeds.push(FeedLoad { endpoint, ..FeedLoad::new("oanda_tick", "", Rate::Max).unwrap() });
+    plan.speed = Speed::Times(1.0);
+    let spans = scan(&plan).unwrap();
+    let whole = Span::whole(&spans);
+    assert_eq!((whole.messages, whole.recorded_ns), (6, 12_000_000));
+    let running = start(&plan, &spans, OsClock::start()).unwrap();
+    let endpoints: Vec<String> = running.endpoints().map(|(_, endpoint)| endpoint.to_owned()).collect();
+    let subscribers: Vec<Subscriber> =
+        endpoints.iter().map(|endpoint| Subscriber::connect(endpoint, 1_000)).collect();
+    let came: Vec<Vec<u8>> = subscribers.iter().map(|one| numbers(&one.until_end().0)).collect();
+    assert_eq!(came, [vec![1, 4, 5, 3], vec![2, 6]]);
+    let result = running.finish().unwrap();
+    // Both schedules begin with the first message of all: the last one of OANDA is due 12 ms after it.
+    assert!(result.feeds.iter().all(|feed| feed.paced && feed.planned == feed.sent));
+    assert!(result.feeds[1].elapsed_ns >= 12_000_000, "{}", result.feeds[1].elapsed_ns);
+}
+
+#[test]
+fn a_loop_begins_where_the_one_before_ended_and_times_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = |ms: u32| format!("{{\"op\":\"mcm\",\"pt\":{ms},\"mc\":[]}}\n");
+    let path = file(&folder, "m", [0, 10, 30].map(|ms| line(1_500_000_000 + ms)).concat());
+    let sent = |time| {
+        let mut plan = plan(std::slice::from_ref(&path), "betfair_stream");
+        (plan.loops, plan.time) = (3, time);
+        published(&plan)
+            .iter()
+            .map(|payload| read(payload)["pt"].as_i64().unwrap() - 1_500_000_000)
+            .collect::<Vec<_>>()
+    };
+    // A round is 30 ms and the mean gap of 15.
+    assert_eq!(sent(TimeMode::Shift(0)), [0, 10, 30, 45, 55, 75, 90, 100, 120]);
+    assert_eq!(sent(TimeMode::Original), [0, 10, 30, 0, 10, 30, 0, 10, 30]);
+    let span = scan(&plan(std::slice::from_ref(&path), "betfair_stream")).unwrap().remove(0);
+    let now = WallNanos(1_785_000_000_000_000_000);
+    let last_ns = (1_500_000_000 + 30) * SHIFT_UNIT_NS;
+    assert_eq!(
+        shift_ns(TimeMode::Now, Speed::Times(1.0), 3, &span, now),
+        now.0 + 120_000_000 - 90_000_000 - last_ns
+    );
+}
+
+#[test]
+fn a_capture_of_other_topics_is_refused_and_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(&folder, "c", captured(&[("kraken_tick", 0, 1), ("mine", 1, 2)]));
+    let error = scan(&plan(std::slice::from_ref(&path), "oanda_tick")).unwrap_err().to_string();
+    assert_eq!(error, "oanda_tick: must have messages in these files, found none");
+    let error = feeds_in(&[path]).unwrap_err().to_string();
+    assert!(
+        error.ends_with(
+            "c: topic must be of a feed of the registry, found \"mine\"; name one feed to publish"
+        ),
+        "{error}"
+    );
+    let error = files(&[folder.path().to_owned()]).unwrap_err().to_string();
+    assert!(error.ends_with(": no capture in it"), "{error}");
 }
 
 /// Feed, file and messages of each recording.
@@ -223,7 +314,6 @@ const RECORDINGS: &[(&str, &str, u64)] = &[
     ("betfair_stream", "betfair/bflw/streaming_mcm_UPDATE_tv.json", 1),
     ("betfair_stream", "betfair/bflw/streaming_mcm_update.json", 1),
     ("betfair_stream", "betfair/bflw/streaming_503.json", 1),
-    ("betfair_stream", "betfair/bflw/streaming_ocm_UPDATE.json", 0),
 ];
 
 #[test]
@@ -234,7 +324,7 @@ fn every_recording_is_published_whole_and_every_book_checksum_fits() {
         return;
     };
     for (feed, name, messages) in RECORDINGS {
-        let span = scan(&plan(&[folder.join(name)], feed)).unwrap();
+        let span = scan(&plan(&[folder.join(name)], feed)).unwrap().remove(0);
         assert_eq!(span.messages, *messages, "{name}");
     }
     for (feed, name, _) in

@@ -99,11 +99,7 @@ impl Encoder {
     }
 
     pub(super) fn merge_latencies(&mut self) {
-        let mut shared = self.spec.cell.latencies.lock();
-        self.latencies.publish_to_receive.merge_into(&mut shared.publish_to_receive);
-        self.latencies.receive_to_encode.merge_into(&mut shared.receive_to_encode);
-        self.latencies.publish_to_encode.merge_into(&mut shared.publish_to_encode);
-        drop(shared);
+        self.latencies.merge_into(&mut self.spec.cell.latencies.lock());
         if self.spec.own_thread {
             *self.spec.cell.cpu_ns.lock() = thread_cpu_ns();
         }

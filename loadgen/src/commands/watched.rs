@@ -1,0 +1,118 @@
+//! A load with an engine under it: finds the engine, watches both, and gives out what was measured.
+
+use std::fs;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Context;
+use tickline_feeds::clock::{Clock, WallNanos};
+use tickline_loadgen::clock::OsClock;
+use tickline_loadgen::interval;
+use tickline_loadgen::measure::{Measured, Second, Terms, Watch, measure, stages};
+use tickline_loadgen::output;
+use tickline_loadgen::run::Running;
+use tickline_loadgen::target::{DEFAULT_URL, Target};
+use tickline_loadgen::threshold::{Condition, Metric, Stage, judge, nanos};
+
+use super::{Usage, build, exit_code, give};
+use crate::cli::MeasureArgs;
+
+/// The engine to watch; none if there is none and nothing needs it.
+pub(super) fn begin(
+    args: &MeasureArgs,
+    fail_if: &[Condition],
+    clock: &OsClock,
+) -> anyhow::Result<Option<Watch>> {
+    let needing = fail_if.iter().find(|condition| condition.metric().needs_target());
+    let watch = match args.target.as_deref() {
+        Some("none") => {
+            let Some(condition) = needing else { return Ok(None) };
+            return Err(Usage::of(format!("{condition}: must have a target, found --target none")));
+        }
+        Some(url) => Watch::begin(Target::new(url).map_err(Usage::of)?, clock)?,
+        None => match (Watch::begin(Target::new(DEFAULT_URL)?, clock), needing) {
+            (Ok(watch), _) => watch,
+            (Err(error), Some(condition)) => {
+                return Err(error).context(format!("{condition} needs a target"));
+            }
+            (Err(_), None) => return Ok(None),
+        },
+    };
+    let error_ns = watch.clock_error_ns().unwrap_or(0);
+    let blurred = |condition: &&Condition| {
+        let latency = matches!(condition.metric(), Metric::Latency(stage, _) if stage != Stage::Send);
+        latency && error_ns as f64 > condition.value()
+    };
+    if let Some(condition) = fail_if.iter().find(blurred) {
+        let error = nanos(error_ns);
+        let rule = "must be more than the clocks may differ";
+        return Err(Usage::of(format!("{condition}: {rule}, found ± {error} to the target's host")));
+    }
+    Ok(Some(watch))
+}
+
+/// Watches to the end, gives out everything that was asked for, and tells the exit code.
+pub(super) fn finish(
+    command: &str,
+    running: Running,
+    watch: Option<Watch>,
+    stop: &AtomicBool,
+    args: &MeasureArgs,
+    fail_if: &[Condition],
+) -> anyhow::Result<u8> {
+    for (feed, endpoint) in running.endpoints() {
+        eprintln!("{feed}: publishes at {endpoint}");
+    }
+    let start = OsClock::start().wall();
+    let terms = Terms { command, build: build(), settle: args.settle, stop };
+    let on_terminal = std::io::stderr().is_terminal();
+    let mut measured = measure(running, watch, terms, |running, second| {
+        if on_terminal {
+            eprintln!("{}", status_line(running, second));
+        }
+    })?;
+    let crossed = judge(&mut measured.report, fail_if)?;
+    write_files(&measured, start, args)?;
+    give(&measured.report, &args.output)?;
+    Ok(exit_code(&measured.report, crossed))
+}
+
+fn status_line(running: &Running, second: Option<&Second>) -> String {
+    let waits = |(feed, progress): (&str, &tickline_loadgen::publish::Progress)| {
+        (!progress.started.load(Ordering::Relaxed)).then(|| format!("{feed} waits for a subscriber"))
+    };
+    let Some(second) = second else {
+        return running.progress().filter_map(waits).collect::<Vec<_>>().join("  ");
+    };
+    let mut line = format!("{:>6.1} s  sent {:.0}/s", second.at_s, second.sent as f64 / second.span_s);
+    if let Some(target) = &second.target {
+        let (received, written) = (target.received as f64, target.written as f64);
+        let (received, written) = (received / second.span_s, written / second.span_s);
+        line += &format!("  received {received:.0}/s  points written {written:.0}/s");
+        if let Some((name, latency)) = target.stages.last() {
+            line += &format!("  {name} p50 {} p99 {}", nanos(latency.p50), nanos(latency.p99));
+        }
+    }
+    line
+}
+
+fn write_files(measured: &Measured, start: WallNanos, args: &MeasureArgs) -> anyhow::Result<()> {
+    let write =
+        |path: &Path, content: &[u8]| fs::write(path, content).with_context(|| path.display().to_string());
+    if let Some(path) = &args.csv {
+        write(path, output::csv(&measured.seconds).as_bytes())?;
+    }
+    if let Some(path) = &args.html {
+        write(path, output::page(measured).as_bytes())?;
+    }
+    if let Some(prefix) = &args.hdr {
+        let path = |ending: &str| PathBuf::from(format!("{}.{ending}", prefix.display()));
+        write(&path("hlog"), &output::interval_log(&measured.seconds, start)?)?;
+        for stage in stages(&measured.report) {
+            let Some(histogram) = interval::histogram(stage.due) else { continue };
+            write(&path(&format!("{}.hgrm", stage.label())), output::percentiles(&histogram).as_bytes())?;
+        }
+    }
+    Ok(())
+}
