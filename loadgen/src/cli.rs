@@ -4,13 +4,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use jiff::SignedDuration;
 use tickline_feeds::payload::Decimals;
 use tickline_loadgen::arrivals::Arrivals;
 use tickline_loadgen::door::{Door, DoorError};
 use tickline_loadgen::plan::Rate;
 use tickline_loadgen::replay::{Speed, TimeMode};
 use tickline_loadgen::threshold::Condition;
+
+mod values;
+
+use values::{duration, feed_endpoint, per_second, percent, speed, threshold, time_mode, zipf};
 
 /// Generates, replays and records market ticks on ZeroMQ.
 ///
@@ -31,6 +34,14 @@ pub(crate) enum Command {
     Replay(ReplayArgs),
     /// Record topics into a capture
     Record(RecordArgs),
+    /// Find the highest rate at which an objective holds, and certify it
+    FindMax(FindMaxArgs),
+    /// Find it again and hold it against an older certificate
+    Certify(CertifyArgs),
+    /// Build a backlog and tell how long the engine takes to work it off
+    Drain(DrainArgs),
+    /// Compare two files of runs, metric by metric
+    Compare(CompareArgs),
     /// Do faults to the real engine and hold what is stored against what it claimed
     Drill(DrillArgs),
 }
@@ -138,6 +149,98 @@ pub(crate) struct RecordArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct FindMaxArgs {
+    /// What must hold, such as 'p99.9<10ms,lost=0'
+    #[arg(long, value_name = "CONDITIONS", required = true, value_delimiter = ',',
+        value_parser = |text: &str| text.parse::<Condition>())]
+    pub(crate) slo: Vec<Condition>,
+    /// How long each rate is tried
+    #[arg(long, value_parser = duration, default_value = "10s")]
+    pub(crate) trial: Duration,
+    /// How exactly the rate is wanted
+    #[arg(long, value_parser = percent, default_value = "5%")]
+    pub(crate) precision: f64,
+    /// Highest rate that is tried, of all feeds
+    #[arg(long, value_parser = per_second, default_value = "2000000/s")]
+    pub(crate) max_rate: f64,
+    /// How long the engine may take after the last message of a trial
+    #[arg(long, value_parser = duration, default_value = "30s")]
+    pub(crate) settle: Duration,
+    /// Write the certificate to a file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) certificate: Option<PathBuf>,
+    /// Write the certificate to stdout
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+    #[command(flatten)]
+    pub(crate) load: LoadArgs,
+    #[command(flatten)]
+    pub(crate) publish: PublishArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CertifyArgs {
+    /// The certificate to hold the new one against
+    #[arg(long, value_name = "FILE")]
+    pub(crate) check: PathBuf,
+    /// How much less the capacity may be; below it ends with exit code 99
+    #[arg(long, value_parser = percent, default_value = "10%")]
+    pub(crate) tolerance: f64,
+    /// Write the new certificate to a file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) certificate: Option<PathBuf>,
+    /// Write the new certificate to stdout
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DrainArgs {
+    /// Keep every InfluxDB sink from its database while the load runs; needs --run
+    #[arg(long)]
+    pub(crate) away: bool,
+    /// How long the engine may take
+    #[arg(long, value_parser = duration, default_value = "10m")]
+    pub(crate) settle: Duration,
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+    #[command(flatten)]
+    pub(crate) load: LoadArgs,
+    #[command(flatten)]
+    pub(crate) publish: PublishArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompareArgs {
+    /// Reports or bench results of one side, three or more, one after another or as an array
+    pub(crate) base: PathBuf,
+    /// Those of the other side; as many, made in turns with the first, are compared in pairs
+    pub(crate) head: PathBuf,
+    /// How much worse a metric may be: 5% of each (the default), or p99=20% of one
+    #[arg(long, value_name = "[METRIC=]SHARE", value_parser = threshold)]
+    pub(crate) threshold: Vec<(Option<String>, f64)>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EngineArgs {
+    /// An engine that runs, by its admin address; without it http://127.0.0.1:9600
+    #[arg(long, value_name = "URL")]
+    pub(crate) target: Option<String>,
+    /// Start an engine with this configuration instead
+    #[arg(long, value_name = "FILE", conflicts_with = "target")]
+    pub(crate) run: Option<PathBuf>,
+    /// The program tickline; without it the one beside this program
+    #[arg(long, value_name = "FILE", requires = "run")]
+    pub(crate) engine: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct DrillArgs {
     /// How much of each fault: minutes or hours
     #[arg(long, value_enum, default_value = "quick")]
@@ -241,50 +344,6 @@ pub(crate) struct OutputArgs {
     pub(crate) report: Option<PathBuf>,
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("must be a duration such as 10s or 500ms, found {text:?}");
-    let parsed = text.parse::<SignedDuration>().map_err(|_| wrong())?;
-    Duration::try_from(parsed).ok().filter(|d| !d.is_zero()).ok_or_else(wrong)
-}
-
-fn feed_endpoint(text: &str) -> Result<(Option<String>, String), String> {
-    let (feed, endpoint) =
-        text.split_once('=').map_or((None, text), |(feed, at)| (Some(feed.to_owned()), at));
-    if !endpoint.contains("://") || feed.as_deref() == Some("") {
-        return Err(format!("must be FEED=ENDPOINT or ENDPOINT, found {text:?}"));
-    }
-    Ok((feed, endpoint.to_owned()))
-}
-
-fn zipf(text: &str) -> Result<f64, String> {
-    let zipf = text.parse::<f64>().ok().filter(|zipf| (0.0..=10.0).contains(zipf));
-    zipf.ok_or_else(|| format!("must be 0.0..=10.0, found {text:?}"))
-}
-
-fn speed(text: &str) -> Result<Speed, String> {
-    if text == "max" {
-        return Ok(Speed::Max);
-    }
-    let times = text.strip_suffix('x').and_then(|times| times.parse::<f64>().ok());
-    let times = times.filter(|times| times.is_finite() && *times > 0.0);
-    times.map(Speed::Times).ok_or_else(|| format!("must be max or a factor such as 1x, found {text:?}"))
-}
-
-fn time_mode(text: &str) -> Result<TimeMode, String> {
-    match text {
-        "original" => Ok(TimeMode::Original),
-        "now" => Ok(TimeMode::Now),
-        _ => {
-            let by = text.strip_prefix("shift=").map(|by| by.strip_prefix('+').unwrap_or(by));
-            let by = by.and_then(|by| by.parse::<SignedDuration>().ok());
-            let ns = by.and_then(|by| i64::try_from(by.as_nanos()).ok());
-            ns.map(TimeMode::Shift).ok_or_else(|| {
-                format!("must be original, now or a shift such as shift=-720h, found {text:?}")
-            })
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -299,23 +358,15 @@ mod tests {
             "replay ARCHIVE --loops 3 --endpoint kraken_tick=tcp://127.0.0.1:*",
             "run --scenario venues --duration 5s --seed 3",
             "run --feeds kraken_tick --arrivals burst=60/10ms --zipf 1.1",
+            "find-max --slo p99.9<10ms,lost=0 --feeds kraken_tick --rate 2000/s --trial 5s --run tickline.toml",
+            "compare base.json head.json --threshold 3% --threshold due_to_encode.p99=20%",
+            "certify --check old.json --tolerance 5% --target http://127.0.0.1:9600",
+            "drain --feeds kraken_tick --rate 20000/s --duration 30s --away --run tickline.toml",
             "drill --tier quick --row T15 --row T2 --json",
             "record --topic kraken_tick --connect tcp://127.0.0.1:5558 FILE --duration 500ms",
         ] {
             let words = std::iter::once("tickline-loadgen").chain(line.split(' '));
             CommandLine::try_parse_from(words).unwrap();
         }
-    }
-
-    #[test]
-    fn values_have_units_and_signs() {
-        assert_eq!(duration("1h 30m"), Ok(Duration::from_secs(5_400)));
-        assert_eq!(time_mode("shift=+10s"), Ok(TimeMode::Shift(10_000_000_000)));
-        assert_eq!(time_mode("shift=-1ms"), Ok(TimeMode::Shift(-1_000_000)));
-        assert_eq!(speed("10x"), Ok(Speed::Times(10.0)));
-        for bad in ["10", "-1s", "0s", ""] {
-            assert_eq!(duration(bad), Err(format!("must be a duration such as 10s or 500ms, found {bad:?}")));
-        }
-        assert!(speed("0x").is_err() && speed("10").is_err() && time_mode("shift=5").is_err());
     }
 }

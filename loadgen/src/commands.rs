@@ -12,7 +12,11 @@ use tickline_loadgen::output;
 
 use crate::cli::{Command, OutputArgs};
 
+mod compare;
+mod drain;
 mod drill;
+mod engine;
+mod find_max;
 mod load;
 mod record;
 mod replay;
@@ -39,6 +43,10 @@ pub(crate) fn execute(command: Command) -> anyhow::Result<u8> {
         Command::Run(args) => load::run(args),
         Command::Replay(args) => replay::run(args),
         Command::Record(args) => record::run(args),
+        Command::FindMax(args) => find_max::run(args),
+        Command::Certify(args) => find_max::certify(args),
+        Command::Compare(args) => compare::run(args),
+        Command::Drain(args) => drain::run(args),
         Command::Drill(args) => drill::run(args),
     }
 }

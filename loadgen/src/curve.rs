@@ -53,6 +53,21 @@ impl Pace {
         Self::Curve(vec![Piece { from: per_second, to: per_second, span_ns: u64::MAX }])
     }
 
+    /// The same curve `factor` times as fast; none for flat out, which has no faster.
+    pub fn scaled(&self, factor: f64) -> Option<Self> {
+        match self {
+            Self::FlatOut => None,
+            Self::Curve(pieces) => {
+                let scaled =
+                    |piece: &Piece| Piece { from: piece.from * factor, to: piece.to * factor, ..*piece };
+                Some(Self::Curve(pieces.iter().map(scaled).collect()))
+            }
+            Self::Recorded(times) => {
+                Some(Self::Recorded(times.iter().map(|at| (*at as f64 / factor) as u64).collect()))
+            }
+        }
+    }
+
     /// When message `k` (from 0; between two of them, too) is due, ns after the start; none: at once.
     pub(crate) fn due_ns(&self, k: f64) -> Option<u64> {
         match self {
@@ -63,7 +78,7 @@ impl Pace {
     }
 
     /// Messages that are due within `duration_ns`; none for flat out.
-    pub(crate) fn messages(&self, duration_ns: u64) -> Option<u64> {
+    pub fn messages(&self, duration_ns: u64) -> Option<u64> {
         match self {
             Self::FlatOut => None,
             Self::Curve(pieces) => {
@@ -147,6 +162,15 @@ mod tests {
         assert_eq!(pace.due_ns(3_500.0), Some(11_500_000_000));
         assert_eq!(pace.messages(12_000_000_000), Some(4_000));
         assert_eq!(pace.peak(), Some(1_000.0));
+    }
+
+    #[test]
+    fn a_scaled_pace_sends_that_many_times_more() {
+        let ramp = Pace::Curve(vec![Piece { from: 100.0, to: 300.0, span_ns: 10_000_000_000 }]);
+        assert_eq!(ramp.scaled(2.5).and_then(|pace| pace.messages(10_000_000_000)), Some(5_000));
+        let recorded = Pace::Recorded(Arc::from([0, 1_000, 3_000]));
+        assert_eq!(recorded.scaled(2.0), Some(Pace::Recorded(Arc::from([0, 500, 1_500]))));
+        assert_eq!(Pace::FlatOut.scaled(2.0), None);
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! Drills: the real engine as a child process, a fault done to it on purpose, and an oracle outside it that holds
 //! what the database has against what the engine claimed. One function a row of the matrix.
 
-mod engine;
 mod fake;
 mod message;
 mod proxy;

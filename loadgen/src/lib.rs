@@ -3,11 +3,21 @@
 //! It refuses to know the engine.
 
 pub mod arrivals;
+#[cfg(feature = "drill")]
+pub mod certificate;
+#[cfg(feature = "drill")]
+pub mod child;
 pub mod clock;
+#[cfg(feature = "drill")]
+pub mod compare;
 pub mod curve;
 pub mod door;
 #[cfg(feature = "drill")]
 pub mod drill;
+#[cfg(feature = "drill")]
+pub mod find_max;
+#[cfg(feature = "drill")]
+pub mod gate;
 mod generator;
 pub mod host;
 #[cfg(feature = "drill")]

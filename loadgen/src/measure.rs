@@ -45,6 +45,18 @@ pub struct Measured {
     pub report: Report,
     /// Each second of it.
     pub seconds: Vec<Second>,
+    /// When the last message was sent, s after the first.
+    pub ended_s: f64,
+    /// When nothing of it waited any more; none if that did not come in time, or there was no target.
+    pub settled_s: Option<f64>,
+}
+
+impl Measured {
+    /// Points that were not written yet when the load ended.
+    pub fn backlog(&self) -> u64 {
+        let late = self.seconds.iter().filter(|second| second.at_s > self.ended_s);
+        late.filter_map(|second| Some(second.target.as_ref()?.written)).sum()
+    }
 }
 
 /// One second of a run.
@@ -194,7 +206,7 @@ pub struct Terms<'a> {
 }
 
 /// Looks at a running load until it has ended and the target has settled. `show` is told each second, without
-/// figures as long as nothing is sent.
+/// figures as long as nothing is sent, and at once when the load has ended.
 pub fn measure(
     running: Running,
     mut watch: Option<Watch>,
@@ -224,11 +236,14 @@ pub fn measure(
     }
     let sent = sent(&running);
     let ended = clock.mono();
-    record.take(ended, sent, watch.as_mut())?;
-    let mut settled = true;
+    show(&running, record.take(ended, sent, watch.as_mut())?);
+    let since_start_s = |now: MonoNanos, record: &Record| now.since(record.start) as f64 / 1e9;
+    let ended_s = since_start_s(ended, &record);
+    let mut settled_s = None;
     if let Some(watch) = &mut watch {
         loop {
-            settled = watch.has_settled(&watch.last, sent);
+            let settled = watch.has_settled(&watch.last, sent);
+            settled_s = settled.then(|| since_start_s(record.looked, &record));
             let over = u128::from(clock.mono().since(ended)) >= terms.settle.as_nanos();
             if settled || over || terms.stop.load(Ordering::Relaxed) {
                 break;
@@ -237,7 +252,7 @@ pub fn measure(
             // A second of waiting is a line of the record; between two of them only the end is looked for.
             let now = clock.mono();
             if now.since(record.looked) >= SECOND_NS || watch.has_settled(&watch.target.status()?, sent) {
-                record.take(now, sent, Some(watch))?;
+                show(&running, record.take(now, sent, Some(watch))?);
             }
         }
     }
@@ -247,11 +262,11 @@ pub fn measure(
         let last = watch.last_report(&load)?;
         let whole = between(&watch.before, &last)?;
         join(&mut report, whole, &load, &watch);
-        if !settled {
+        if settled_s.is_none() {
             report.reasons.push(format!("the target had not settled {:?} after the load", terms.settle));
         }
     }
-    Ok(Measured { report, seconds: record.seconds })
+    Ok(Measured { report, seconds: record.seconds, ended_s, settled_s })
 }
 
 fn sent(running: &Running) -> u64 {

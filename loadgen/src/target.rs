@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const CLOCK_TRIES: usize = 9;
 
 /// An engine that is measured.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Target {
     url: Url,
     client: Client,
@@ -73,6 +73,13 @@ impl Target {
     /// Its configuration, secrets masked, as TOML.
     pub fn config(&self) -> Result<String, TargetError> {
         Ok(self.get("/config")?.text)
+    }
+
+    /// What the database at `url` says of its version; none if it says nothing.
+    pub fn database_version(url: &str) -> Option<String> {
+        let client = Client::builder().timeout(PATIENCE).no_proxy().build().ok()?;
+        let answer = client.get(Url::parse(url).ok()?.join("/ping").ok()?).send().ok()?;
+        Some(answer.headers().get("x-influxdb-version")?.to_str().ok()?.to_owned())
     }
 
     /// How far a time of the target may be from ours, ns: the difference of the clocks and half the way there and

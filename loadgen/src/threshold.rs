@@ -296,11 +296,18 @@ fn target(count: Count, ledger: &Ledger, report: &Report) -> Option<f64> {
 #[error("{0}: this run has no such figure")]
 pub struct Unknown(String);
 
+impl Unknown {
+    /// This condition.
+    pub fn of(condition: &Condition) -> Self {
+        Self(condition.to_string())
+    }
+}
+
 /// Holds a report to what must not be and writes down what became of each condition. True: the run has failed.
 pub fn judge(report: &mut Report, fail_if: &[Condition]) -> Result<bool, Unknown> {
     let mut any = false;
     for condition in fail_if {
-        let crossed = condition.holds(report).ok_or_else(|| Unknown(condition.to_string()))?;
+        let crossed = condition.holds(report).ok_or_else(|| Unknown::of(condition))?;
         let measured = condition.shown(report);
         report.thresholds.push(ThresholdReport { condition: condition.to_string(), measured, crossed });
         any |= crossed;

@@ -1,14 +1,12 @@
 //! `tickline-loadgen drill`: a line a row while it goes, then the report.
 
-use std::path::PathBuf;
-
-use anyhow::Context;
 use tickline_config::report::Verdict;
 use tickline_feeds::clock::Clock;
 use tickline_loadgen::clock::OsClock;
 use tickline_loadgen::drill::{self, DrillPlan, Row, Tier};
 use tickline_loadgen::result::LoadResult;
 
+use super::engine::beside;
 use super::{FAILED, build, give};
 use crate::cli::{DrillArgs, TierArg};
 
@@ -40,11 +38,6 @@ pub(super) fn run(args: DrillArgs) -> anyhow::Result<u8> {
         println!("{LEGEND}\n{}", headline(&rows));
     }
     Ok(if report.verdict == Verdict::Fail { FAILED } else { 0 })
-}
-
-/// The engine's program in the folder of this one.
-fn beside() -> anyhow::Result<PathBuf> {
-    Ok(std::env::current_exe()?.parent().context("a folder")?.join("tickline"))
 }
 
 /// What the columns say.

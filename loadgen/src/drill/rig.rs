@@ -9,11 +9,11 @@ use anyhow::{Result, ensure};
 use tempfile::TempDir;
 use tickline_feeds::clock::Clock;
 
-use super::engine::{Ended, Engine, wait_for};
 use super::fake::{Fake, Head, Reply};
-use super::message::feed_keys;
+use super::message::{FEED, SRC, feed_keys};
 use super::publisher::Publisher;
 use super::row::Row;
+use crate::child::{Ended, Engine, wait_for};
 use crate::clock::OsClock;
 
 /// Fresh ticks at the end of each row.
@@ -168,7 +168,7 @@ impl Rig {
     /// Asks once.
     pub(super) fn ask(&mut self) -> Result<()> {
         let engine = self.running()?;
-        let (accepted, rss) = (engine.accepted()?, engine.rss_bytes());
+        let (accepted, rss) = (engine.accepted(FEED, SRC)?, engine.rss_bytes());
         self.life.1 = self.life.1.max(accepted);
         self.row.rss_peak_bytes = self.row.rss_peak_bytes.max(rss);
         let disk = disk_bytes(&self.dir.path().join("tickline-data/spool/db"));

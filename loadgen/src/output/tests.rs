@@ -36,7 +36,12 @@ fn measured() -> Measured {
         stages: vec![("encode".to_owned(), Latency::default()), ("ack.<a>".to_owned(), ack)],
     };
     let second = |at_s, span_s, target| Second { at_s, span_s, sent: 500, target };
-    Measured { report, seconds: vec![second(0.5, 0.5, Some(target)), second(1.5, 1.0, None)] }
+    Measured {
+        report,
+        seconds: vec![second(0.5, 0.5, Some(target)), second(1.5, 1.0, None)],
+        ended_s: 1.5,
+        settled_s: None,
+    }
 }
 
 #[test]

@@ -8,9 +8,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use tickline_feeds::clock::Clock;
 
+use crate::child::{Engine, wait_for};
 use crate::drill::Drill;
-use crate::drill::engine::{Engine, wait_for};
 use crate::drill::fake::Reply;
+use crate::drill::message::{FEED, SRC};
 use crate::drill::rig::Rig;
 use crate::drill::row::Row;
 
@@ -212,7 +213,7 @@ fn nothing_is_claimed_while_no_sync_succeeds(rig: &mut Rig) -> Result<()> {
     trace(rig, &["-e", "trace=fdatasync", "-e", "inject=fdatasync:error=EIO:when=1+"]);
     rig.start()?;
     rig.watch(Duration::from_secs(3))?;
-    let claimed = rig.running()?.accepted()?;
+    let claimed = rig.running()?.accepted(FEED, SRC)?;
     rig.row.expect(claimed == 0, format!("{claimed} claimed though no sync has succeeded"));
     // What an earlier life has left is sent; what comes now is not.
     let (from, to) = (rig.joined(), rig.publisher.sent());

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use crate::child::Engine;
 use crate::drill::Drill;
-use crate::drill::engine::Engine;
 use crate::drill::fake::Reply;
 use crate::drill::rig::Rig;
 use crate::drill::row::Row;

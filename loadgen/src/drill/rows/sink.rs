@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
+use crate::child::wait_for;
 use crate::drill::Drill;
-use crate::drill::engine::wait_for;
 use crate::drill::fake::Reply;
 use crate::drill::message;
 use crate::drill::rig::Rig;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use tickline_feeds::clock::Clock;
 
+use crate::child::wait_for;
 use crate::drill::Drill;
-use crate::drill::engine::wait_for;
 use crate::drill::proxy::Proxy;
 use crate::drill::rig::Rig;
 use crate::drill::row::Row;

@@ -1,4 +1,4 @@
-//! The engine under drill: the real program as a child process, its log, its `/status`, and its end.
+//! An engine of our own, under drill or under load: the real program as a child process, its log, its `/status`, and its end.
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -14,16 +14,18 @@ use anyhow::{Context, Result, bail, ensure};
 use tickline_config::report::Report;
 use tickline_feeds::clock::Clock;
 
-use super::message::{FEED, SRC};
 use crate::clock::OsClock;
 use crate::spawn::spawn;
 
 /// Longest wait for anything that should happen at once.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// A free port, so that none that is in use is in the way.
+const LISTEN: &str = "http.listen=\"127.0.0.1:0\"";
+
 /// A running engine.
 #[derive(Debug)]
-pub(super) struct Engine {
+pub struct Engine {
     child: Child,
     log: Arc<Mutex<Vec<String>>>,
     reader: Option<JoinHandle<()>>,
@@ -32,36 +34,53 @@ pub(super) struct Engine {
 
 /// How it ended.
 #[derive(Debug)]
-pub(super) struct Ended {
-    pub(super) code: Option<i32>,
-    pub(super) report: Option<Report>,
-    pub(super) log: Vec<String>,
+pub struct Ended {
+    /// Exit code; none after a signal.
+    pub code: Option<i32>,
+    /// Its last report.
+    pub report: Option<Report>,
+    /// Its log.
+    pub log: Vec<String>,
 }
 
 impl Engine {
     /// Starts it in `dir` with these keys and waits until it serves.
-    pub(super) fn start(program: &[OsString], dir: &Path, sets: &[String]) -> Result<Self> {
-        let mut engine = Self::spawn(program, dir, sets)?;
-        let line = engine.wait_log("listening on http://")?;
-        engine.http = line.rsplit("http://").next().unwrap_or_default().trim().to_owned();
-        Ok(engine)
+    pub fn start(program: &[OsString], dir: &Path, sets: &[String]) -> Result<Self> {
+        Self::spawn(program, dir, sets)?.listening()
+    }
+
+    fn listening(mut self) -> Result<Self> {
+        let line = self.wait_log("listening on http://")?;
+        self.http = line.rsplit("http://").next().unwrap_or_default().trim().to_owned();
+        Ok(self)
+    }
+
+    /// Where it serves.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.http)
     }
 
     /// Starts it and does not wait. Before the program there may be another that runs it.
-    pub(super) fn spawn(program: &[OsString], dir: &Path, sets: &[String]) -> Result<Self> {
+    pub fn spawn(program: &[OsString], dir: &Path, sets: &[String]) -> Result<Self> {
         let (first, further) = program.split_first().context("a program")?;
         let mut command = Command::new(first);
-        command.current_dir(dir).args(further).args([
-            "run",
-            "--json",
-            "--set",
-            "http.listen=\"127.0.0.1:0\"",
-            "--set",
-            "engine.ledger_every=\"inf\"",
-        ]);
+        command.current_dir(dir).args(further).args(["run", "--json"]);
+        command.args(["--set", LISTEN, "--set", "engine.ledger_every=\"inf\""]);
         command.args(sets.iter().flat_map(|set| ["--set", set]));
+        Self::run(command)
+    }
+
+    /// Starts it with a configuration of the user's, on a free admin port, and waits until it serves.
+    pub fn configured(program: &Path, config: &Path, sets: &[String]) -> Result<Self> {
+        let mut command = Command::new(program);
+        command.args(["run", "--json", "--set", LISTEN, "--config"]).arg(config);
+        command.args(sets.iter().flat_map(|set| ["--set", set]));
+        Self::run(command).with_context(|| program.display().to_string())?.listening()
+    }
+
+    fn run(mut command: Command) -> Result<Self> {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().with_context(|| format!("{}", first.display()))?;
+        let mut child = command.spawn().with_context(|| format!("{:?}", command.get_program()))?;
         let stderr = BufReader::new(child.stderr.take().context("its log")?);
         let log = Arc::<Mutex<Vec<String>>>::default();
         let kept = Arc::clone(&log);
@@ -76,16 +95,17 @@ impl Engine {
     }
 
     /// Its process id.
-    pub(super) fn id(&self) -> u32 {
+    pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    pub(super) fn log(&self) -> Vec<String> {
+    /// The log so far.
+    pub fn log(&self) -> Vec<String> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Waits until a line of the log has `text`.
-    pub(super) fn wait_log(&mut self, text: &str) -> Result<String> {
+    pub fn wait_log(&mut self, text: &str) -> Result<String> {
         wait_for(text, PATIENCE, || {
             if let Some(line) = self.log().into_iter().find(|line| line.contains(text)) {
                 return Ok(Some(line));
@@ -96,7 +116,7 @@ impl Engine {
     }
 
     /// Fails with how it ended, if it has.
-    pub(super) fn must_run(&mut self) -> Result<()> {
+    pub fn must_run(&mut self) -> Result<()> {
         if let Some(status) = self.child.try_wait()? {
             bail!("the engine has ended ({status}): {}", self.log().join(" | "));
         }
@@ -104,7 +124,7 @@ impl Engine {
     }
 
     /// Status and body of one page.
-    pub(super) fn get(&self, path: &str) -> Result<(u16, String)> {
+    pub fn get(&self, path: &str) -> Result<(u16, String)> {
         let mut stream = TcpStream::connect(&self.http)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
@@ -115,26 +135,26 @@ impl Engine {
     }
 
     /// `/status`
-    pub(super) fn status(&self) -> Result<Report> {
+    pub fn status(&self) -> Result<Report> {
         Ok(serde_json::from_str(&self.get("/status")?.1)?)
     }
 
     /// The number up to which it says that everything is accepted.
-    pub(super) fn accepted(&self) -> Result<u64> {
+    pub fn accepted(&self, feed: &str, src: u32) -> Result<u64> {
         let report = self.status()?;
-        let topics = report.accepted.get(FEED).and_then(|topics| topics.get(FEED));
-        Ok(topics.and_then(|sources| sources.get(&SRC.to_string()).copied()).unwrap_or(0))
+        let topics = report.accepted.get(feed).and_then(|topics| topics.get(feed));
+        Ok(topics.and_then(|sources| sources.get(&src.to_string()).copied()).unwrap_or(0))
     }
 
     /// Sends it a signal by name.
-    pub(super) fn signal(&self, signal: &str) -> Result<()> {
+    pub fn signal(&self, signal: &str) -> Result<()> {
         let id = self.child.id().to_string();
         ensure!(Command::new("kill").args([signal, &id]).status()?.success(), "kill {signal} {id}");
         Ok(())
     }
 
     /// Kills it with SIGKILL and waits until it is gone.
-    pub(super) fn kill(mut self) -> Result<Vec<String>> {
+    pub fn kill(mut self) -> Result<Vec<String>> {
         self.child.kill()?;
         self.child.wait()?;
         Ok(self.whole_log())
@@ -150,13 +170,13 @@ impl Engine {
     }
 
     /// Ends it with SIGTERM.
-    pub(super) fn stop(self) -> Result<Ended> {
+    pub fn stop(self) -> Result<Ended> {
         self.signal("-TERM")?;
         self.wait()
     }
 
     /// Waits for its end.
-    pub(super) fn wait(mut self) -> Result<Ended> {
+    pub fn wait(mut self) -> Result<Ended> {
         let ended = wait_for("the engine ends", PATIENCE, || Ok(self.child.try_wait()?));
         if ended.is_err() {
             self.child.kill()?;
@@ -168,12 +188,12 @@ impl Engine {
     }
 
     /// Descriptors that are open.
-    pub(super) fn descriptors(&self) -> usize {
+    pub fn descriptors(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.id())).map_or(0, Iterator::count)
     }
 
     /// Largest resident memory so far, bytes.
-    pub(super) fn rss_bytes(&self) -> u64 {
+    pub fn rss_bytes(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap_or_default();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
@@ -192,11 +212,7 @@ impl Drop for Engine {
 }
 
 /// Looks again and again until there is something, at most for `patience`.
-pub(super) fn wait_for<T>(
-    what: &str,
-    patience: Duration,
-    mut look: impl FnMut() -> Result<Option<T>>,
-) -> Result<T> {
+pub fn wait_for<T>(what: &str, patience: Duration, mut look: impl FnMut() -> Result<Option<T>>) -> Result<T> {
     let clock = OsClock::start();
     loop {
         if let Some(found) = look()? {

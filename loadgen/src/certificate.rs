@@ -1,0 +1,165 @@
+//! Capacity certificates: what a machine can take, how that was found out, and on what. Two of them are compared by
+//! their capacity; what else differs between them is told.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use tickline_config::report::{Build, Host};
+
+use crate::find_max::Trial;
+
+/// Schema name and version of a certificate.
+pub const SCHEMA: &str = "tickline.certificate/1";
+
+/// What was found out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Certificate {
+    /// Always [`SCHEMA`].
+    pub schema: String,
+    /// Messages a second of all feeds that the objective held at.
+    pub capacity_per_s: f64,
+    /// The objective.
+    pub slo: String,
+    /// What keeps it from more.
+    pub limiter: String,
+    /// How to find it out again: the arguments of `find-max` without those that name the target or files.
+    pub arguments: Vec<String>,
+    /// Every run, in order.
+    pub trials: Vec<Trial>,
+    /// When it was made, RFC 3339.
+    pub made: String,
+    /// This program.
+    pub build: Build,
+    /// The engine's program.
+    pub target_build: Build,
+    /// The engine's machine.
+    pub host: Host,
+    /// SHA-256 of the engine's configuration.
+    pub config_sha256: Option<String>,
+    /// Version of the database of each sink that tells one.
+    pub databases: Vec<(String, String)>,
+}
+
+/// Why a file is no certificate.
+#[derive(Debug, thiserror::Error)]
+pub enum CertificateError {
+    /// It cannot be read.
+    #[error("{path}: {error}")]
+    Io {
+        /// The file.
+        path: String,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// It holds something else.
+    #[error("{path}: must be a certificate of {SCHEMA}, found {found}")]
+    Foreign {
+        /// The file.
+        path: String,
+        /// What is in it.
+        found: String,
+    },
+}
+
+impl Certificate {
+    /// Reads a file.
+    pub fn read(path: &Path) -> Result<Self, CertificateError> {
+        let shown = path.display().to_string();
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| CertificateError::Io { path: shown.clone(), error })?;
+        let foreign = |found: String| CertificateError::Foreign { path: shown.clone(), found };
+        let certificate: Self = serde_json::from_str(&text).map_err(|error| foreign(error.to_string()))?;
+        match certificate.schema == SCHEMA {
+            true => Ok(certificate),
+            false => Err(foreign(format!("{:?}", certificate.schema))),
+        }
+    }
+
+    /// Capacity compared with an older certificate: 1.0 is the same.
+    pub fn ratio_to(&self, old: &Self) -> f64 {
+        if old.capacity_per_s > 0.0 { self.capacity_per_s / old.capacity_per_s } else { f64::INFINITY }
+    }
+
+    /// What else is not as it was, a line each.
+    pub fn differences(&self, old: &Self) -> Vec<String> {
+        let host = |host: &Host| {
+            let governor = host.governor.as_deref().unwrap_or("none");
+            format!("{}, {} cores, kernel {}, governor {governor}", host.cpu, host.cores, host.kernel)
+        };
+        let build = |build: &Build| {
+            let commit = build.commit.as_deref().unwrap_or("unknown");
+            format!("{} {commit} {}", build.version, build.profile)
+        };
+        let databases = |all: &[(String, String)]| {
+            all.iter().map(|(sink, version)| format!("{sink} {version}")).collect::<Vec<_>>().join(", ")
+        };
+        let unknown = |sha256: &Option<String>| sha256.clone().unwrap_or_else(|| "unknown".to_owned());
+        let aspects = [
+            ("host", host(&old.host), host(&self.host)),
+            ("engine", build(&old.target_build), build(&self.target_build)),
+            ("generator", build(&old.build), build(&self.build)),
+            ("configuration", unknown(&old.config_sha256), unknown(&self.config_sha256)),
+            ("databases", databases(&old.databases), databases(&self.databases)),
+            ("limiter", old.limiter.clone(), self.limiter.clone()),
+        ];
+        let changed = aspects.into_iter().filter(|(_, old, new)| old != new);
+        changed.map(|(what, old, new)| format!("{what}: {old} -> {new}")).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn certificate(capacity_per_s: f64, kernel: &str) -> Certificate {
+        Certificate {
+            schema: SCHEMA.to_owned(),
+            capacity_per_s,
+            slo: "lost=0".to_owned(),
+            limiter: "ack.a".to_owned(),
+            arguments: vec!["--slo".to_owned(), "lost=0".to_owned()],
+            trials: Vec::new(),
+            made: "2026-01-01T00:00:00Z".to_owned(),
+            build: Build::default(),
+            target_build: Build::default(),
+            host: Host { kernel: kernel.to_owned(), ..Host::default() },
+            config_sha256: None,
+            databases: vec![("a".to_owned(), "1.6.7".to_owned())],
+        }
+    }
+
+    #[test]
+    fn two_certificates_are_compared_by_capacity_and_every_difference_is_told() {
+        let (old, new) = (certificate(1_000.0, "6.1"), certificate(900.0, "6.2"));
+        assert_eq!(new.ratio_to(&old), 0.9);
+        let told = new.differences(&old);
+        assert_eq!(
+            told,
+            ["host: , 0 cores, kernel 6.1, governor none -> , 0 cores, kernel 6.2, governor none"]
+        );
+        assert_eq!(old.differences(&old), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_is_no_certificate_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c.json");
+        let missing = Certificate::read(&path).unwrap_err();
+        assert!(matches!(missing, CertificateError::Io { .. }), "{missing}");
+        for content in [
+            "{}".to_owned(),
+            String::new(),
+            serde_json::to_string(&Certificate { schema: "other/1".to_owned(), ..certificate(1.0, "") })
+                .unwrap(),
+        ] {
+            std::fs::write(&path, &content).unwrap();
+            let error = Certificate::read(&path).unwrap_err().to_string();
+            assert!(
+                error.contains("c.json: must be a certificate of tickline.certificate/1, found "),
+                "{error}"
+            );
+        }
+        std::fs::write(&path, serde_json::to_string(&certificate(5.0, "")).unwrap()).unwrap();
+        assert_eq!(Certificate::read(&path).unwrap(), certificate(5.0, ""));
+    }
+}

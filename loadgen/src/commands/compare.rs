@@ -1,0 +1,46 @@
+//! `compare`: a table, and exit code 99 if something is shown to be worse by more than it may.
+
+use std::path::Path;
+
+use anyhow::Context;
+use tickline_loadgen::compare::{Meaning, Row, Run, compare, runs};
+
+use super::{CROSSED, Usage};
+use crate::cli::CompareArgs;
+
+pub(super) fn run(args: CompareArgs) -> anyhow::Result<u8> {
+    let (base_name, head_name) = (args.base.display().to_string(), args.head.display().to_string());
+    let (base, head) = (read(&args.base, &base_name)?, read(&args.head, &head_name)?);
+    // The last one that names the metric counts, then the last one that names none.
+    let threshold = |metric: &str| {
+        let of =
+            |wanted: Option<&str>| args.threshold.iter().rev().find(|(name, _)| name.as_deref() == wanted);
+        of(Some(metric)).or_else(|| of(None)).map_or(DEFAULT, |(_, share)| *share)
+    };
+    let rows = compare((&base_name, &base), (&head_name, &head), threshold).map_err(Usage::of)?;
+    println!("{:<32}{:>16}{:>16}{:>10}   95 % of all intervals", "metric", "base", "head", "change");
+    rows.iter().for_each(|row| println!("{}", line(row)));
+    println!("{} runs of {base_name}, {} of {head_name}", base.len(), head.len());
+    Ok(if rows.iter().any(|row| row.meaning == Meaning::Worse) { CROSSED } else { 0 })
+}
+
+/// Worse by less than this is no alarm.
+const DEFAULT: f64 = 0.05;
+
+fn read(path: &Path, name: &str) -> anyhow::Result<Vec<Run>> {
+    let text = std::fs::read_to_string(path).with_context(|| name.to_owned())?;
+    runs(name, &text).map_err(Usage::of)
+}
+
+fn line(row: &Row) -> String {
+    let Row { metric, base, head, change, interval, .. } = row;
+    let meaning = match row.meaning {
+        Meaning::Unchanged => "",
+        Meaning::Small => "small",
+        Meaning::Better => "better",
+        Meaning::Worse => "WORSE",
+    };
+    let percent = |share: f64| format!("{:+.1} %", share * 100.0);
+    let (low, high) = (percent(interval.0), percent(interval.1));
+    format!("{metric:<32}{base:>16.1}{head:>16.1}{:>10}   {low} to {high}  {meaning}", percent(*change))
+}

@@ -1,0 +1,75 @@
+//! `drain`: lets a backlog grow, behind a database that is away or under a load that is too much, and tells how long
+//! the engine takes to work it off.
+
+use tickline_loadgen::clock::OsClock;
+use tickline_loadgen::gate::Gate;
+use tickline_loadgen::measure::{Measured, Terms, Watch, measure};
+use tickline_loadgen::run;
+
+use super::engine::{Found, databases};
+use super::{Usage, build, exit_code, give, load, stop_on_signals};
+use crate::cli::DrainArgs;
+
+pub(super) fn run(args: DrainArgs) -> anyhow::Result<u8> {
+    let (plan, _) = load::plan(&args.load, &args.publish)?;
+    if plan.duration.is_none() {
+        return Err(Usage::of("duration: must be given: how long the backlog grows"));
+    }
+    let (gates, sets) = match (&args.engine.run, args.away) {
+        (Some(config), true) => gates(config)?,
+        (None, true) => {
+            return Err(Usage::of("away: must go with --run, so that the engine can be led through a gate"));
+        }
+        (_, false) => (Vec::new(), Vec::new()),
+    };
+    let stop = stop_on_signals()?;
+    let found = Found::by(&args.engine, &sets)?;
+    let clock = OsClock::start();
+    let watch = Watch::begin(found.target.clone(), &clock)?;
+    let running = run::start(plan, clock)?;
+    let terms = Terms { command: "loadgen drain", build: build(), settle: args.settle, stop: &stop };
+    let measured = measure(running, Some(watch), terms, |running, _| {
+        // The database is back when the last message is sent.
+        if running.has_ended() {
+            gates.iter().for_each(Gate::open);
+        }
+    })?;
+    found.end()?;
+    give(&measured.report, &args.output)?;
+    say(&measured, args.away);
+    Ok(if measured.settled_s.is_none() { 1 } else { exit_code(&measured.report, false) })
+}
+
+/// A shut gate before each database of a configuration, and the keys that lead the engine through them.
+fn gates(config: &std::path::Path) -> anyhow::Result<(Vec<Gate>, Vec<String>)> {
+    let (mut gates, mut sets) = (Vec::new(), Vec::new());
+    for (name, url) in databases(config)? {
+        let server = url.strip_prefix("http://").map(|rest| rest.split('/').next().unwrap_or_default());
+        let Some(server) = server else {
+            return Err(Usage::of(format!(
+                "sinks.{name}.url: must be http:// to be led through a gate, found {url:?}"
+            )));
+        };
+        let gate = Gate::before(server)?;
+        let through = url.replacen(server, &gate.address().to_string(), 1);
+        sets.push(format!("sinks.{name}.url={through:?}"));
+        gates.push(gate);
+    }
+    if gates.is_empty() {
+        return Err(Usage::of("away: must have an InfluxDB sink that can be away, found none"));
+    }
+    Ok((gates, sets))
+}
+
+fn say(measured: &Measured, away: bool) {
+    let backlog = measured.backlog();
+    let how = if away { "with the database away" } else { "under load" };
+    eprint!("backlog {backlog} points after {:.1} s {how}", measured.ended_s);
+    match measured.settled_s.map(|settled_s| settled_s - measured.ended_s) {
+        Some(took_s) if took_s > 0.0 => {
+            eprintln!(", empty {took_s:.1} s later: {:.0} points/s", backlog as f64 / took_s);
+        }
+        Some(_) => eprintln!(", empty at once"),
+        None => eprintln!(", not empty in time"),
+    }
+}

@@ -1,0 +1,135 @@
+//! The binary's promises where an engine belongs to it: a capacity is found, certified and checked, and a backlog is
+//! built and worked off. The engine is the program tickline that is built beside this one.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use tickline_config::report::Report;
+use tickline_loadgen::certificate::Certificate;
+
+#[path = "../../sinks/tests/influxd/mod.rs"]
+mod influxd;
+
+fn engine() -> Option<PathBuf> {
+    let program = Path::new(env!("CARGO_BIN_EXE_tickline-loadgen")).with_file_name("tickline");
+    if !program.exists() {
+        assert!(std::env::var_os("CI").is_none(), "{} is missing", program.display());
+        println!("skipped: {} is missing; cargo build -p tickline", program.display());
+        return None;
+    }
+    Some(program)
+}
+
+fn loadgen(dir: &Path, line: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tickline-loadgen"));
+    command.current_dir(dir).args(line.split_whitespace()).output().unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A configuration with one feed over a socket of the folder, and this sink.
+fn configure(dir: &Path, sink: &str) -> String {
+    let endpoint = format!("ipc://{}/load", dir.display());
+    let config = format!("[feeds.kraken_tick]\nendpoint = {endpoint:?}\n[sinks.s]\n{sink}\n");
+    std::fs::write(dir.join("t.toml"), config).unwrap();
+    endpoint
+}
+
+#[test]
+fn a_capacity_is_certified_and_the_certificate_is_held_against_a_new_one() {
+    if engine().is_none() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let endpoint = configure(dir, "kind = \"null\"");
+    let found = loadgen(
+        dir,
+        &format!(
+            "find-max --slo lost=0,p99<30s --feeds kraken_tick --rate 500/s --endpoint {endpoint} --trial 300ms \
+             --precision 50% --max-rate 2000/s --run t.toml --certificate old.json"
+        ),
+    );
+    assert!(matches!(found.status.code(), Some(0 | 3)), "{}", stderr(&found));
+    let old = Certificate::read(&dir.join("old.json")).unwrap();
+    let held: Vec<f64> = old.trials.iter().filter(|trial| trial.held).map(|trial| trial.rate_per_s).collect();
+    let highest = held.into_iter().reduce(f64::max).unwrap();
+    assert!((old.capacity_per_s / highest - 1.0).abs() < 0.01, "{} {highest}", old.capacity_per_s);
+    assert!(old.capacity_per_s <= 2_000.0 && old.config_sha256.is_some(), "{old:?}");
+    assert!(
+        !old.arguments.iter().any(|word| word.contains("t.toml") || word.contains("old.json")),
+        "{old:?}"
+    );
+
+    // Nobody has a thousandth of what the tampered certificate promises.
+    for (promised, code) in [(old.capacity_per_s / 1_000.0, [0, 3]), (old.capacity_per_s * 1_000.0, [99, 3])]
+    {
+        let certificate = Certificate { capacity_per_s: promised, ..old.clone() };
+        std::fs::write(dir.join("promised.json"), serde_json::to_string(&certificate).unwrap()).unwrap();
+        let checked = loadgen(dir, "certify --check promised.json --run t.toml --json");
+        assert!(code.contains(&checked.status.code().unwrap()), "{:?} {}", checked.status, stderr(&checked));
+        assert!(stderr(&checked).contains(&format!("was {promised:.0}/s")), "{}", stderr(&checked));
+        let new: Certificate = serde_json::from_slice(&checked.stdout).unwrap();
+        assert_eq!((new.slo, new.arguments), (old.slo.clone(), old.arguments.clone()));
+    }
+}
+
+#[test]
+fn a_backlog_behind_a_database_that_is_away_is_worked_off_without_loss() {
+    let Some(server) = influxd::start(influxd::Options::default()) else { return };
+    if engine().is_none() {
+        return;
+    }
+    server.query(None, "", "CREATE DATABASE tick");
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let url = &server.url;
+    let sink = format!("kind = \"influxdb\"\nversion = 1\nurl = {url:?}\ndatabase = \"tick\"");
+    let endpoint = configure(dir, &sink);
+    let drained = loadgen(
+        dir,
+        &format!(
+            "drain --feeds kraken_tick --rate 2000/s --duration 2s --endpoint {endpoint} --away --run t.toml --json"
+        ),
+    );
+    assert!(matches!(drained.status.code(), Some(0 | 3)), "{}", stderr(&drained));
+    let report: Report = serde_json::from_slice(&drained.stdout).unwrap();
+    assert_eq!((report.load.sent, report.ledger.written, report.ledger.spooled), (4_000, 4_000, 0));
+    assert_eq!(server.count("tick", "kraken_tick", "recv_ns"), 4_000);
+    assert!(stderr(&drained).contains("backlog 4000 points after"), "{}", stderr(&drained));
+    // All of it waited until the load was over.
+    assert!(report.sinks["s"].due_to_ack_ns.p90 > 100_000_000, "{:?}", report.sinks["s"].due_to_ack_ns);
+}
+
+#[test]
+fn what_cannot_be_searched_or_drained_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    configure(dir, "kind = \"null\"");
+    for (line, code, said) in [
+        (
+            "find-max --slo lost=0 --feeds kraken_tick --rate max",
+            2,
+            "every feed must have a rate that can be scaled",
+        ),
+        ("find-max --slo p95<1ms --feeds kraken_tick", 2, "condition: metric must be one of"),
+        ("find-max --slo lost=0 --feeds kraken_tick --precision 5", 2, "must be a share such as 5%"),
+        ("find-max --slo lost=0 --feeds kraken_tick --target http://127.0.0.1:1", 1, "cannot be read"),
+        ("certify --check none.json", 1, "none.json: "),
+        ("drain --feeds kraken_tick", 2, "duration: must be given"),
+        ("drain --feeds kraken_tick --duration 1s --away", 2, "away: must go with --run"),
+        (
+            "drain --feeds kraken_tick --duration 1s --away --run t.toml",
+            2,
+            "away: must have an InfluxDB sink",
+        ),
+        ("compare none.json t.toml", 1, "none.json: "),
+        ("compare t.toml t.toml", 2, "t.toml: must be JSON"),
+    ] {
+        let output = loadgen(dir, line);
+        assert_eq!(output.status.code(), Some(code), "{line}: {}", stderr(&output));
+        assert!(stderr(&output).contains(said), "{line}: {}", stderr(&output));
+    }
+}
