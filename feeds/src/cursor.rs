@@ -3,6 +3,8 @@
 //! Format: <https://github.com/msgpack/msgpack/blob/master/spec.md>.
 
 use crate::counts::Undecodable;
+use crate::key::Key;
+use crate::number::{WIDE_BYTES, Wide};
 
 /// Containers that may be open at once.
 pub const DEPTH_MAX: usize = 16;
@@ -179,66 +181,111 @@ impl<'a> Cursor<'a> {
     /// The next value if it is text of up to 31 bytes, as most are; else the cursor stays where it is.
     #[inline]
     pub fn short_text(&mut self) -> Option<&'a [u8]> {
-        let (&marker, rest) = self.rest.split_first()?;
-        let (text, rest) = rest.split_at_checked(usize::from(marker.wrapping_sub(0xa0)))?;
-        if !matches!(marker, 0xa0..=0xbf) {
+        let bytes = usize::from(self.rest.first()?.wrapping_sub(0xa0));
+        if bytes > 31 {
             return None;
         }
+        let (text, rest) = self.rest.get(1..)?.split_at_checked(bytes)?;
         self.rest = rest;
         Some(text)
     }
 
-    /// The next value if it is text of up to 16 bytes with 16 bytes from its start left in the payload, as decimals
-    /// are unless they stand last: those 16 bytes and its length. Else the cursor stays where it is.
+    /// The next value if it is text of up to 16 bytes, as decimals are, and how many they are. Else the cursor stays
+    /// where it is.
     #[inline]
-    pub fn wide_text(&mut self) -> Option<(&'a [u8; 16], usize)> {
-        let (&marker, rest) = self.rest.split_first()?;
-        let bytes = usize::from(marker.wrapping_sub(0xa0));
-        let wide = rest.first_chunk::<16>().filter(|_| bytes <= 16)?;
-        self.rest = rest.get(bytes..)?;
+    pub fn wide_text(&mut self) -> Option<(Wide, usize)> {
+        let (wide, bytes) = match self.rest.first_chunk::<{ 1 + WIDE_BYTES }>() {
+            Some([marker, wide @ ..]) => (Wide::new(*wide), usize::from(marker.wrapping_sub(0xa0))),
+            None => self.last_wide_text()?,
+        };
+        if bytes > WIDE_BYTES {
+            return None;
+        }
+        self.rest = self.rest.get(1 + bytes..)?;
         Some((wide, bytes))
+    }
+
+    /// The same where the payload ends within the 16 bytes; the cursor stays where it is.
+    #[cold]
+    #[inline(never)]
+    fn last_wide_text(mut self) -> Option<(Wide, usize)> {
+        let (text, mut wide) = (self.short_text()?, [0; WIDE_BYTES]);
+        wide.get_mut(..text.len())?.copy_from_slice(text);
+        Some((Wide::new(wide), text.len()))
+    }
+
+    /// The next key if it is one letter; else the cursor stays where it is.
+    #[inline]
+    pub fn letter(&mut self) -> Option<u8> {
+        let ([0xa1, letter], rest) = self.rest.split_first_chunk::<2>()? else { return None };
+        self.rest = rest;
+        Some(*letter)
+    }
+
+    /// The next value if it is an integer; else, or at the payload's very end, the cursor stays where it is.
+    #[inline]
+    pub fn int(&mut self) -> Option<i64> {
+        let [marker, next @ ..] = self.rest.first_chunk::<9>()?;
+        let wide = i64::from_be_bytes(*next);
+        // Widths of 1, 2, 4 and 8 bytes stand in the marker's low bits.
+        let bytes = 1 << (marker & 3);
+        let (number, bytes) = match marker {
+            0x00..=0x7f => (i64::from(*marker), 0),
+            0xcc..=0xce => ((wide.cast_unsigned() >> (64 - 8 * bytes)).cast_signed(), bytes),
+            0xcf if wide >= 0 => (wide, 8),
+            0xd0..=0xd3 => (wide >> (64 - 8 * bytes), bytes),
+            0xe0..=0xff => (i64::from(*marker as i8), 0),
+            _ => return None,
+        };
+        self.rest = self.rest.get(1 + bytes..)?;
+        Some(number)
     }
 
     /// The number of entries if the next value is an array of up to 15, as most are.
     #[inline]
     pub fn short_array(&mut self) -> Option<u32> {
-        let (&marker @ 0x90..=0x9f, rest) = self.rest.split_first()? else { return None };
-        let entries = u32::from(marker & 0x0f);
-        if entries as usize > rest.len() {
-            return None;
-        }
-        self.rest = rest;
-        Some(entries)
+        self.short_container(0x90, 1)
     }
 
     /// The number of entries if the next value is a map of up to 15, as most are.
     #[inline]
     pub fn short_map(&mut self) -> Option<u32> {
-        let (&marker @ 0x80..=0x8f, rest) = self.rest.split_first()? else { return None };
-        let entries = u32::from(marker & 0x0f);
-        if 2 * entries as usize > rest.len() {
+        self.short_container(0x80, 2)
+    }
+
+    #[inline]
+    fn short_container(&mut self, marker: u8, entry_bytes: usize) -> Option<u32> {
+        let (first, rest) = self.rest.split_first()?;
+        let entries = first.wrapping_sub(marker);
+        if entries > 15 || usize::from(entries) * entry_bytes > rest.len() {
             return None;
         }
         self.rest = rest;
-        Some(entries)
+        Some(u32::from(entries))
     }
 
-    /// A map key. Keys that are no text read as empty, which no decoder knows, so that their value is skipped.
+    /// A map key. Keys that are no text read as none, which no decoder knows, so that their value is skipped.
     #[inline]
-    pub fn key(&mut self) -> Result<&'a [u8], Undecodable> {
-        match self.short_text() {
-            Some(key) => Ok(key),
-            None => self.long_key(),
+    pub fn key(&mut self) -> Result<Key<'a>, Undecodable> {
+        if let Some(eight) = self.rest.first_chunk::<8>()
+            && let Some(text) = self.short_text()
+        {
+            return Ok(Key::at_front(*eight, text));
         }
+        let mut after = *self;
+        let key = after.long_key()?;
+        *self = after;
+        Ok(key)
     }
 
     #[cold]
-    fn long_key(&mut self) -> Result<&'a [u8], Undecodable> {
+    #[inline(never)]
+    fn long_key(&mut self) -> Result<Key<'a>, Undecodable> {
         match self.value()? {
-            Value::Text(text) => Ok(text),
-            Value::Array(entries) => self.skip_container(u64::from(entries), 1).map(|()| &[][..]),
-            Value::Map(entries) => self.skip_container(2 * u64::from(entries), 1).map(|()| &[][..]),
-            _ => Ok(&[]),
+            Value::Text(text) => Ok(Key::of(text)),
+            Value::Array(entries) => self.skip_container(u64::from(entries), 1).map(|()| Key::NONE),
+            Value::Map(entries) => self.skip_container(2 * u64::from(entries), 1).map(|()| Key::NONE),
+            _ => Ok(Key::NONE),
         }
     }
 
@@ -248,6 +295,14 @@ impl<'a> Cursor<'a> {
         if self.short_text().is_some() {
             return Ok(());
         }
+        let mut after = *self;
+        after.skip_any(depth)?;
+        *self = after;
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn skip_any(&mut self, depth: usize) -> Result<(), Undecodable> {
         match self.value()? {
             Value::Array(entries) => self.skip_container(u64::from(entries), depth),
             Value::Map(entries) => self.skip_container(2 * u64::from(entries), depth),

@@ -9,7 +9,7 @@ use crate::envelope::Envelope;
 use crate::field::{FieldCounts, FieldPlan, Slot};
 use crate::line::Line;
 use crate::minutes::FrameMinutes;
-use crate::number::{self, Digits, LastNumber};
+use crate::number::{Digits, LastNumber, Wide};
 use crate::series::{SeriesId, SeriesTable};
 use crate::tie::{MessageId, Rule};
 use crate::time;
@@ -263,7 +263,7 @@ impl<'o> Emit<'o> {
         }
         let from = line.position();
         if self.settings.system.recv_ns {
-            line.put_wide(b",recv_ns=       ", 9);
+            line.put_wide(Wide::new(*b",recv_ns=       "), 9);
             line.number(self.scratch.recv_text.text(recv_ns));
             line.push(b'i');
         }
@@ -282,17 +282,17 @@ impl<'o> Emit<'o> {
     fn rare_fields(&mut self, flags: u8, off: Option<i64>) {
         let line = &mut self.scratch.line;
         if flags != 0 && self.settings.system.flags {
-            line.put_wide(b",flags=         ", 7);
+            line.put_wide(Wide::new(*b",flags=         "), 7);
             line.number(&Digits::of_unsigned(u64::from(flags)));
             line.push(b'i');
         }
         if self.settings.system.seq && self.envelope.seq != 0 {
-            line.put_wide(b",seq=           ", 5);
+            line.put_wide(Wide::new(*b",seq=           "), 5);
             line.number(&Digits::of_unsigned(self.envelope.seq));
             line.push(b'i');
         }
         if let Some(venue) = off {
-            line.put_wide(b",venue_ns=      ", 10);
+            line.put_wide(Wide::new(*b",venue_ns=      "), 10);
             line.number(&Digits::of(venue));
             line.push(b'i');
         }
@@ -351,10 +351,11 @@ impl<'o> Emit<'o> {
 pub fn is_crossed(bid: Slot<'_>, ask: Slot<'_>) -> bool {
     if let (Slot::Wide(bid, bid_bytes), Slot::Wide(ask, ask_bytes)) = (bid, ask)
         && bid_bytes == ask_bytes
-        && let Some(below) = number::is_below(bid, ask, usize::from(bid_bytes))
+        && let Some(below) = bid.is_below(ask, usize::from(bid_bytes))
     {
         // What is above a positive bid is positive.
-        let positive = bid.iter().take(usize::from(bid_bytes)).any(|byte| matches!(byte, b'1'..=b'9'));
+        let positive =
+            bid.bytes().iter().take(usize::from(bid_bytes)).any(|byte| matches!(byte, b'1'..=b'9'));
         return !(below && positive);
     }
     is_crossed_as_units(bid, ask)
@@ -362,8 +363,7 @@ pub fn is_crossed(bid: Slot<'_>, ask: Slot<'_>) -> bool {
 
 #[inline(never)]
 fn is_crossed_as_units(bid: Slot<'_>, ask: Slot<'_>) -> bool {
-    if let (Some(bid), Some(ask)) = (bid.decimal_text(), ask.decimal_text())
-        && let (Some((bid, bid_scale)), Some((ask, ask_scale))) = (number::scaled(bid), number::scaled(ask))
+    if let (Some((bid, bid_scale)), Some((ask, ask_scale))) = (bid.scaled(), ask.scaled())
         && bid_scale == ask_scale
     {
         return bid <= 0 || ask <= 0 || bid >= ask;

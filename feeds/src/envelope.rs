@@ -2,6 +2,7 @@
 
 use crate::counts::Undecodable;
 use crate::cursor::{Cursor, Value};
+use crate::key::Key;
 
 /// The reserved keys of one message, 0 or false where absent. `tie` belongs to the map being read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,8 +37,9 @@ pub struct Envelope {
 
 impl Envelope {
     /// Reads the value of reserved key `key`. Unknown ones are walked over; a wrong type counts as absent.
-    #[inline]
-    pub fn read(&mut self, key: &[u8], cursor: &mut Cursor<'_>) -> Result<(), Undecodable> {
+    #[inline(never)]
+    pub fn read(&mut self, key: Key<'_>, cursor: &mut Cursor<'_>) -> Result<(), Undecodable> {
+        let key = key.text;
         let number = match cursor.value()? {
             Value::Int(number) => number,
             Value::Bool(true) => {
@@ -94,7 +96,7 @@ impl Envelope {
             }
             for _ in 0..entries.unwrap_or(0) {
                 let key = cursor.key()?;
-                if key.first() != Some(&b'_') {
+                if !key.is_reserved() {
                     break;
                 }
                 self.read(key, &mut cursor)?;

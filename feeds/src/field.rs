@@ -4,8 +4,8 @@ use tickline_config::model::FieldChoice;
 
 use crate::counts::Undecodable;
 use crate::cursor::{Cursor, Value};
-use crate::line::{Line, NAME_BYTES, WIDE_BYTES};
-use crate::number::{self, Decimal};
+use crate::line::{Line, NAME_BYTES};
+use crate::number::{self, Decimal, Wide};
 use crate::schema::{Field, FieldType, Measurement};
 
 /// One field of the point being made.
@@ -16,8 +16,8 @@ pub enum Slot<'a> {
     Empty,
     /// Decimal text, already checked: copied.
     Decimal(&'a [u8]),
-    /// Short decimal text with what stands behind it in the payload, already checked: copied at fixed width.
-    Wide(&'a [u8; WIDE_BYTES], u8),
+    /// A plain decimal ([`Wide::is_plain_decimal`]) and its bytes: stored at fixed width.
+    Wide(Wide, u8),
     /// A finite float.
     Float(f64),
     /// A whole number in a float field.
@@ -33,22 +33,35 @@ pub enum Slot<'a> {
 }
 
 impl<'a> Slot<'a> {
-    /// The text of a decimal.
+    /// The next value if it is a decimal as nearly all are.
     #[inline]
-    pub fn decimal_text(&self) -> Option<&'a [u8]> {
-        match *self {
-            Slot::Decimal(text) => Some(text),
-            Slot::Wide(wide, bytes) => wide.get(..usize::from(bytes)),
+    pub fn plain(cursor: &mut Cursor<'_>) -> Option<Self> {
+        let mut after = *cursor;
+        let (wide, bytes) = after.wide_text()?;
+        if !wide.is_plain_decimal(bytes) {
+            return None;
+        }
+        *cursor = after;
+        Some(Self::Wide(wide, bytes as u8))
+    }
+
+    /// The number in decimal text, as units and scale, if it fits.
+    pub fn scaled(&self) -> Option<(i64, u32)> {
+        match self {
+            Slot::Decimal(text) => number::scaled(text),
+            Slot::Wide(wide, bytes) => number::scaled(wide.bytes().get(..usize::from(*bytes))?),
             _ => None,
         }
     }
 
     /// The number in it, if it is one.
     pub fn as_f64(&self) -> Option<f64> {
-        match *self {
-            Slot::Decimal(_) | Slot::Wide(..) => std::str::from_utf8(self.decimal_text()?).ok()?.parse().ok(),
-            Slot::Float(number) => Some(number),
-            Slot::Whole(number) | Slot::Int(number) => Some(number as f64),
+        let parse = |text: &[u8]| std::str::from_utf8(text).ok()?.parse().ok();
+        match self {
+            Slot::Decimal(text) => parse(text),
+            Slot::Wide(wide, bytes) => parse(wide.bytes().get(..usize::from(*bytes))?),
+            Slot::Float(number) => Some(*number),
+            Slot::Whole(number) | Slot::Int(number) => Some(*number as f64),
             _ => None,
         }
     }
@@ -130,32 +143,25 @@ impl FieldCounts {
     }
 
     /// The next value, read as the field's type; a container where none belongs is walked over and counted.
-    #[inline]
+    #[inline(always)]
     pub fn read<'a>(
         &mut self,
         cursor: &mut Cursor<'a>,
         kind: FieldType,
         depth: usize,
     ) -> Result<Slot<'a>, Undecodable> {
-        if kind == FieldType::Float
-            && let Some(slot) = self.wide_decimal(cursor)
-        {
+        let quick = match kind {
+            FieldType::Float => Slot::plain(cursor),
+            FieldType::Integer => cursor.int().map(Slot::Int),
+            _ => None,
+        };
+        if let Some(slot) = quick {
             return Ok(slot);
         }
-        self.read_any(cursor, kind, depth)
-    }
-
-    /// The next value if it is a decimal as nearly all are.
-    #[inline]
-    pub fn wide_decimal<'a>(&self, cursor: &mut Cursor<'a>) -> Option<Slot<'a>> {
-        let start = *cursor;
-        if let Some((wide, bytes)) = cursor.wide_text()
-            && number::is_plain_decimal(wide, bytes)
-        {
-            return Some(Slot::Wide(wide, bytes as u8));
-        }
-        *cursor = start;
-        None
+        let mut after = *cursor;
+        let slot = self.read_any(&mut after, kind, depth)?;
+        *cursor = after;
+        Ok(slot)
     }
 
     #[inline(never)]
@@ -183,7 +189,7 @@ impl FieldCounts {
 /// A field's name as `,name=`, ready to be stored.
 #[derive(Clone, Debug)]
 enum Name {
-    /// Up to [`NAME_BYTES`].
+    /// Less than [`NAME_BYTES`].
     Short([u8; NAME_BYTES], u8),
     /// Longer, from a custom feed.
     Long(Box<[u8]>),
@@ -196,11 +202,11 @@ impl Name {
         text.push(b'=');
         let mut wide = [0; NAME_BYTES];
         match wide.get_mut(..text.len()) {
-            Some(front) => {
+            Some(front) if text.len() < NAME_BYTES => {
                 front.copy_from_slice(&text);
                 Name::Short(wide, text.len() as u8)
             }
-            None => Name::Long(text.into_boxed_slice()),
+            _ => Name::Long(text.into_boxed_slice()),
         }
     }
 }
@@ -249,23 +255,33 @@ impl FieldPlan {
     pub fn put(&self, line: &mut Line, slots: &[Slot<'_>], counts: &mut FieldCounts) -> bool {
         let start = line.position();
         line.reserve(self.names.len() * FIELD_BYTES_MAX);
-        for (name, slot) in self.names.iter().zip(slots) {
-            match (name, slot) {
-                (_, Slot::Empty) | (None, _) => {}
+        let mut fields = self.names.iter().zip(slots);
+        loop {
+            let mut room = line.room();
+            // Plain decimals one after the other; what is none leaves the loop for its own writer.
+            let other = fields.by_ref().find(|(name, slot)| match (name, slot) {
                 (Some(Name::Short(name, name_bytes)), Slot::Wide(value, bytes)) => {
-                    line.field(name, usize::from(*name_bytes), value, usize::from(*bytes));
+                    !room.field(name, *name_bytes, *value, *bytes)
                 }
-                (Some(name), slot) => {
-                    match name {
-                        Name::Short(name, bytes) => line.name(name, usize::from(*bytes)),
-                        Name::Long(text) => line.put(text),
-                    }
-                    put_value(line, slot, counts);
-                }
+                (name, slot) => name.is_some() && !matches!(slot, Slot::Empty),
+            });
+            let at = room.at();
+            line.extend_to(at);
+            match other {
+                Some((Some(name), slot)) => put_other(line, name, slot, counts),
+                _ => return at > start,
             }
         }
-        line.position() > start
     }
+}
+
+#[inline(never)]
+fn put_other(line: &mut Line, name: &Name, slot: &Slot<'_>, counts: &mut FieldCounts) {
+    match name {
+        Name::Short(name, bytes) => line.name(name, usize::from(*bytes)),
+        Name::Long(text) => line.put(text),
+    }
+    put_value(line, slot, counts);
 }
 
 fn put_value(line: &mut Line, slot: &Slot<'_>, counts: &mut FieldCounts) {

@@ -16,6 +16,7 @@ pub mod field;
 pub mod frame;
 pub mod framing;
 pub mod instruments;
+pub mod key;
 pub mod line;
 pub mod minutes;
 pub mod news;

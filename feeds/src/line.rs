@@ -2,10 +2,7 @@
 //! whole registers instead of being appended with a call each. What stands behind the position is left over from
 //! earlier lines and is overwritten; [`Line::text`] is what was written.
 
-use crate::number::{self, Digits};
-
-/// A value in a fixed array, padded: decimals still inside their payload.
-pub const WIDE_BYTES: usize = 16;
+use crate::number::{self, Digits, WIDE_BYTES, Wide};
 
 /// A field's name as `,name=` in a fixed array, padded.
 pub const NAME_BYTES: usize = 32;
@@ -99,40 +96,26 @@ impl Line {
 
     /// Writes the first `bytes` of `wide`.
     #[inline]
-    pub fn put_wide(&mut self, wide: &[u8; WIDE_BYTES], bytes: usize) {
+    pub fn put_wide(&mut self, wide: Wide, bytes: usize) {
         match self.buffer.get_mut(self.at..).and_then(|rest| rest.first_chunk_mut::<WIDE_BYTES>()) {
             Some(to) => {
-                *to = *wide;
+                *to = wide.bytes();
                 self.at += bytes;
             }
-            None => self.put_slowly(wide.get(..bytes)),
+            None => self.put_slowly(wide.bytes().get(..bytes)),
         }
     }
 
-    /// Writes a field: the first `name_bytes` of `name`, then the first `bytes` of `value`.
+    /// What is reserved behind the position, to be written at once.
     #[inline]
-    pub fn field(
-        &mut self,
-        name: &[u8; NAME_BYTES],
-        name_bytes: usize,
-        value: &[u8; WIDE_BYTES],
-        bytes: usize,
-    ) {
-        const BOTH: usize = NAME_BYTES + WIDE_BYTES;
-        let room = self.buffer.get_mut(self.at..).and_then(|rest| rest.first_chunk_mut::<BOTH>());
-        if let Some(room) = room
-            && let Some(to) = room.first_chunk_mut::<NAME_BYTES>()
-        {
-            *to = *name;
-            if let Some(to) = room.get_mut(name_bytes..).and_then(|rest| rest.first_chunk_mut::<WIDE_BYTES>())
-            {
-                *to = *value;
-                self.at += name_bytes + bytes;
-                return;
-            }
-        }
-        self.put_slowly(name.get(..name_bytes));
-        self.put_slowly(value.get(..bytes));
+    pub fn room(&mut self) -> Room<'_> {
+        Room { at: self.at, buffer: &mut self.buffer }
+    }
+
+    /// Takes over what was written into its [`Room`] up to `position`.
+    #[inline]
+    pub fn extend_to(&mut self, position: usize) {
+        self.at = position;
     }
 
     /// Writes the first `bytes` of a field's name.
@@ -213,6 +196,40 @@ impl Line {
     }
 }
 
+/// The reserved end of a [`Line`], so that its place and length stay in registers from field to field.
+#[derive(Debug)]
+pub struct Room<'l> {
+    buffer: &'l mut [u8],
+    at: usize,
+}
+
+impl Room<'_> {
+    /// Writes the first `name_bytes` of `name`, then the first `bytes` of `value`; false where there is no room.
+    #[inline]
+    pub fn field(&mut self, name: &[u8; NAME_BYTES], name_bytes: u8, value: Wide, bytes: u8) -> bool {
+        const BOTH: usize = NAME_BYTES + WIDE_BYTES;
+        let Some(room) = self.buffer.get_mut(self.at..).and_then(|rest| rest.first_chunk_mut::<BOTH>())
+        else {
+            return false;
+        };
+        let name_bytes = usize::from(name_bytes) % NAME_BYTES;
+        if let Some(to) = room.first_chunk_mut::<NAME_BYTES>() {
+            *to = *name;
+        }
+        if let Some(to) = room.get_mut(name_bytes..).and_then(|rest| rest.first_chunk_mut::<WIDE_BYTES>()) {
+            *to = value.bytes();
+        }
+        self.at += name_bytes + usize::from(bytes);
+        true
+    }
+
+    /// How far the line goes.
+    #[inline]
+    pub fn at(&self) -> usize {
+        self.at
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -234,10 +251,14 @@ mod tests {
                     wide[..short.len()].copy_from_slice(short);
                     match how {
                         0 => { line.put(text); expected.extend(text); }
-                        1 => { line.put_wide(&wide, short.len()); expected.extend(short); }
+                        1 => { line.put_wide(Wide::new(wide), short.len()); expected.extend(short); }
                         2 => { line.number(&Digits::of(*number)); expected.extend(number.to_string().bytes()); }
                         3 => {
-                            line.field(&[b'n'; NAME_BYTES], 7, &wide, short.len());
+                            line.reserve(NAME_BYTES + WIDE_BYTES);
+                            let mut room = line.room();
+                            assert!(room.field(&[b'n'; NAME_BYTES], 7, Wide::new(wide), short.len() as u8));
+                            let at = room.at();
+                            line.extend_to(at);
                             expected.extend(b"nnnnnnn");
                             expected.extend(short);
                         }

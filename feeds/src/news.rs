@@ -98,7 +98,7 @@ pub(crate) fn read(payload: &[u8], recv_ns: i64) -> Result<(Event, Option<Gap>),
     let (mut kind, mut scope, mut detail) = (String::new(), String::new(), String::new());
     let (mut from, mut to, mut lost) = (None, None, None);
     for _ in 0..entries {
-        let key = cursor.key()?;
+        let key = cursor.key()?.text;
         match (key, cursor.value()?) {
             (_, Value::Array(items)) => cursor.skip_container(u64::from(items), 1)?,
             (_, Value::Map(items)) => cursor.skip_container(2 * u64::from(items), 1)?,

@@ -7,11 +7,16 @@ pub const DECIMAL_BYTES_MAX: usize = 40;
 const DIGITS_KEPT: u32 = 15;
 
 pub use digits::{Digits, LastNumber, SCALE_MAX, scaled_text};
+pub use wide::{WIDE_BYTES, Wide};
 
 mod digits;
+mod wide;
+
+/// A 1 in each byte.
+const EACH: u64 = 0x0101_0101_0101_0101;
 
 /// Eight times the digit 0.
-const EIGHT_ZEROS: u64 = 0x3030_3030_3030_3030;
+const EIGHT_ZEROS: u64 = EACH * b'0' as u64;
 
 /// Appends the shortest text that reads back as `number`; the caller has seen that it is finite.
 #[inline]
@@ -31,50 +36,6 @@ pub enum Decimal {
     },
     /// Anything else.
     Bad,
-}
-
-/// Whether the first `bytes` of `wide`, at most 16, are up to 15 digits with at most one point between them: what
-/// nearly every decimal is, judged in one go. `false` says nothing: [`check_decimal`] knows the rest.
-#[inline]
-pub fn is_plain_decimal(wide: &[u8; 16], bytes: usize) -> bool {
-    let others = non_digits(wide, bytes);
-    if others == 0 {
-        return bytes > 0 && bytes <= DIGITS_KEPT as usize;
-    }
-    let at = others.trailing_zeros() as usize;
-    others & (others - 1) == 0 && at > 0 && at + 1 < bytes && wide.get(at) == Some(&b'.')
-}
-
-/// A bit for each of the first `bytes` bytes that is no ASCII digit, the first byte lowest.
-#[inline]
-fn non_digits(wide: &[u8; 16], bytes: usize) -> u32 {
-    let (halves, _) = wide.as_chunks::<8>();
-    let [low, high] = halves else { return u32::MAX };
-    let all = eight_non_digits(*low) | eight_non_digits(*high) << 8;
-    all & (1_u32 << bytes.min(16)).wrapping_sub(1)
-}
-
-#[inline]
-const fn eight_non_digits(bytes: [u8; 8]) -> u32 {
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    let offset = u64::from_le_bytes(bytes) ^ EIGHT_ZEROS;
-    let others = ((offset & (EACH * 0x7f)).wrapping_add(EACH * 0x76) | offset) & (EACH * 0x80);
-    // Gathers bit 7 of each byte in the highest one.
-    ((others >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u32
-}
-
-/// Whether the decimal `one` is below `other`, both of `bytes` bytes; `None` unless both are nothing but digits and a
-/// point at the same place.
-#[inline]
-pub fn is_below(one: &[u8; 16], other: &[u8; 16], bytes: usize) -> Option<bool> {
-    let others = non_digits(one, bytes);
-    let at = others.trailing_zeros() as usize;
-    let points = [one, other].iter().all(|text| text.get(at) == Some(&b'.'));
-    let alike = others == non_digits(other, bytes)
-        && (others == 0 || others & (others - 1) == 0 && points)
-        && (1..=16).contains(&bytes);
-    let behind = 8 * 16_usize.saturating_sub(bytes);
-    alike.then(|| u128::from_be_bytes(*one) >> behind < u128::from_be_bytes(*other) >> behind)
 }
 
 /// Checks a decimal of any length, sign and exponent without parsing it.
@@ -144,42 +105,6 @@ pub fn scaled(text: &[u8]) -> Option<(i64, u32)> {
         }
     }
     Some((if body.len() < text.len() { -units } else { units }, scale.unwrap_or(0)))
-}
-
-/// The same for a decimal of up to eight characters without sign and exponent, the first `bytes` of `wide`, checked
-/// on the way; `None` says nothing.
-#[inline]
-pub fn scaled_short(wide: &[u8; 16], bytes: usize) -> Option<(i64, u32)> {
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    if !(1..=8).contains(&bytes) {
-        return None;
-    }
-    let text = wide.first_chunk::<8>().map_or(0, |text| u64::from_le_bytes(*text));
-    // Values of the digits, right-aligned: the last one highest, zeros in front.
-    let values = (text ^ EIGHT_ZEROS) << (64 - 8 * bytes);
-    let others = ((values & (EACH * 0x7f)).wrapping_add(EACH * 0x76) | values) & (EACH * 0x80);
-    if others == 0 {
-        return Some((eight_values(values), 0));
-    }
-    let point = others.trailing_zeros() / 8;
-    let is_point = others & (others - 1) == 0 && (values >> (8 * point)) as u8 == b'.' ^ b'0';
-    if !is_point || point == 7 || point as usize + bytes <= 8 {
-        return None;
-    }
-    let front = values & ((1 << (8 * point)) - 1);
-    let places = values >> (8 * point) >> 8 << 8 << (8 * point);
-    Some((eight_values(front << 8 | places), 7 - point))
-}
-
-/// The number of eight digits, given as values, the first digit lowest: pairs, fours and eights are put together in the
-/// lanes of one register (J. Kwon's and D. Lemire's way,
-/// <https://lemire.me/blog/2022/01/21/swar-explained-parsing-eight-digits/>).
-#[inline]
-const fn eight_values(values: u64) -> i64 {
-    let pairs = values.wrapping_mul(10).wrapping_add(values >> 8);
-    let odd = (pairs & 0x0000_00ff_0000_00ff).wrapping_mul(0x000f_4240_0000_0064);
-    let even = (pairs >> 16 & 0x0000_00ff_0000_00ff).wrapping_mul(0x0000_2710_0000_0001);
-    (odd.wrapping_add(even) >> 32) as i64
 }
 
 /// `units` × 10^-`from` in units of 10^-`to`; `None` if it does not fit.

@@ -54,7 +54,7 @@ fn line(json: &str) -> Option<Line> {
     let Value::Map(keys) = cursor.value().ok()? else { return None };
     let rest = writer.bytes().get(writer.bytes().len() - cursor.left()..)?;
     for _ in 0..keys {
-        if cursor.key().ok()? == b"pt" {
+        if cursor.key().ok()?.text == b"pt" {
             let Value::Int(_) = cursor.value().ok()? else { return None };
             let time_at = (rest.len() - cursor.left()).checked_sub(8)?;
             return Some(Line { keys: u16::try_from(keys).ok()?, rest: rest.to_vec(), time_at });

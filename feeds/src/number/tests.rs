@@ -74,17 +74,19 @@ proptest! {
     }
 
     #[test]
-    fn plain_decimals_compare_as_their_numbers(one in "-?[0-9]{1,2}[.e][0-9]{1,3}", other in "-?[0-9]{1,2}[.e][0-9]{1,3}") {
-        let wide = |input: &str| {
-            let mut wide = [b'7'; 16];
-            wide[..input.len()].copy_from_slice(input.as_bytes());
-            wide
-        };
-        let point = |input: &str| input.find('.').filter(|_| !input.starts_with('-'));
-        let same_place = one.len() == other.len() && point(&one).is_some() && point(&one) == point(&other);
-        let below = if one.len() == other.len() { is_below(&wide(&one), &wide(&other), one.len()) } else { None };
-        let expected = one.parse::<f64>().unwrap() < other.parse::<f64>().unwrap();
-        prop_assert_eq!(below, same_place.then_some(expected));
+    fn plain_decimals_compare_as_their_numbers(
+        digits in "[0-9]{5}", other in "[0-9]{5}", point in 1_usize..5, other_point in 1_usize..5, behind in any::<[u8; 16]>()
+    ) {
+        let decimals = [(digits, point), (other, other_point)].map(|(digits, at)| {
+            if at == 4 { format!("{digits}0") } else { format!("{}.{}", &digits[..at], &digits[at..]) }
+        });
+        let [one, other] = decimals.clone().map(|decimal| {
+            let mut wide = behind;
+            wide[..6].copy_from_slice(decimal.as_bytes());
+            Wide::new(wide)
+        });
+        let [first, second] = decimals.map(|decimal| decimal.parse::<f64>().unwrap());
+        prop_assert_eq!(one.is_below(other, 6), (point == other_point).then_some(first < second));
     }
 
     #[test]
@@ -108,14 +110,15 @@ proptest! {
 
     #[test]
     fn what_the_fast_check_takes_is_good_and_it_takes_every_short_plain_decimal(
-        input in "[-]?[0-9.e/:]{0,16}", tail in any::<[u8; 16]>()
+        input in prop_oneof!["[-]?[0-9.e/:]{0,16}", "[0-9]{1,9}[.][0-9]{1,9}", "[0-9.é-]{0,8}"],
+        tail in any::<[u8; 16]>()
     ) {
         let mut wide = tail;
         wide[..input.len().min(16)].copy_from_slice(&input.as_bytes()[..input.len().min(16)]);
         let text = &wide[..input.len().min(16)];
         let good = check_decimal(text) == Decimal::Good { rounded: false };
         let plain = text.iter().all(|b| b.is_ascii_digit() || *b == b'.') && text.len() < 16;
-        let fast = is_plain_decimal(&wide, text.len());
+        let fast = Wide::new(wide).is_plain_decimal(text.len());
         prop_assert!(!fast || good, "{:?}", input);
         prop_assert!(fast || !(good && plain), "{:?}", input);
     }
@@ -129,16 +132,7 @@ proptest! {
         let good = matches!(check_decimal(input.as_bytes()), Decimal::Good { .. });
         let plain = good && input.len() <= 8 && input.bytes().all(|b| b.is_ascii_digit() || b == b'.');
         let expected = if plain { scaled(input.as_bytes()) } else { None };
-        prop_assert_eq!(scaled_short(&wide, input.len()), expected, "{:?}", input);
-    }
-
-    #[test]
-    fn every_byte_that_is_no_digit_is_found(wide in any::<[u8; 16]>(), digits in "[0-9./:]{16}") {
-        for wide in [wide, digits.as_bytes().try_into().unwrap()] {
-            let expected = (0..16).filter(|&at| !wide[at].is_ascii_digit()).fold(0, |bits, at| bits | 1 << at);
-            prop_assert_eq!(non_digits(&wide, 16), expected);
-            prop_assert_eq!(non_digits(&wide, 5), expected & 0b1_1111);
-        }
+        prop_assert_eq!(Wide::new(wide).scaled(input.len()), expected, "{:?}", input);
     }
 
     #[test]

@@ -103,14 +103,14 @@ impl Betfair {
         let mut message = Message::default();
         for left in (0..entries).rev() {
             let key = cursor.key()?;
-            match key {
+            match key.text {
                 b"op" => message.op = read_text(cursor, depth)?,
                 b"pt" => message.time = read_time(cursor, UNIT_NS, depth)?,
                 b"ct" => message.change_type = read_text(cursor, depth)?,
                 b"segmentType" => message.segment = read_text(cursor, depth)?,
                 b"status" => message.suspect = read_id(cursor, depth)? == Some(503),
                 b"mc" => message.markets = Some(Nested::at(cursor, left, depth)?),
-                _ if key.first() == Some(&b'_') => emit.envelope.read(key, cursor)?,
+                _ if key.is_reserved() => emit.envelope.read(key, cursor)?,
                 _ => cursor.skip(depth)?,
             }
         }
@@ -146,7 +146,7 @@ impl Betfair {
         for _ in 0..read_array(cursor, depth)?.unwrap_or(0) {
             let mut market = self.changes.begin();
             for _ in 0..read_map(cursor, depth + 1)?.unwrap_or(0) {
-                match cursor.key()? {
+                match cursor.key()?.text {
                     b"id" => {
                         let bytes = read_text(cursor, depth + 2)?.len();
                         market.id = at(cursor) - bytes..at(cursor);

@@ -158,8 +158,8 @@ fn read<'a>(
 ) -> Result<(), Undecodable> {
     for _ in 0..entries {
         let key = cursor.key()?;
-        let Some((_, wanted)) = node.keys.iter().find(|(name, _)| **name == *key) else {
-            if depth == map_depth && key.first() == Some(&b'_') {
+        let Some((_, wanted)) = node.keys.iter().find(|(name, _)| **name == *key.text) else {
+            if depth == map_depth && key.is_reserved() {
                 emit.envelope.read(key, cursor)?;
             } else {
                 cursor.skip(depth)?;

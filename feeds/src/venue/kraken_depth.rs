@@ -26,57 +26,58 @@ const LEVELS_MAX: usize = 1_000;
 const BIDS: usize = 0;
 const ASKS: usize = 1;
 
-/// A price or size of a level that waits for the other side: text by its place in the payload.
-#[derive(Clone, Copy, Debug, Default)]
+/// A price or size of a level that waits for the other side: one that borrows nothing, or text by its place in the
+/// payload.
+#[derive(Clone, Copy, Debug)]
 enum Held {
-    #[default]
-    Empty,
-    Text {
-        start: u32,
-        bytes: u32,
-    },
-    Float(f64),
-    Whole(i64),
+    Slot(Slot<'static>),
+    Text { start: u32, bytes: u32 },
 }
 
 impl Held {
+    const EMPTY: Self = Held::Slot(Slot::Empty);
+
     /// The next value of `payload` as a price or size.
     #[inline]
-    fn read<'a>(
-        payload: &'a [u8],
-        cursor: &mut Cursor<'a>,
+    fn read(
+        payload: &[u8],
+        cursor: &mut Cursor<'_>,
         fields: &mut FieldCounts,
         depth: usize,
     ) -> Result<Self, Undecodable> {
-        if let Some(Slot::Wide(_, bytes)) = fields.wide_decimal(cursor) {
-            let start = payload.len() - cursor.left() - usize::from(bytes);
-            return Ok(Held::Text { start: start as u32, bytes: u32::from(bytes) });
+        match Slot::plain(cursor) {
+            Some(slot) => Ok(Held::Slot(slot)),
+            None => Self::read_any(payload, cursor, fields, depth),
         }
-        let slot = fields.read(cursor, FieldType::Float, depth)?;
-        if let Some(text) = slot.decimal_text() {
-            let start = payload.len() - cursor.left() - text.len();
-            return Ok(Held::Text { start: start as u32, bytes: text.len() as u32 });
-        }
-        Ok(match slot {
-            Slot::Float(number) => Held::Float(number),
-            Slot::Whole(number) => Held::Whole(number),
-            _ => Held::Empty,
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn read_any(
+        payload: &[u8],
+        cursor: &mut Cursor<'_>,
+        fields: &mut FieldCounts,
+        depth: usize,
+    ) -> Result<Self, Undecodable> {
+        Ok(match fields.read(cursor, FieldType::Float, depth)? {
+            Slot::Decimal(text) => {
+                let start = payload.len() - cursor.left() - text.len();
+                Held::Text { start: start as u32, bytes: text.len() as u32 }
+            }
+            Slot::Float(number) => Held::Slot(Slot::Float(number)),
+            Slot::Whole(number) => Held::Slot(Slot::Whole(number)),
+            _ => Held::EMPTY,
         })
     }
 
     #[inline]
     fn slot(self, payload: &[u8]) -> Slot<'_> {
         match self {
-            Held::Empty => Slot::Empty,
+            Held::Slot(slot) => slot,
             Held::Text { start, bytes } => {
-                let text = payload.get(start as usize..).unwrap_or_default();
-                match text.first_chunk() {
-                    Some(wide) if bytes as usize <= wide.len() => Slot::Wide(wide, bytes as u8),
-                    _ => text.get(..bytes as usize).map_or(Slot::Empty, Slot::Decimal),
-                }
+                let text = payload.get(start as usize..).and_then(|text| text.get(..bytes as usize));
+                text.map_or(Slot::Empty, Slot::Decimal)
             }
-            Held::Float(number) => Slot::Float(number),
-            Held::Whole(number) => Slot::Whole(number),
         }
     }
 }
@@ -123,7 +124,7 @@ impl KrakenDepth {
         let (mut book, mut data, mut nested) = (false, false, None);
         for left in (0..entries).rev() {
             let key = cursor.key()?;
-            match key {
+            match key.text {
                 b"symbol" => symbol = read_text(cursor, depth)?,
                 b"timestamp" => time = read_time(cursor, 1, depth)?,
                 b"checksum" => checksum = emit.fields.read(cursor, FieldType::Integer, depth)?,
@@ -137,7 +138,7 @@ impl KrakenDepth {
                 }
                 b"error" => venue_error(cursor, depth)?,
                 b"result" => nested = Some(Nested::at(cursor, left, depth)?),
-                _ if key.first() == Some(&b'_') => emit.envelope.read(key, cursor)?,
+                _ if key.is_reserved() => emit.envelope.read(key, cursor)?,
                 _ => cursor.skip(depth)?,
             }
         }
@@ -168,11 +169,11 @@ impl KrakenDepth {
     ) -> Result<bool, Undecodable> {
         let Some(pairs) = read_map(cursor, depth)? else { return Ok(false) };
         for _ in 0..pairs {
-            let name = cursor.key()?;
+            let name = cursor.key()?.text;
             let Some(keys) = read_map(cursor, depth + 1)? else { return Err(Undecodable::UnknownShape) };
             self.begin();
             for _ in 0..keys {
-                match cursor.key()? {
+                match cursor.key()?.text {
                     b"bids" => self.side(payload, cursor, BIDS, emit, depth + 2)?,
                     b"asks" => self.side(payload, cursor, ASKS, emit, depth + 2)?,
                     _ => cursor.skip(depth + 2)?,
@@ -206,7 +207,7 @@ impl KrakenDepth {
                 cursor.skip_container(u64::from(items), depth + 1)?;
                 continue;
             }
-            let mut held = [Held::Empty; 2];
+            let mut held = [Held::EMPTY; 2];
             for to in held.iter_mut().take(items as usize) {
                 *to = Held::read(payload, cursor, &mut emit.fields, depth + 2)?;
             }
@@ -214,7 +215,7 @@ impl KrakenDepth {
                 cursor.skip(depth + 2)?;
             }
             if self.levels.len() <= level {
-                self.levels.push([[Held::Empty; 2]; 2]);
+                self.levels.push([[Held::EMPTY; 2]; 2]);
             }
             if let Some(to) = self.levels.get_mut(level).and_then(|sides| sides.get_mut(side)) {
                 *to = held;

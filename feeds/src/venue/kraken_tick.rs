@@ -10,10 +10,15 @@ use crate::cursor::{Cursor, Value};
 use crate::emit::{Emit, VenueTime, flag, is_crossed};
 use crate::field::{FieldPlan, Slot};
 use crate::instruments::Instruments;
+use crate::key::{Key, word};
 use crate::schema::{self, FieldType};
 use crate::series::SeriesId;
 use crate::venue::names::Names;
 use crate::venue::{Nested, Shape, read_array, read_map, read_text, read_time};
+
+mod rest;
+
+use rest::Arrays;
 
 /// Kraken's times are µs.
 const UNIT_NS: i64 = 1_000;
@@ -65,27 +70,42 @@ const LEGACY: [usize; 19] = [
     OPEN,
 ];
 
-/// Slots of REST's arrays by position, [`SLOTS`] where there is none. `a b` are (price, whole lots, lots), or
-/// (price, lots) in old recordings; the others (price, lot) or (today, 24 hours).
-const fn rest_slots(letter: u8, items: u32) -> [usize; 3] {
-    match (letter, items) {
-        (b'a', 3) => [ASK, ASK_WHOLE, ASK_QTY],
-        (b'a', _) => [ASK, ASK_QTY, SLOTS],
-        (b'b', 3) => [BID, BID_WHOLE, BID_QTY],
-        (b'b', _) => [BID, BID_QTY, SLOTS],
-        (b'c', _) => [LAST, LAST_QTY, SLOTS],
-        (b'v', _) => [VOLUME_TODAY, VOLUME, SLOTS],
-        (b'p', _) => [VWAP_TODAY, VWAP, SLOTS],
-        (b't', _) => [TRADES_TODAY, TRADES, SLOTS],
-        (b'l', _) => [LOW_TODAY, LOW, SLOTS],
-        (b'h', _) => [HIGH_TODAY, HIGH, SLOTS],
-        (b'o', _) => [OPEN, SLOTS, SLOTS],
-        _ => [SLOTS; 3],
+const KEY_CHANNEL: u64 = word("channel");
+const KEY_METHOD: u64 = word("method");
+const KEY_TYPE: u64 = word("type");
+const KEY_ERROR: u64 = word("error");
+const KEY_DATA: u64 = word("data");
+const KEY_RESULT: u64 = word("result");
+const KEY_SYMBOL: u64 = word("symbol");
+
+/// The slot of a ticker's decimal, [`SLOTS`] where it has none.
+#[inline]
+fn ticker_slot(key: Key<'_>) -> usize {
+    const KEY_BID: u64 = word("bid");
+    const KEY_BID_QTY: u64 = word("bid_qty");
+    const KEY_ASK: u64 = word("ask");
+    const KEY_ASK_QTY: u64 = word("ask_qty");
+    const KEY_LAST: u64 = word("last");
+    const KEY_VOLUME: u64 = word("volume");
+    const KEY_VWAP: u64 = word("vwap");
+    const KEY_LOW: u64 = word("low");
+    const KEY_HIGH: u64 = word("high");
+    const KEY_CHANGE: u64 = word("change");
+    match key.word {
+        KEY_BID => BID,
+        KEY_BID_QTY => BID_QTY,
+        KEY_ASK => ASK,
+        KEY_ASK_QTY => ASK_QTY,
+        KEY_LAST => LAST,
+        KEY_VOLUME => VOLUME,
+        KEY_VWAP => VWAP,
+        KEY_LOW => LOW,
+        KEY_HIGH => HIGH,
+        KEY_CHANGE => CHANGE,
+        _ if key.text == b"change_pct" => CHANGE_PCT,
+        _ => SLOTS,
     }
 }
-
-/// The order of REST's arrays in the predecessor's list of nine.
-const LIST_ORDER: [u8; 9] = *b"abcvptlho";
 
 #[derive(Clone, Copy, Debug)]
 struct PairSeries {
@@ -101,6 +121,7 @@ pub struct KrakenTick {
     legacy_plan: Option<FieldPlan>,
     /// A bit for each slot that one of the plans writes; what is not need not be read.
     reads: u32,
+    rest: Arrays,
     pairs: Names<PairSeries>,
 }
 
@@ -125,7 +146,7 @@ impl KrakenTick {
         // Both prices decide about a flag, even where they are not written.
         let wanted = |slot: &usize| legacy || plan.wants(*slot) || matches!(*slot, BID | ASK);
         let reads = (0..SLOTS).filter(wanted).fold(0, |bits, slot| bits | 1 << slot);
-        Self { instruments, plan, legacy_plan, reads, pairs: Names::default() }
+        Self { instruments, plan, legacy_plan, reads, rest: Arrays::new(reads), pairs: Names::default() }
     }
 
     /// One payload map of `entries` keys.
@@ -140,20 +161,24 @@ impl KrakenTick {
         let mut ticker = Ticker::new();
         let mut channel: &[u8] = &[];
         let mut nested: Option<(bool, Nested<'a>)> = None;
-        let (mut data, mut control, mut flags) = (false, false, 0);
+        let (mut data, mut control, mut flat, mut flags) = (false, false, false, 0);
         for left in (0..entries).rev() {
             let key = cursor.key()?;
-            match key {
-                b"channel" => channel = read_text(cursor, depth)?,
-                b"method" => {
+            match key.word {
+                KEY_CHANNEL => channel = read_text(cursor, depth)?,
+                KEY_METHOD => {
                     control = true;
                     cursor.skip(depth)?;
                 }
-                b"type" => flags = snapshot_flag(read_text(cursor, depth)?),
-                b"error" => venue_error(cursor, depth)?,
-                b"data" | b"result" => nested = Some((key == b"data", Nested::at(cursor, left, depth)?)),
-                _ if key.first() == Some(&b'_') => emit.envelope.read(key, cursor)?,
-                _ => self.element_key(key, cursor, &mut ticker, emit, depth)?,
+                KEY_TYPE => flags = snapshot_flag(read_text(cursor, depth)?),
+                KEY_ERROR => venue_error(cursor, depth)?,
+                KEY_DATA => nested = Some((true, Nested::at(cursor, left, depth)?)),
+                KEY_RESULT => nested = Some((false, Nested::at(cursor, left, depth)?)),
+                _ if key.is_reserved() => emit.envelope.read(key, cursor)?,
+                _ => {
+                    flat = true;
+                    self.element_key(key, cursor, &mut ticker, emit, depth)?;
+                }
             }
         }
         control |= emit.envelope.is_control() || matches!(channel, b"heartbeat" | b"status");
@@ -168,7 +193,8 @@ impl KrakenTick {
         if control {
             return Ok(Shape::Control);
         }
-        if !ticker.name.is_empty() || ticker.slots.iter().any(|slot| *slot != Slot::Empty) {
+        let is_empty = |slot: &Slot<'_>| matches!(slot, Slot::Empty);
+        if flat && !(ticker.name.is_empty() && ticker.slots.iter().all(is_empty)) {
             self.emit(&ticker, emit, flags);
             data = true;
         }
@@ -192,10 +218,12 @@ impl KrakenTick {
         for _ in 0..elements {
             let Some(entries) = read_map(cursor, depth + 1)? else { return Err(Undecodable::UnknownShape) };
             let mut ticker = Ticker::new();
+            let mut at = *cursor;
             for _ in 0..entries {
-                let key = cursor.key()?;
-                self.element_key(key, cursor, &mut ticker, emit, depth + 2)?;
+                let key = at.key()?;
+                self.element_key(key, &mut at, &mut ticker, emit, depth + 2)?;
             }
+            *cursor = at;
             self.emit(&ticker, emit, flags);
         }
         Ok(true)
@@ -205,120 +233,23 @@ impl KrakenTick {
     #[inline]
     fn element_key<'a>(
         &self,
-        key: &[u8],
+        key: Key<'a>,
         cursor: &mut Cursor<'a>,
         ticker: &mut Ticker<'a>,
         emit: &mut Emit<'_>,
         depth: usize,
     ) -> Result<(), Undecodable> {
-        let slot = match key {
-            b"symbol" | b"instrument" => {
-                ticker.name = read_text(cursor, depth)?;
-                return Ok(());
-            }
-            b"timestamp" => {
-                ticker.time = read_time(cursor, TimeUnit::Seconds.nanos(), depth)?;
-                return Ok(());
-            }
-            b"bid" => BID,
-            b"bid_qty" => BID_QTY,
-            b"ask" => ASK,
-            b"ask_qty" => ASK_QTY,
-            b"last" => LAST,
-            b"volume" => VOLUME,
-            b"vwap" => VWAP,
-            b"low" => LOW,
-            b"high" => HIGH,
-            b"change" => CHANGE,
-            b"change_pct" => CHANGE_PCT,
-            _ => return cursor.skip(depth),
-        };
-        self.read_slot(slot, FieldType::Float, cursor, &mut ticker.slots, emit, depth)
-    }
-
-    #[inline]
-    fn read_slot<'a>(
-        &self,
-        slot: usize,
-        kind: FieldType,
-        cursor: &mut Cursor<'a>,
-        slots: &mut [Slot<'a>; SLOTS],
-        emit: &mut Emit<'_>,
-        depth: usize,
-    ) -> Result<(), Undecodable> {
-        if self.reads >> slot & 1 == 0 {
-            return cursor.skip(depth);
+        let slot = ticker_slot(key);
+        if slot < SLOTS {
+            let slot = if self.reads >> slot & 1 != 0 { slot } else { SLOTS };
+            return read_slot(slot, FieldType::Float, cursor, &mut ticker.slots, emit, depth);
         }
-        let Some(to) = slots.get_mut(slot) else { return cursor.skip(depth) };
-        if kind == FieldType::Float
-            && let Some(decimal) = emit.fields.wide_decimal(cursor)
-        {
-            *to = decimal;
-            return Ok(());
-        }
-        *to = emit.fields.read(cursor, kind, depth)?;
-        Ok(())
-    }
-
-    /// REST's `result`: pair name to ticker.
-    fn result(
-        &mut self,
-        cursor: &mut Cursor<'_>,
-        emit: &mut Emit<'_>,
-        depth: usize,
-    ) -> Result<bool, Undecodable> {
-        let Some(pairs) = read_map(cursor, depth)? else { return Ok(false) };
-        for _ in 0..pairs {
-            let mut ticker = Ticker { name: cursor.key()?, ..Ticker::new() };
-            match cursor.value()? {
-                Value::Map(entries) => {
-                    for _ in 0..entries {
-                        let key = cursor.key()?;
-                        let letter = if let [letter] = key { *letter } else { 0 };
-                        self.rest_array(letter, cursor, &mut ticker, emit, depth + 2)?;
-                    }
-                }
-                Value::Array(9) => {
-                    for letter in LIST_ORDER {
-                        self.rest_array(letter, cursor, &mut ticker, emit, depth + 2)?;
-                    }
-                }
-                _ => return Err(Undecodable::UnknownShape),
-            }
-            self.emit(&ticker, emit, 0);
-        }
-        Ok(true)
-    }
-
-    /// One of REST's arrays; `o` may be one value.
-    #[inline]
-    fn rest_array<'a>(
-        &self,
-        letter: u8,
-        cursor: &mut Cursor<'a>,
-        ticker: &mut Ticker<'a>,
-        emit: &mut Emit<'_>,
-        depth: usize,
-    ) -> Result<(), Undecodable> {
-        let kind = if letter == b't' { FieldType::Integer } else { FieldType::Float };
-        let start = *cursor;
-        let items = match cursor.short_array() {
-            Some(items) => items,
-            None => match cursor.value()? {
-                Value::Array(items) => items,
-                _ => {
-                    *cursor = start;
-                    let slot = if letter == b'o' { OPEN } else { SLOTS };
-                    return self.read_slot(slot, kind, cursor, &mut ticker.slots, emit, depth);
-                }
-            },
-        };
-        let slots = rest_slots(letter, items);
-        for slot in slots.into_iter().take(items as usize) {
-            self.read_slot(slot, kind, cursor, &mut ticker.slots, emit, depth + 1)?;
-        }
-        for _ in 3..items {
-            cursor.skip(depth + 1)?;
+        if key.text == b"timestamp" {
+            ticker.time = read_time(cursor, TimeUnit::Seconds.nanos(), depth)?;
+        } else if key.word == KEY_SYMBOL || key.text == b"instrument" {
+            ticker.name = read_text(cursor, depth)?;
+        } else {
+            cursor.skip(depth)?;
         }
         Ok(())
     }
@@ -338,6 +269,23 @@ impl KrakenTick {
             emit.point(legacy, plan, &legacy_slots(&ticker.slots), at, flags);
         }
     }
+}
+
+/// Reads a value into its slot; [`SLOTS`] is walked over.
+#[inline(always)]
+fn read_slot<'a>(
+    slot: usize,
+    kind: FieldType,
+    cursor: &mut Cursor<'a>,
+    slots: &mut [Slot<'a>; SLOTS],
+    emit: &mut Emit<'_>,
+    depth: usize,
+) -> Result<(), Undecodable> {
+    match slots.get_mut(slot) {
+        Some(to) => *to = emit.fields.read(cursor, kind, depth)?,
+        None => cursor.skip(depth)?,
+    }
+    Ok(())
 }
 
 #[cold]

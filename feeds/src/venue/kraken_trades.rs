@@ -60,7 +60,7 @@ impl KrakenTrades {
         let (mut data, mut nested, mut control, mut flags) = (false, None, false, 0);
         for left in (0..entries).rev() {
             let key = cursor.key()?;
-            match key {
+            match key.text {
                 b"channel" => channel = read_text(cursor, depth)?,
                 b"type" => flags = snapshot_flag(read_text(cursor, depth)?),
                 b"method" => {
@@ -68,8 +68,8 @@ impl KrakenTrades {
                     cursor.skip(depth)?;
                 }
                 b"data" => nested = Some(Nested::at(cursor, left, depth)?),
-                _ if key.first() == Some(&b'_') => emit.envelope.read(key, cursor)?,
-                _ => element_key(key, cursor, &mut trade, emit, depth)?,
+                _ if key.is_reserved() => emit.envelope.read(key, cursor)?,
+                _ => element_key(key.text, cursor, &mut trade, emit, depth)?,
             }
         }
         control |= emit.envelope.is_control() || matches!(channel, b"heartbeat" | b"status");
@@ -108,7 +108,7 @@ impl KrakenTrades {
             let mut trade = Trade::default();
             for _ in 0..entries {
                 let key = cursor.key()?;
-                element_key(key, cursor, &mut trade, emit, depth + 2)?;
+                element_key(key.text, cursor, &mut trade, emit, depth + 2)?;
             }
             self.emit(&trade, emit, flags);
         }

@@ -54,7 +54,7 @@ impl Oanda {
         let (mut time, mut quoted) = (None, false);
         for _ in 0..entries {
             let key = cursor.key()?;
-            match key {
+            match key.text {
                 b"instrument" => instrument = read_text(cursor, depth)?,
                 b"time" | b"timestamp" => time = read_time(cursor, 1_000_000_000, depth)?,
                 b"type" => kind = read_text(cursor, depth)?,
@@ -75,8 +75,8 @@ impl Oanda {
                     quoted = true;
                 }
                 b"status" => status = read_text(cursor, depth)?,
-                _ if key.first() == Some(&b'_') => emit.envelope.read(key, cursor)?,
-                _ => self.further(key, cursor, &mut slots, emit, depth)?,
+                _ if key.is_reserved() => emit.envelope.read(key, cursor)?,
+                _ => self.further(key.text, cursor, &mut slots, emit, depth)?,
             }
         }
         if emit.envelope.is_control() || kind == b"HEARTBEAT" {
@@ -140,7 +140,7 @@ impl Oanda {
 
 #[inline]
 fn price<'a>(cursor: &mut Cursor<'a>, emit: &mut Emit<'_>, depth: usize) -> Result<Slot<'a>, Undecodable> {
-    match emit.fields.wide_decimal(cursor) {
+    match Slot::plain(cursor) {
         Some(price) => Ok(price),
         None => emit.fields.read(cursor, FieldType::Float, depth),
     }
@@ -166,7 +166,7 @@ fn best<'a>(
         let Some(keys) = read_map(cursor, depth + 1)? else { return Err(Undecodable::UnknownShape) };
         let (mut price, mut liquidity) = (Slot::Empty, Slot::Empty);
         for _ in 0..keys {
-            match cursor.key()? {
+            match cursor.key()?.text {
                 b"price" => price = emit.fields.read(cursor, FieldType::Float, depth + 2)?,
                 b"liquidity" => liquidity = emit.fields.read(cursor, FieldType::Integer, depth + 2)?,
                 _ => cursor.skip(depth + 2)?,
@@ -192,7 +192,7 @@ fn is_better(side: Side, price: Slot<'_>, than: Slot<'_>) -> bool {
 /// `ask - bid`, exactly: on scaled integers, from the text or from a float's shortest text.
 fn spread<'a>(bid: Slot<'_>, ask: Slot<'_>) -> Slot<'a> {
     let units = |slot: Slot<'_>| match slot {
-        Slot::Decimal(_) | Slot::Wide(..) => number::scaled(slot.decimal_text()?),
+        Slot::Decimal(_) | Slot::Wide(..) => slot.scaled(),
         Slot::Whole(number) => Some((number, 0)),
         Slot::Float(number) => {
             let mut text = Vec::new();

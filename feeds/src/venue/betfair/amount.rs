@@ -62,7 +62,7 @@ impl Amount {
     fn read_short(cursor: &mut Cursor<'_>) -> Option<Self> {
         let mut after = *cursor;
         let (wide, bytes) = after.wide_text()?;
-        let (units, scale) = number::scaled_short(wide, bytes)?;
+        let (units, scale) = wide.scaled(bytes)?;
         *cursor = after;
         Self::scaled(units, scale)
     }
@@ -76,7 +76,7 @@ impl Amount {
         let slot = fields.read(cursor, FieldType::Float, depth)?;
         let scaled = match slot {
             Slot::Whole(units) => Some((units, 0)),
-            other => other.decimal_text().and_then(number::scaled),
+            other => other.scaled(),
         };
         let amount = scaled.and_then(|(units, scale)| Self::scaled(units, scale));
         Ok(amount.or_else(|| slot.as_f64().map(Self::float)))

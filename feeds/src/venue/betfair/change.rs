@@ -116,7 +116,7 @@ impl Changes {
         fields: &mut FieldCounts,
         depth: usize,
     ) -> Result<(), Undecodable> {
-        let figure = match cursor.key()? {
+        let figure = match cursor.key()?.text {
             b"id" => {
                 change.selection = read_id(cursor, depth)?;
                 return Ok(());

@@ -93,7 +93,7 @@ impl<'a> Definition<'a> {
             runners: None,
         };
         for _ in 0..keys {
-            let key = cursor.key()?;
+            let key = cursor.key()?.text;
             definition.key(key, cursor, emit, depth + 1)?;
         }
         if let [Slot::Text(status), ..] = definition.slots {
@@ -121,7 +121,7 @@ impl<'a> Definition<'a> {
             b"suspendTime" => self.slots[SUSPEND_TIME] = read_stamp(cursor, depth)?,
             b"priceLadderDefinition" => {
                 for _ in 0..read_map(cursor, depth)?.unwrap_or(0) {
-                    match cursor.key()? {
+                    match cursor.key()?.text {
                         b"type" => {
                             self.slots[LADDER] = emit.fields.read(cursor, FieldType::String, depth + 1)?;
                         }
@@ -176,7 +176,7 @@ impl<'a> Definition<'a> {
 
 impl<'a> RunnerDefinition<'a> {
     fn key(&mut self, cursor: &mut Cursor<'a>, emit: &mut Emit<'_>, depth: usize) -> Result<(), Undecodable> {
-        let (slot, kind) = match cursor.key()? {
+        let (slot, kind) = match cursor.key()?.text {
             b"id" => {
                 self.selection = read_id(cursor, depth)?;
                 return Ok(());

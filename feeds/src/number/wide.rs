@@ -1,0 +1,118 @@
+//! Short texts in registers: what nearly every decimal is, judged and stored without a loop over its bytes.
+
+use super::{DIGITS_KEPT, EACH, EIGHT_ZEROS};
+
+/// Bytes of a [`Wide`].
+pub const WIDE_BYTES: usize = 16;
+
+/// Text of up to 16 bytes with anything behind it, in two words, the first byte lowest: as an array it would be copied
+/// in pieces. How many bytes of it are text is known beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wide([u64; 2]);
+
+impl Wide {
+    /// These bytes.
+    #[inline]
+    pub const fn new(bytes: [u8; WIDE_BYTES]) -> Self {
+        let all = u128::from_le_bytes(bytes);
+        Self([all as u64, (all >> 64) as u64])
+    }
+
+    /// The bytes.
+    #[inline]
+    pub const fn bytes(self) -> [u8; WIDE_BYTES] {
+        let Self([low, high]) = self;
+        (low as u128 | (high as u128) << 64).to_le_bytes()
+    }
+
+    /// Whether the first `bytes` bytes are up to 15 digits with at most one point between them: what nearly every
+    /// decimal is. `false` says nothing: [`super::check_decimal`] knows the rest.
+    #[inline]
+    pub fn is_plain_decimal(self, bytes: usize) -> bool {
+        let (Self([low, high]), Some([low_kept, high_kept])) = (self, FRONTS.get(bytes)) else {
+            return false;
+        };
+        let (others, text, first) = match (non_digits(low, *low_kept), non_digits(high, *high_kept)) {
+            (0, 0) => return bytes > 0 && bytes <= DIGITS_KEPT as usize,
+            (others, 0) => (others, low, 0),
+            (0, others) => (others, high, 8),
+            _ => return false,
+        };
+        let bit = others.trailing_zeros() & 0x38;
+        let at = first + bit as usize / 8;
+        // One point, neither the first nor the last.
+        others & (others - 1) == 0
+            && (text >> bit) as u8 == b'.'
+            && at.wrapping_sub(1) < bytes.wrapping_sub(2)
+    }
+
+    /// Whether a decimal is below another, both plain and of `bytes` bytes; `None` unless their points stand at the
+    /// same place.
+    #[inline]
+    pub fn is_below(self, other: Self, bytes: usize) -> Option<bool> {
+        let behind = 8 * WIDE_BYTES.saturating_sub(bytes) as u32;
+        let number = |text: Self| u128::from_be_bytes(text.bytes()).checked_shr(behind).unwrap_or(0);
+        let (one, other) = (number(self), number(other));
+        // A point and a digit differ in this bit, two digits never do.
+        let apart = (one ^ other) & (u128::from(EACH * 0x10) << 64 | u128::from(EACH * 0x10));
+        (apart == 0).then_some(one < other)
+    }
+
+    /// Units and scale of a decimal of up to eight characters without sign and exponent, the first `bytes` bytes,
+    /// checked on the way; `None` says nothing.
+    #[inline]
+    pub fn scaled(self, bytes: usize) -> Option<(i64, u32)> {
+        if !(1..=8).contains(&bytes) {
+            return None;
+        }
+        let Self([text, _]) = self;
+        // Values of the digits, right-aligned: the last one highest, zeros in front.
+        let values = (text ^ EIGHT_ZEROS) << (64 - 8 * bytes);
+        let others = ((values & (EACH * 0x7f)).wrapping_add(EACH * 0x76) | values) & (EACH * 0x80);
+        if others == 0 {
+            return Some((eight_values(values), 0));
+        }
+        let point = others.trailing_zeros() / 8;
+        let is_point = others & (others - 1) == 0 && (values >> (8 * point)) as u8 == b'.' ^ b'0';
+        if !is_point || point == 7 || point as usize + bytes <= 8 {
+            return None;
+        }
+        let front = values & ((1 << (8 * point)) - 1);
+        let places = values >> (8 * point) >> 8 << 8 << (8 * point);
+        Some((eight_values(front << 8 | places), 7 - point))
+    }
+}
+
+/// Bit 7 of each of the bytes in `kept` that is no ASCII digit. The byte behind one that is no ASCII character may be
+/// marked too, which no one need know: such a text is no decimal in any case.
+#[inline]
+const fn non_digits(text: u64, kept: u64) -> u64 {
+    let values = (text ^ EIGHT_ZEROS) & kept;
+    // 0x76 takes every value above 9 to 0x80 or beyond.
+    (values.wrapping_add(EACH * 0x76) | values) & (EACH * 0x80)
+}
+
+/// For each number of bytes a mask that keeps as many at the front of sixteen.
+const FRONTS: [[u64; 2]; 17] = {
+    const fn front(bytes: u32) -> [u64; 2] {
+        let all = if bytes < 16 { (1_u128 << (8 * bytes)) - 1 } else { u128::MAX };
+        [all as u64, (all >> 64) as u64]
+    }
+    const fn four(from: u32) -> [[u64; 2]; 4] {
+        [front(from), front(from + 1), front(from + 2), front(from + 3)]
+    }
+    let ([a, b, c, d], [e, f, g, h]) = (four(0), four(4));
+    let ([i, j, k, l], [m, n, o, p]) = (four(8), four(12));
+    [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, front(16)]
+};
+
+/// The number of eight digits, given as values, the first digit lowest: pairs, fours and eights are put together in the
+/// lanes of one register (J. Kwon's and D. Lemire's way,
+/// <https://lemire.me/blog/2022/01/21/swar-explained-parsing-eight-digits/>).
+#[inline]
+const fn eight_values(values: u64) -> i64 {
+    let pairs = values.wrapping_mul(10).wrapping_add(values >> 8);
+    let odd = (pairs & 0x0000_00ff_0000_00ff).wrapping_mul(0x000f_4240_0000_0064);
+    let even = (pairs >> 16 & 0x0000_00ff_0000_00ff).wrapping_mul(0x0000_2710_0000_0001);
+    (odd.wrapping_add(even) >> 32) as i64
+}
