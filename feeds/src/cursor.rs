@@ -66,6 +66,18 @@ impl<'a> Cursor<'a> {
         self.rest.get(..self.rest.len().saturating_sub(end.rest.len())).unwrap_or_default()
     }
 
+    /// The next `N` bytes, where there are as many; the cursor stays where it is.
+    #[inline]
+    pub fn ahead<const N: usize>(&self) -> Option<&'a [u8; N]> {
+        self.rest.first_chunk()
+    }
+
+    /// Moves over `bytes`, or to the end.
+    #[inline]
+    pub fn pass(&mut self, bytes: usize) {
+        self.rest = self.rest.get(bytes..).unwrap_or_default();
+    }
+
     #[inline]
     fn byte(&mut self) -> Result<u8, Undecodable> {
         let Some((&first, rest)) = self.rest.split_first() else { return truncated() };

@@ -312,6 +312,7 @@ impl Venue {
         depth: usize,
     ) -> Result<Shape, Undecodable> {
         emit.begin_map();
+        let entries = emit.envelope.read_ours(cursor, entries);
         match self {
             Venue::KrakenTick(venue) => venue.map(cursor, entries, emit, depth),
             Venue::KrakenDepth(venue) => venue.map(payload, cursor, entries, emit, depth),

@@ -3,6 +3,7 @@
 use crate::counts::Undecodable;
 use crate::cursor::{Cursor, Value};
 use crate::key::Key;
+use crate::payload::{RESERVED_BYTES, RESERVED_KEYS};
 
 /// The reserved keys of one message, 0 or false where absent. `tie` belongs to the map being read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,7 +36,74 @@ pub struct Envelope {
     pub first: bool,
 }
 
+/// Bytes of the reserved keys behind the map's marker.
+const RESERVED_KEYS_BYTES: usize = RESERVED_BYTES - 3;
+
+/// The numbers of the reserved keys as our publishers write them.
+struct Front {
+    src: u32,
+    seq: u64,
+    sent: i64,
+    received: i64,
+    tie: u32,
+    due: i64,
+}
+
+impl Front {
+    /// `None` unless every key and marker stands where it should.
+    #[inline]
+    fn read(bytes: &[u8; RESERVED_KEYS_BYTES]) -> Option<Self> {
+        let mut rest = bytes.as_slice();
+        expect(&mut rest, b"\xa2_v\xcc")?;
+        take::<1>(&mut rest)?;
+        expect(&mut rest, b"\xa4_src\xce")?;
+        let src = u32::from_be_bytes(take(&mut rest)?);
+        expect(&mut rest, b"\xa4_seq\xcf")?;
+        let seq = u64::from_be_bytes(take(&mut rest)?);
+        expect(&mut rest, b"\xa3_ts\xd3")?;
+        let sent = i64::from_be_bytes(take(&mut rest)?);
+        expect(&mut rest, b"\xa5_recv\xd3")?;
+        let received = i64::from_be_bytes(take(&mut rest)?);
+        expect(&mut rest, b"\xa4_tie\xce")?;
+        let tie = u32::from_be_bytes(take(&mut rest)?);
+        expect(&mut rest, b"\xa4_due\xd3")?;
+        let due = i64::from_be_bytes(take(&mut rest)?);
+        Some(Self { src, seq, sent, received, tie, due })
+    }
+}
+
+#[inline]
+fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
+    let (taken, behind) = rest.split_first_chunk::<N>()?;
+    *rest = behind;
+    Some(*taken)
+}
+
+#[inline]
+fn expect<const N: usize>(rest: &mut &[u8], key: &[u8; N]) -> Option<()> {
+    (take::<N>(rest)? == *key).then_some(())
+}
+
 impl Envelope {
+    /// Reads the reserved keys at once if they stand at `cursor` in the order and width in which our publishers write
+    /// them ([`crate::payload`]), as they do in nearly every message; a tenth of what one by one costs. Returns how many
+    /// of the map's `entries` are left; where it reads none the cursor stays where it is.
+    #[inline]
+    pub fn read_ours(&mut self, cursor: &mut Cursor<'_>, entries: u32) -> u32 {
+        let Some(left) = entries.checked_sub(u32::from(RESERVED_KEYS)) else { return entries };
+        let Some(front) = cursor.ahead::<RESERVED_KEYS_BYTES>().and_then(Front::read) else { return entries };
+        // A number above i64, or a negative one, counts as absent: that is for the slow way to say.
+        if (front.seq.cast_signed() | front.sent | front.received | front.due) < 0 {
+            return entries;
+        }
+        (self.versioned, self.src) = (true, front.src);
+        (self.seq, self.numbered) = (front.seq, true);
+        (self.sent, self.received, self.due) = (front.sent, front.received, front.due);
+        self.tie = Some(front.tie);
+        cursor.pass(RESERVED_KEYS_BYTES);
+        left
+    }
+
     /// Reads the value of reserved key `key`. Unknown ones are walked over; a wrong type counts as absent.
     #[inline(never)]
     pub fn read(&mut self, key: Key<'_>, cursor: &mut Cursor<'_>) -> Result<(), Undecodable> {
@@ -114,5 +182,49 @@ fn map_header(cursor: &mut Cursor<'_>) -> Result<Option<u32>, Undecodable> {
         Value::Map(entries) => Ok(Some(entries)),
         Value::Array(_) => Ok(None),
         _ => Err(Undecodable::NotAMap),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::clock::WallNanos;
+    use crate::payload::{PayloadWriter, Reserved, Times};
+
+    fn read(payload: &[u8], at_once: bool) -> Result<(Envelope, usize), Undecodable> {
+        let mut cursor = Cursor::new(payload);
+        let mut envelope = Envelope::default();
+        let Value::Map(entries) = cursor.value()? else { return Err(Undecodable::NotAMap) };
+        let left = if at_once { envelope.read_ours(&mut cursor, entries) } else { entries };
+        for _ in 0..left {
+            let key = cursor.key()?;
+            envelope.read(key, &mut cursor)?;
+        }
+        Ok((envelope, cursor.left()))
+    }
+
+    proptest! {
+        #[test]
+        fn our_reserved_keys_read_at_once_say_what_they_say_one_by_one(
+            src in any::<u32>(), seq in any::<u64>(), sent in any::<i64>(), recv in any::<i64>(), due in any::<i64>(),
+            tie in any::<u32>(), keys in 0_u16..3, changed in proptest::option::of((0_usize..90, any::<u8>())),
+            cut in 0_usize..100,
+        ) {
+            let mut writer = PayloadWriter::default();
+            let times = Times { sent: WallNanos(sent), recv: WallNanos(recv), due: WallNanos(due) };
+            writer.begin(&Reserved { src, seq, times, tie }, keys);
+            (0..keys).for_each(|_| writer.text("_x"));
+            (0..keys).for_each(|_| writer.int(-1));
+            let mut payload = writer.bytes().to_vec();
+            if let Some((at, byte)) = changed
+                && let Some(place) = payload.get_mut(at)
+            {
+                *place = byte;
+            }
+            payload.truncate(cut.max(3));
+            prop_assert_eq!(read(&payload, true), read(&payload, false));
+        }
     }
 }
