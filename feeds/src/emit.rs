@@ -12,7 +12,7 @@ use crate::minutes::FrameMinutes;
 use crate::number::{Digits, LastNumber, Wide};
 use crate::series::{SeriesId, SeriesTable};
 use crate::tie::{MessageId, Rule};
-use crate::time;
+use crate::time::{self, LastMinute};
 
 /// What is known of a point's quality: bits of the field `flags`.
 pub mod flag {
@@ -91,6 +91,7 @@ pub struct Scratch {
     pub(crate) minutes: FrameMinutes,
     recv_text: LastNumber,
     time_text: LastNumber,
+    last_minute: LastMinute,
 }
 
 impl Scratch {
@@ -161,6 +162,12 @@ impl<'o> Emit<'o> {
     pub fn begin_map(&mut self) {
         self.map += 1;
         self.envelope.tie = None;
+    }
+
+    /// The minute of the last time that was read.
+    #[inline]
+    pub fn last_minute(&mut self) -> &mut LastMinute {
+        &mut self.scratch.last_minute
     }
 
     /// Maps counted so far.

@@ -7,7 +7,7 @@ pub const DECIMAL_BYTES_MAX: usize = 40;
 const DIGITS_KEPT: u32 = 15;
 
 pub use digits::{Digits, LastNumber, SCALE_MAX, scaled_text};
-pub use wide::{WIDE_BYTES, Wide};
+pub use wide::{WIDE_BYTES, Wide, eight_digits};
 
 mod digits;
 mod wide;

@@ -44,16 +44,56 @@ fn pairs(text: u64, digits: u64) -> Option<[u8; 8]> {
 
 /// Nanoseconds of an RFC 3339 time such as `2026-08-02T03:36:02.621302Z`; digits beyond ns are cut.
 /// `None` if it is none, or outside the years 1678 to 2261 that i64 holds.
-#[inline]
 pub fn parse_rfc3339(text: &[u8]) -> Option<i64> {
+    LastMinute::default().parse(text)
+}
+
+/// Reads RFC 3339 times, most of which stand in the minute of the one before: that far their text is compared, not read.
+#[derive(Clone, Copy, Debug)]
+pub struct LastMinute {
+    /// Date, hour and minute as text.
+    text: [u8; MINUTE_BYTES],
+    /// The same as seconds since 1970, before the zone.
+    seconds: i64,
+}
+
+/// Bytes of `2026-08-02T03:36`.
+const MINUTE_BYTES: usize = 16;
+
+impl Default for LastMinute {
+    fn default() -> Self {
+        Self { text: *b"1970-01-01T00:00", seconds: 0 }
+    }
+}
+
+impl LastMinute {
+    /// See [`parse_rfc3339`].
+    #[inline]
+    pub fn parse(&mut self, text: &[u8]) -> Option<i64> {
+        let (minute, rest) = text.split_first_chunk::<MINUTE_BYTES>()?;
+        if *minute != self.text {
+            (self.seconds, self.text) = (minute_s(minute)?, *minute);
+        }
+        let ([b':', s1, s2], tail) = rest.split_first_chunk::<3>()? else { return None };
+        let (tens, ones) = (s1.wrapping_sub(b'0'), s2.wrapping_sub(b'0'));
+        if tens > 6 || ones > 9 || tens * 10 + ones > 60 {
+            return None;
+        }
+        let (fraction_ns, zone) = fraction(tail)?;
+        let seconds = self.seconds + i64::from(tens * 10 + ones) - zone_s(zone)?;
+        seconds.checked_mul(1_000_000_000)?.checked_add(fraction_ns)
+    }
+}
+
+/// Seconds of a date, an hour and a minute.
+#[inline(never)]
+fn minute_s(text: &[u8; MINUTE_BYTES]) -> Option<i64> {
     const DATE: u64 = u64::from_le_bytes(*b"\xff\xff\xff\xff\0\xff\xff\0");
     const DATE_MARKS: u64 = u64::from_le_bytes(*b"\0\0\0\0-\0\0-");
     const TIME: u64 = u64::from_le_bytes(*b"\xff\xff\0\xff\xff\0\xff\xff");
     const COLON: u64 = u64::from_le_bytes(*b"\0\0\0\0\0\xff\0\0");
     const TIME_MARKS: u64 = u64::from_le_bytes(*b"\0\0\0\0\0:\0\0");
-    let (date, rest) = text.split_first_chunk::<8>()?;
-    let (time, rest) = rest.split_first_chunk::<8>()?;
-    let ([b':', s1, s2], tail) = rest.split_first_chunk::<3>()? else { return None };
+    let (date, time) = (text.first_chunk::<8>()?, text.last_chunk::<8>()?);
     let (date, time) = (u64::from_le_bytes(*date), u64::from_le_bytes(*time));
     if date & !DATE != DATE_MARKS || time & COLON != TIME_MARKS {
         return None;
@@ -63,7 +103,7 @@ pub fn parse_rfc3339(text: &[u8]) -> Option<i64> {
     }
     let [century, _, years, _, _, month, ..] = pairs(date, DATE)?.map(i64::from);
     let [day, _, _, hour, _, _, minute, _] = pairs(time, TIME)?.map(i64::from);
-    let (year, second) = (century * 100 + years, digits(&[*s1, *s2])?);
+    let year = century * 100 + years;
     if !(1678..=2261).contains(&year)
         || !(1..=12).contains(&month)
         || day < 1
@@ -71,13 +111,10 @@ pub fn parse_rfc3339(text: &[u8]) -> Option<i64> {
     {
         return None;
     }
-    if hour > 23 || minute > 59 || second > 60 {
+    if hour > 23 || minute > 59 {
         return None;
     }
-    let (fraction_ns, zone) = fraction(tail)?;
-    let seconds =
-        days_from_civil(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second - zone_s(zone)?;
-    seconds.checked_mul(1_000_000_000)?.checked_add(fraction_ns)
+    Some(days_from_civil(year, month, day) * 86_400 + hour * 3_600 + minute * 60)
 }
 
 const fn month_days(year: i64, month: i64) -> i64 {
@@ -95,6 +132,12 @@ fn fraction(tail: &[u8]) -> Option<(i64, &[u8])> {
     const TENS: [i64; 10] =
         [1_000_000_000, 100_000_000, 10_000_000, 1_000_000, 100_000, 10_000, 1_000, 100, 10, 1];
     let Some((b'.', rest)) = tail.split_first() else { return Some((0, tail)) };
+    if let Some(([eight @ .., last @ b'0'..=b'9'], zone @ [b'Z', ..])) = rest.split_first_chunk::<9>()
+        && let Some(high) = number::eight_digits(*eight)
+    {
+        // Nine digits are what OANDA sends.
+        return Some((high * 10 + i64::from(last - b'0'), zone));
+    }
     // Six digits and a zone are what Kraken sends.
     let (mut nanos, mut places) = match tail.first_chunk::<8>() {
         Some(chunk) => six_digits(u64::from_le_bytes(*chunk) >> 8),
@@ -214,6 +257,21 @@ mod tests {
             }
             let text = String::from_utf8(text).unwrap();
             prop_assert_eq!(parse_rfc3339(text.as_bytes()), plainly(&text), "{}", text);
+        }
+
+        #[test]
+        fn a_time_is_read_the_same_whatever_was_read_before_it(
+            times in prop::collection::vec((0_i64..100, 0_u32..9, 0_usize..40, proptest::option::of(0x20_u8..0x7f)), 1..20)
+        ) {
+            let mut last = LastMinute::default();
+            for (seconds, places, at, byte) in times {
+                let time = jiff::Timestamp::new(1_785_641_762 + seconds, 123_456_789).unwrap();
+                let mut text = format!("{time:.*}", places as usize).into_bytes();
+                if let (Some(byte), Some(to)) = (byte, text.get_mut(at)) {
+                    *to = byte;
+                }
+                prop_assert_eq!(last.parse(&text), parse_rfc3339(&text), "{:?}", String::from_utf8_lossy(&text));
+            }
         }
     }
 

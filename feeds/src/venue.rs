@@ -11,6 +11,7 @@ pub mod oanda;
 
 use crate::counts::Undecodable;
 use crate::cursor::{Cursor, Value};
+use crate::emit::Emit;
 use crate::time;
 
 /// What a payload map turned out to be.
@@ -56,7 +57,31 @@ impl<'a> Nested<'a> {
 
 /// A time as RFC 3339 text or a number of `unit_ns`; `None` where there is none that fits.
 #[inline]
-pub fn read_time(cursor: &mut Cursor<'_>, unit_ns: i64, depth: usize) -> Result<Option<i64>, Undecodable> {
+pub fn read_time(
+    cursor: &mut Cursor<'_>,
+    unit_ns: i64,
+    emit: &mut Emit<'_>,
+    depth: usize,
+) -> Result<Option<i64>, Undecodable> {
+    let mut after = *cursor;
+    if let Some(text) = after.short_text()
+        && let time @ Some(_) = emit.last_minute().parse(text)
+    {
+        *cursor = after;
+        return Ok(time);
+    }
+    if let Some(number) = cursor.int() {
+        return Ok(time::from_units(number, unit_ns));
+    }
+    let mut after = *cursor;
+    let time = read_any_time(&mut after, unit_ns, depth)?;
+    *cursor = after;
+    Ok(time)
+}
+
+#[cold]
+#[inline(never)]
+fn read_any_time(cursor: &mut Cursor<'_>, unit_ns: i64, depth: usize) -> Result<Option<i64>, Undecodable> {
     Ok(match cursor.value()? {
         Value::Text(text) => time::parse_rfc3339(text).or_else(|| time::from_decimal(text, unit_ns)),
         Value::Int(number) => time::from_units(number, unit_ns),

@@ -106,6 +106,13 @@ const FRONTS: [[u64; 2]; 17] = {
     [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, front(16)]
 };
 
+/// The number that eight digits make; `None` where one of them is none.
+#[inline]
+pub fn eight_digits(text: [u8; 8]) -> Option<i64> {
+    let text = u64::from_le_bytes(text);
+    (non_digits(text, u64::MAX) == 0).then(|| eight_values(text ^ EIGHT_ZEROS))
+}
+
 /// The number of eight digits, given as values, the first digit lowest: pairs, fours and eights are put together in the
 /// lanes of one register (J. Kwon's and D. Lemire's way,
 /// <https://lemire.me/blog/2022/01/21/swar-explained-parsing-eight-digits/>).

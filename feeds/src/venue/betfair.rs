@@ -105,7 +105,7 @@ impl Betfair {
             let key = cursor.key()?;
             match key.text {
                 b"op" => message.op = read_text(cursor, depth)?,
-                b"pt" => message.time = read_time(cursor, UNIT_NS, depth)?,
+                b"pt" => message.time = read_time(cursor, UNIT_NS, emit, depth)?,
                 b"ct" => message.change_type = read_text(cursor, depth)?,
                 b"segmentType" => message.segment = read_text(cursor, depth)?,
                 b"status" => message.suspect = read_id(cursor, depth)? == Some(503),

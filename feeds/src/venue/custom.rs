@@ -193,7 +193,7 @@ fn take_value<'a>(
     depth: usize,
 ) -> Result<(), Undecodable> {
     match take {
-        Take::Time => values.time = read_time(cursor, unit_ns, depth)?,
+        Take::Time => values.time = read_time(cursor, unit_ns, emit, depth)?,
         Take::Tag(at) => {
             let value = tag_value(cursor, emit, depth)?;
             values.tags.get_mut(at).into_iter().for_each(|to| *to = value);

@@ -126,7 +126,7 @@ impl KrakenDepth {
             let key = cursor.key()?;
             match key.text {
                 b"symbol" => symbol = read_text(cursor, depth)?,
-                b"timestamp" => time = read_time(cursor, 1, depth)?,
+                b"timestamp" => time = read_time(cursor, 1, emit, depth)?,
                 b"checksum" => checksum = emit.fields.read(cursor, FieldType::Integer, depth)?,
                 b"bids" => {
                     self.side(payload, cursor, BIDS, emit, depth)?;

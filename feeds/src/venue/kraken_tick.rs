@@ -245,7 +245,7 @@ impl KrakenTick {
             return read_slot(slot, FieldType::Float, cursor, &mut ticker.slots, emit, depth);
         }
         if key.text == b"timestamp" {
-            ticker.time = read_time(cursor, TimeUnit::Seconds.nanos(), depth)?;
+            ticker.time = read_time(cursor, TimeUnit::Seconds.nanos(), emit, depth)?;
         } else if key.word == KEY_SYMBOL || key.text == b"instrument" {
             ticker.name = read_text(cursor, depth)?;
         } else {

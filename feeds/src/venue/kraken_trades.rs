@@ -166,7 +166,7 @@ fn element_key<'a>(
             return Ok(());
         }
         b"timestamp" => {
-            trade.time = read_time(cursor, 1_000_000_000, depth)?;
+            trade.time = read_time(cursor, 1_000_000_000, emit, depth)?;
             return Ok(());
         }
         b"price" => (PRICE, FieldType::Float),

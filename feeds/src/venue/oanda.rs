@@ -56,7 +56,7 @@ impl Oanda {
             let key = cursor.key()?;
             match key.text {
                 b"instrument" => instrument = read_text(cursor, depth)?,
-                b"time" | b"timestamp" => time = read_time(cursor, 1_000_000_000, depth)?,
+                b"time" | b"timestamp" => time = read_time(cursor, 1_000_000_000, emit, depth)?,
                 b"type" => kind = read_text(cursor, depth)?,
                 b"bids" => {
                     (slots[BID], slots[BID_LIQUIDITY]) = best(cursor, emit, Side::Bid, depth)?;

@@ -117,8 +117,8 @@ impl<'a> Definition<'a> {
             b"eventId" => self.event_id = read_text(cursor, depth)?,
             b"eventTypeId" => self.event_type = read_text(cursor, depth)?,
             b"marketType" => self.market_type = read_text(cursor, depth)?,
-            b"marketTime" => self.slots[MARKET_TIME] = read_stamp(cursor, depth)?,
-            b"suspendTime" => self.slots[SUSPEND_TIME] = read_stamp(cursor, depth)?,
+            b"marketTime" => self.slots[MARKET_TIME] = read_stamp(cursor, emit, depth)?,
+            b"suspendTime" => self.slots[SUSPEND_TIME] = read_stamp(cursor, emit, depth)?,
             b"priceLadderDefinition" => {
                 for _ in 0..read_map(cursor, depth)?.unwrap_or(0) {
                     match cursor.key()?.text {
@@ -186,7 +186,7 @@ impl<'a> RunnerDefinition<'a> {
                 return Ok(());
             }
             b"removalDate" => {
-                self.slots[4] = read_stamp(cursor, depth)?;
+                self.slots[4] = read_stamp(cursor, emit, depth)?;
                 return Ok(());
             }
             b"status" => (0, FieldType::String),
@@ -203,8 +203,12 @@ impl<'a> RunnerDefinition<'a> {
 }
 
 /// A time as ns in an integer field.
-fn read_stamp<'a>(cursor: &mut Cursor<'_>, depth: usize) -> Result<Slot<'a>, Undecodable> {
-    Ok(read_time(cursor, 1_000_000, depth)?.map_or(Slot::Empty, Slot::Int))
+fn read_stamp<'a>(
+    cursor: &mut Cursor<'_>,
+    emit: &mut Emit<'_>,
+    depth: usize,
+) -> Result<Slot<'a>, Undecodable> {
+    Ok(read_time(cursor, 1_000_000, emit, depth)?.map_or(Slot::Empty, Slot::Int))
 }
 
 /// `total_matched` of a market point.
