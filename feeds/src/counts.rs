@@ -4,7 +4,7 @@ use crate::field::FieldCounts;
 
 /// Why a frame could not be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
+#[repr(u64)]
 pub enum Undecodable {
     /// The bytes end too early, or a length is larger than what is left.
     Truncated,

@@ -2,7 +2,6 @@
 
 use crate::counts::Undecodable;
 use crate::cursor::{Cursor, Value};
-use crate::key::Key;
 use crate::payload::{RESERVED_BYTES, RESERVED_KEYS};
 
 /// The reserved keys of one message, 0 or false where absent. `tie` belongs to the map being read.
@@ -106,8 +105,7 @@ impl Envelope {
 
     /// Reads the value of reserved key `key`. Unknown ones are walked over; a wrong type counts as absent.
     #[inline(never)]
-    pub fn read(&mut self, key: Key<'_>, cursor: &mut Cursor<'_>) -> Result<(), Undecodable> {
-        let key = key.text;
+    pub fn read(&mut self, key: &[u8], cursor: &mut Cursor<'_>) -> Result<(), Undecodable> {
         let number = match cursor.value()? {
             Value::Int(number) => number,
             Value::Bool(true) => {
@@ -167,7 +165,7 @@ impl Envelope {
                 if !key.is_reserved() {
                     break;
                 }
-                self.read(key, &mut cursor)?;
+                self.read(key.text, &mut cursor)?;
             }
             Ok(())
         };
@@ -200,7 +198,7 @@ mod tests {
         let left = if at_once { envelope.read_ours(&mut cursor, entries) } else { entries };
         for _ in 0..left {
             let key = cursor.key()?;
-            envelope.read(key, &mut cursor)?;
+            envelope.read(key.text, &mut cursor)?;
         }
         Ok((envelope, cursor.left()))
     }

@@ -150,18 +150,39 @@ impl FieldCounts {
         kind: FieldType,
         depth: usize,
     ) -> Result<Slot<'a>, Undecodable> {
-        let quick = match kind {
-            FieldType::Float => Slot::plain(cursor),
-            FieldType::Integer => cursor.int().map(Slot::Int),
-            _ => None,
-        };
-        if let Some(slot) = quick {
-            return Ok(slot);
+        let mut slot = Slot::Empty;
+        self.read_into(&mut slot, cursor, kind, depth)?;
+        Ok(slot)
+    }
+
+    /// The same into its place, where a decimal is stored with four moves.
+    #[inline(always)]
+    pub fn read_into<'a>(
+        &mut self,
+        to: &mut Slot<'a>,
+        cursor: &mut Cursor<'a>,
+        kind: FieldType,
+        depth: usize,
+    ) -> Result<(), Undecodable> {
+        let mut after = *cursor;
+        if kind == FieldType::Float
+            && let Some((wide, bytes)) = after.wide_text()
+            && wide.is_plain_decimal(bytes)
+        {
+            *cursor = after;
+            *to = Slot::Wide(wide, bytes as u8);
+            return Ok(());
+        }
+        if kind == FieldType::Integer
+            && let Some(number) = cursor.int()
+        {
+            *to = Slot::Int(number);
+            return Ok(());
         }
         let mut after = *cursor;
-        let slot = self.read_any(&mut after, kind, depth)?;
+        *to = self.read_any(&mut after, kind, depth)?;
         *cursor = after;
-        Ok(slot)
+        Ok(())
     }
 
     #[inline(never)]

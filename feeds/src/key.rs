@@ -2,9 +2,6 @@
 //! key becomes a word, and promises that equal words are equal keys up to that length; longer keys that begin alike
 //! share their word, so that their text is compared too.
 
-/// Longest key that its word tells from every other.
-const WORD_BYTES: usize = 7;
-
 /// One key of a map.
 #[derive(Clone, Copy, Debug)]
 pub struct Key<'a> {
@@ -14,7 +11,7 @@ pub struct Key<'a> {
     pub text: &'a [u8],
 }
 
-/// The word of a key: msgpack's marker of a text of its length, then its first seven bytes, as far up as they go.
+/// The word of a key: msgpack's marker of a text of its length, then its first seven bytes, the first lowest.
 pub const fn word(key: &str) -> u64 {
     word_of(key.as_bytes())
 }
@@ -28,13 +25,16 @@ const fn word_of(key: &[u8]) -> u64 {
         }
         (rest, bit) = (after, bit + 8);
     }
-    shifted(front, key.len())
+    front
 }
 
-#[inline]
-const fn shifted(front: u64, bytes: usize) -> u64 {
-    if bytes < WORD_BYTES { front << (8 * (WORD_BYTES - bytes)) } else { front }
-}
+/// What of eight bytes is the word of a key of so many bytes.
+const MASKS: [u64; 32] = {
+    const ALL: u64 = u64::MAX;
+    let [a, b, c, d] = [ALL >> 56, ALL >> 48, ALL >> 40, ALL >> 32];
+    let [e, f, g, h] = [ALL >> 24, ALL >> 16, ALL >> 8, ALL];
+    [a, b, c, d, e, f, g, h, h, h, h, h, h, h, h, h, h, h, h, h, h, h, h, h, h, h, h, h, h, h, h, h]
+};
 
 impl<'a> Key<'a> {
     /// A key that is no text.
@@ -43,7 +43,8 @@ impl<'a> Key<'a> {
     /// The key at the front of `eight`, whose marker says that it has `text`'s bytes.
     #[inline]
     pub fn at_front(eight: [u8; 8], text: &'a [u8]) -> Self {
-        Self { word: shifted(u64::from_le_bytes(eight), text.len()), text }
+        let mask = MASKS.get(text.len()).copied().unwrap_or(0);
+        Self { word: u64::from_le_bytes(eight) & mask, text }
     }
 
     /// A key by its text.

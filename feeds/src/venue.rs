@@ -73,16 +73,19 @@ pub fn read_time(
     if let Some(number) = cursor.int() {
         return Ok(time::from_units(number, unit_ns));
     }
-    let mut after = *cursor;
-    let time = read_any_time(&mut after, unit_ns, depth)?;
-    *cursor = after;
+    let time;
+    (time, *cursor) = read_any_time(*cursor, unit_ns, depth)?;
     Ok(time)
 }
 
 #[cold]
 #[inline(never)]
-fn read_any_time(cursor: &mut Cursor<'_>, unit_ns: i64, depth: usize) -> Result<Option<i64>, Undecodable> {
-    Ok(match cursor.value()? {
+fn read_any_time(
+    mut cursor: Cursor<'_>,
+    unit_ns: i64,
+    depth: usize,
+) -> Result<(Option<i64>, Cursor<'_>), Undecodable> {
+    let time = match cursor.value()? {
         Value::Text(text) => time::parse_rfc3339(text).or_else(|| time::from_decimal(text, unit_ns)),
         Value::Int(number) => time::from_units(number, unit_ns),
         Value::Float(number) => time::from_float(number, unit_ns),
@@ -95,20 +98,23 @@ fn read_any_time(cursor: &mut Cursor<'_>, unit_ns: i64, depth: usize) -> Result<
             None
         }
         _ => None,
-    })
+    };
+    Ok((time, cursor))
 }
 
 /// The next value as text, or empty where it is none.
 #[inline]
 pub fn read_text<'a>(cursor: &mut Cursor<'a>, depth: usize) -> Result<&'a [u8], Undecodable> {
-    if let Some(text) = cursor.short_text() {
-        return Ok(text);
-    }
-    match cursor.value()? {
-        Value::Text(text) => Ok(text),
-        Value::Array(entries) => cursor.skip_container(u64::from(entries), depth).map(|()| &[][..]),
-        Value::Map(entries) => cursor.skip_container(2 * u64::from(entries), depth).map(|()| &[][..]),
-        _ => Ok(&[]),
+    match cursor.short_text() {
+        Some(text) => Ok(text),
+        None => {
+            let text;
+            (text, *cursor) = read_other(*cursor, depth, |value| match value {
+                Value::Text(text) => Some(text),
+                _ => None,
+            })?;
+            Ok(text.unwrap_or_default())
+        }
     }
 }
 
@@ -118,11 +124,12 @@ pub fn read_array(cursor: &mut Cursor<'_>, depth: usize) -> Result<Option<u32>, 
     if let Some(entries) = cursor.short_array() {
         return Ok(Some(entries));
     }
-    match cursor.value()? {
-        Value::Array(entries) => Ok(Some(entries)),
-        Value::Map(entries) => cursor.skip_container(2 * u64::from(entries), depth).map(|()| None),
-        _ => Ok(None),
-    }
+    let entries;
+    (entries, *cursor) = read_other(*cursor, depth, |value| match value {
+        Value::Array(entries) => Some(entries),
+        _ => None,
+    })?;
+    Ok(entries)
 }
 
 /// The entries of the next value if it is a map; anything else is walked over.
@@ -131,9 +138,28 @@ pub fn read_map(cursor: &mut Cursor<'_>, depth: usize) -> Result<Option<u32>, Un
     if let Some(entries) = cursor.short_map() {
         return Ok(Some(entries));
     }
-    match cursor.value()? {
-        Value::Map(entries) => Ok(Some(entries)),
-        Value::Array(entries) => cursor.skip_container(u64::from(entries), depth).map(|()| None),
-        _ => Ok(None),
+    let entries;
+    (entries, *cursor) = read_other(*cursor, depth, |value| match value {
+        Value::Map(entries) => Some(entries),
+        _ => None,
+    })?;
+    Ok(entries)
+}
+
+/// What `wanted` says of the next value, and the cursor behind it; a container that is not wanted is walked over.
+#[cold]
+#[inline(never)]
+fn read_other<'a, T>(
+    mut cursor: Cursor<'a>,
+    depth: usize,
+    wanted: impl FnOnce(Value<'a>) -> Option<T>,
+) -> Result<(Option<T>, Cursor<'a>), Undecodable> {
+    let value = cursor.value()?;
+    let found = wanted(value);
+    match value {
+        Value::Array(entries) if found.is_none() => cursor.skip_container(u64::from(entries), depth)?,
+        Value::Map(entries) if found.is_none() => cursor.skip_container(2 * u64::from(entries), depth)?,
+        _ => {}
     }
+    Ok((found, cursor))
 }

@@ -110,7 +110,7 @@ impl Betfair {
                 b"segmentType" => message.segment = read_text(cursor, depth)?,
                 b"status" => message.suspect = read_id(cursor, depth)? == Some(503),
                 b"mc" => message.markets = Some(Nested::at(cursor, left, depth)?),
-                _ if key.is_reserved() => emit.envelope.read(key, cursor)?,
+                _ if key.is_reserved() => emit.envelope.read(key.text, cursor)?,
                 _ => cursor.skip(depth)?,
             }
         }

@@ -160,7 +160,7 @@ fn read<'a>(
         let key = cursor.key()?;
         let Some((_, wanted)) = node.keys.iter().find(|(name, _)| **name == *key.text) else {
             if depth == map_depth && key.is_reserved() {
-                emit.envelope.read(key, cursor)?;
+                emit.envelope.read(key.text, cursor)?;
             } else {
                 cursor.skip(depth)?;
             }

@@ -110,7 +110,7 @@ impl KrakenDepth {
     }
 
     /// One payload map of `entries` keys inside `payload`.
-    #[inline]
+    #[inline(never)]
     pub fn map<'a>(
         &mut self,
         payload: &'a [u8],
@@ -138,7 +138,7 @@ impl KrakenDepth {
                 }
                 b"error" => venue_error(cursor, depth)?,
                 b"result" => nested = Some(Nested::at(cursor, left, depth)?),
-                _ if key.is_reserved() => emit.envelope.read(key, cursor)?,
+                _ if key.is_reserved() => emit.envelope.read(key.text, cursor)?,
                 _ => cursor.skip(depth)?,
             }
         }

@@ -150,7 +150,7 @@ impl KrakenTick {
     }
 
     /// One payload map of `entries` keys.
-    #[inline]
+    #[inline(never)]
     pub fn map<'a>(
         &mut self,
         cursor: &mut Cursor<'a>,
@@ -174,10 +174,10 @@ impl KrakenTick {
                 KEY_ERROR => venue_error(cursor, depth)?,
                 KEY_DATA => nested = Some((true, Nested::at(cursor, left, depth)?)),
                 KEY_RESULT => nested = Some((false, Nested::at(cursor, left, depth)?)),
-                _ if key.is_reserved() => emit.envelope.read(key, cursor)?,
+                _ if key.is_reserved() => emit.envelope.read(key.text, cursor)?,
                 _ => {
                     flat = true;
-                    self.element_key(key, cursor, &mut ticker, emit, depth)?;
+                    self.flat_key(key, cursor, &mut ticker, emit, depth)?;
                 }
             }
         }
@@ -202,6 +202,7 @@ impl KrakenTick {
     }
 
     /// The `data` array of a WebSocket message. Returns whether it was one of tickers.
+    #[inline(never)]
     fn data<'a>(
         &mut self,
         cursor: &mut Cursor<'a>,
@@ -229,8 +230,21 @@ impl KrakenTick {
         Ok(true)
     }
 
+    /// The same, out of the way of the messages that hold their tickers inside.
+    #[inline(never)]
+    fn flat_key<'a>(
+        &self,
+        key: Key<'a>,
+        cursor: &mut Cursor<'a>,
+        ticker: &mut Ticker<'a>,
+        emit: &mut Emit<'_>,
+        depth: usize,
+    ) -> Result<(), Undecodable> {
+        self.element_key(key, cursor, ticker, emit, depth)
+    }
+
     /// One key of a ticker element, or of the predecessor's flat map.
-    #[inline]
+    #[inline(always)]
     fn element_key<'a>(
         &self,
         key: Key<'a>,
@@ -282,10 +296,9 @@ fn read_slot<'a>(
     depth: usize,
 ) -> Result<(), Undecodable> {
     match slots.get_mut(slot) {
-        Some(to) => *to = emit.fields.read(cursor, kind, depth)?,
-        None => cursor.skip(depth)?,
+        Some(to) => emit.fields.read_into(to, cursor, kind, depth),
+        None => cursor.skip(depth),
     }
-    Ok(())
 }
 
 #[cold]

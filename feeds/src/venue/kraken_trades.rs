@@ -68,7 +68,7 @@ impl KrakenTrades {
                     cursor.skip(depth)?;
                 }
                 b"data" => nested = Some(Nested::at(cursor, left, depth)?),
-                _ if key.is_reserved() => emit.envelope.read(key, cursor)?,
+                _ if key.is_reserved() => emit.envelope.read(key.text, cursor)?,
                 _ => element_key(key.text, cursor, &mut trade, emit, depth)?,
             }
         }

@@ -8,6 +8,7 @@ use crate::counts::Undecodable;
 use crate::cursor::Cursor;
 use crate::emit::{Emit, VenueTime, flag, is_crossed};
 use crate::field::{FieldPlan, Slot};
+use crate::key::word;
 use crate::number;
 use crate::schema::{self, FieldType};
 use crate::series::SeriesId;
@@ -27,6 +28,18 @@ const CLOSEOUT_BID: usize = 6;
 const CLOSEOUT_ASK: usize = 7;
 const VOLUME: usize = 8;
 
+/// Times as numbers are seconds.
+const SECOND_NS: i64 = 1_000_000_000;
+
+const KEY_TYPE: u64 = word("type");
+const KEY_STATUS: u64 = word("status");
+const KEY_INSTRUMENT: u64 = word("instrument");
+const KEY_TIME: u64 = word("time");
+const KEY_BID: u64 = word("bid");
+const KEY_BIDS: u64 = word("bids");
+const KEY_ASK: u64 = word("ask");
+const KEY_ASKS: u64 = word("asks");
+
 /// The decoder of OANDA prices.
 #[derive(Debug)]
 pub struct Oanda {
@@ -41,7 +54,7 @@ impl Oanda {
     }
 
     /// One payload map of `entries` keys.
-    #[inline]
+    #[inline(never)]
     pub fn map<'a>(
         &mut self,
         cursor: &mut Cursor<'a>,
@@ -52,69 +65,74 @@ impl Oanda {
         let mut slots = [Slot::Empty; 9];
         let (mut instrument, mut status, mut kind): (&[u8], &[u8], &[u8]) = (&[], &[], &[]);
         let (mut time, mut quoted) = (None, false);
+        let mut at = *cursor;
         for _ in 0..entries {
-            let key = cursor.key()?;
-            match key.text {
-                b"instrument" => instrument = read_text(cursor, depth)?,
-                b"time" | b"timestamp" => time = read_time(cursor, 1_000_000_000, emit, depth)?,
-                b"type" => kind = read_text(cursor, depth)?,
-                b"bids" => {
-                    (slots[BID], slots[BID_LIQUIDITY]) = best(cursor, emit, Side::Bid, depth)?;
+            let key = at.key()?;
+            match key.word {
+                KEY_TYPE => kind = read_text(&mut at, depth)?,
+                KEY_STATUS => status = read_text(&mut at, depth)?,
+                KEY_INSTRUMENT if key.text == b"instrument" => instrument = read_text(&mut at, depth)?,
+                KEY_TIME => time = read_time(&mut at, SECOND_NS, emit, depth)?,
+                KEY_BID => {
+                    emit.fields.read_into(&mut slots[BID], &mut at, FieldType::Float, depth)?;
                     quoted = true;
                 }
-                b"asks" => {
-                    (slots[ASK], slots[ASK_LIQUIDITY]) = best(cursor, emit, Side::Ask, depth)?;
+                KEY_ASK => {
+                    emit.fields.read_into(&mut slots[ASK], &mut at, FieldType::Float, depth)?;
                     quoted = true;
                 }
-                b"bid" => {
-                    slots[BID] = price(cursor, emit, depth)?;
+                KEY_BIDS => {
+                    (slots[BID], slots[BID_LIQUIDITY]) = best(&mut at, emit, Side::Bid, depth)?;
                     quoted = true;
                 }
-                b"ask" => {
-                    slots[ASK] = price(cursor, emit, depth)?;
+                KEY_ASKS => {
+                    (slots[ASK], slots[ASK_LIQUIDITY]) = best(&mut at, emit, Side::Ask, depth)?;
                     quoted = true;
                 }
-                b"status" => status = read_text(cursor, depth)?,
-                _ if key.is_reserved() => emit.envelope.read(key, cursor)?,
-                _ => self.further(key.text, cursor, &mut slots, emit, depth)?,
+                _ if key.text == b"timestamp" => time = read_time(&mut at, SECOND_NS, emit, depth)?,
+                _ => at = self.further(key.text, at, &mut slots, emit, depth)?,
             }
         }
+        *cursor = at;
         if emit.envelope.is_control() || kind == b"HEARTBEAT" {
             return Ok(Shape::Control);
         }
         if !matches!(kind, b"PRICE" | b"") || (instrument.is_empty() && !quoted) {
             return Err(Undecodable::UnknownShape);
         }
-        if slots[TRADEABLE] == Slot::Empty && !status.is_empty() {
+        if matches!(slots[TRADEABLE], Slot::Empty) && !status.is_empty() {
             slots[TRADEABLE] = Slot::Bool(status == b"tradeable");
         }
         self.emit(instrument, &mut slots, time, emit);
         Ok(Shape::Data)
     }
 
-    /// A key that is no quote and says nothing of the message.
-    #[inline]
+    /// A key that is no quote and says nothing of the message; returns the cursor behind its value.
+    #[inline(never)]
     fn further<'a>(
         &self,
         key: &[u8],
-        cursor: &mut Cursor<'a>,
+        mut cursor: Cursor<'a>,
         slots: &mut [Slot<'a>; 9],
         emit: &mut Emit<'_>,
         depth: usize,
-    ) -> Result<(), Undecodable> {
+    ) -> Result<Cursor<'a>, Undecodable> {
         let (slot, field) = match key {
             b"tradeable" => (TRADEABLE, FieldType::Boolean),
             b"closeoutBid" => (CLOSEOUT_BID, FieldType::Float),
             b"closeoutAsk" => (CLOSEOUT_ASK, FieldType::Float),
             b"volume" => (VOLUME, FieldType::Integer),
-            _ => return cursor.skip(depth),
+            [b'_', ..] => {
+                emit.envelope.read(key, &mut cursor)?;
+                return Ok(cursor);
+            }
+            _ => (slots.len(), FieldType::Float),
         };
-        if !self.plan.wants(slot) {
-            return cursor.skip(depth);
+        match slots.get_mut(slot).filter(|_| self.plan.wants(slot)) {
+            Some(to) => emit.fields.read_into(to, &mut cursor, field, depth)?,
+            None => cursor.skip(depth)?,
         }
-        let value = emit.fields.read(cursor, field, depth)?;
-        slots.get_mut(slot).into_iter().for_each(|to| *to = value);
-        Ok(())
+        Ok(cursor)
     }
 
     #[inline]
@@ -138,14 +156,6 @@ impl Oanda {
     }
 }
 
-#[inline]
-fn price<'a>(cursor: &mut Cursor<'a>, emit: &mut Emit<'_>, depth: usize) -> Result<Slot<'a>, Undecodable> {
-    match Slot::plain(cursor) {
-        Some(price) => Ok(price),
-        None => emit.fields.read(cursor, FieldType::Float, depth),
-    }
-}
-
 #[derive(Clone, Copy, PartialEq)]
 enum Side {
     Bid,
@@ -162,20 +172,23 @@ fn best<'a>(
 ) -> Result<(Slot<'a>, Slot<'a>), Undecodable> {
     let mut best = (Slot::Empty, Slot::Empty);
     let Some(buckets) = read_array(cursor, depth)? else { return Ok(best) };
+    let mut at = *cursor;
     for _ in 0..buckets {
-        let Some(keys) = read_map(cursor, depth + 1)? else { return Err(Undecodable::UnknownShape) };
+        let Some(keys) = read_map(&mut at, depth + 1)? else { return Err(Undecodable::UnknownShape) };
         let (mut price, mut liquidity) = (Slot::Empty, Slot::Empty);
         for _ in 0..keys {
-            match cursor.key()?.text {
-                b"price" => price = emit.fields.read(cursor, FieldType::Float, depth + 2)?,
-                b"liquidity" => liquidity = emit.fields.read(cursor, FieldType::Integer, depth + 2)?,
-                _ => cursor.skip(depth + 2)?,
+            match at.key()?.text {
+                b"price" => emit.fields.read_into(&mut price, &mut at, FieldType::Float, depth + 2)?,
+                b"liquidity" => liquidity = emit.fields.read(&mut at, FieldType::Integer, depth + 2)?,
+                _ => at.skip(depth + 2)?,
             }
         }
-        if price != Slot::Empty && (best.0 == Slot::Empty || is_better(side, price, best.0)) {
+        if !matches!(price, Slot::Empty) && (matches!(best.0, Slot::Empty) || is_better(side, price, best.0))
+        {
             best = (price, liquidity);
         }
     }
+    *cursor = at;
     Ok(best)
 }
 
