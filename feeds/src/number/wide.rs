@@ -25,25 +25,43 @@ impl Wide {
         (low as u128 | (high as u128) << 64).to_le_bytes()
     }
 
+    /// The first `bytes` bytes, then zeros; `None` for more than there are.
+    #[inline]
+    pub fn front(self, bytes: usize) -> Option<[u64; 2]> {
+        let (Self([low, high]), [low_kept, high_kept]) = (self, FRONTS.get(bytes)?);
+        Some([low & low_kept, high & high_kept])
+    }
+
     /// Whether the first `bytes` bytes are up to 15 digits with at most one point between them: what nearly every
     /// decimal is. `false` says nothing: [`super::check_decimal`] knows the rest.
     #[inline]
     pub fn is_plain_decimal(self, bytes: usize) -> bool {
-        let (Self([low, high]), Some([low_kept, high_kept])) = (self, FRONTS.get(bytes)) else {
-            return false;
-        };
+        self.places(bytes).is_some()
+    }
+
+    /// The digits behind the point if it is such a decimal.
+    #[inline]
+    pub fn places(self, bytes: usize) -> Option<u32> {
+        let (Self([low, high]), [low_kept, high_kept]) = (self, FRONTS.get(bytes)?);
         let (others, text, first) = match (non_digits(low, *low_kept), non_digits(high, *high_kept)) {
-            (0, 0) => return bytes > 0 && bytes <= DIGITS_KEPT as usize,
+            (0, 0) => return (bytes > 0 && bytes <= DIGITS_KEPT as usize).then_some(0),
             (others, 0) => (others, low, 0),
             (0, others) => (others, high, 8),
-            _ => return false,
+            _ => return None,
         };
         let bit = others.trailing_zeros() & 0x38;
         let at = first + bit as usize / 8;
         // One point, neither the first nor the last.
-        others & (others - 1) == 0
+        let good = others & (others - 1) == 0
             && (text >> bit) as u8 == b'.'
-            && at.wrapping_sub(1) < bytes.wrapping_sub(2)
+            && at.wrapping_sub(1) < bytes.wrapping_sub(2);
+        good.then(|| (bytes - 1 - at) as u32)
+    }
+
+    /// What [`Self::front`] gave, or any other two words of text.
+    #[inline]
+    pub const fn of_words(words: [u64; 2]) -> Self {
+        Self(words)
     }
 
     /// Whether a decimal is below another, both plain and of `bytes` bytes; `None` unless their points stand at the

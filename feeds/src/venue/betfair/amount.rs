@@ -1,29 +1,33 @@
-//! Prices and sizes that outlive their message: kept as units and scale, so that they are written with the
-//! digits they came with, and compared as integers.
+//! Prices and sizes that outlive their message: kept as the text they came with, which is copied into each line, or as
+//! units and scale where the text is odd; compared as numbers.
 
-use std::num::NonZeroU8;
+use std::num::NonZeroU64;
 
 use crate::counts::Undecodable;
 use crate::cursor::Cursor;
 use crate::field::{FieldCounts, Slot};
-use crate::number;
+use crate::number::{self, Digits, Wide};
 use crate::schema::FieldType;
 
 /// Units of [`Amount::order`]: no ladder of Betfair has more places.
 const ORDER_SCALE: u32 = 6;
 
+/// Longest text that is kept; Betfair's totals have up to 12 characters.
+const TEXT_BYTES_MAX: usize = 14;
+
 /// A decimal number of a ladder. Two words instead of an enum: thousands of them are copied a second, and these stay in
 /// registers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Amount {
-    /// `units` × 10^-`scale`, or the bits of a float.
-    units: i64,
-    /// The scale and 1, or [`FLOAT`].
-    places: NonZeroU8,
+    /// The first eight bytes of the text; or units of 10^-scale, or the bits of a float.
+    low: u64,
+    /// Six more bytes of the text, then one with its bytes (0: no text), then one with the scale and 1, or [`FLOAT`].
+    /// A number has one text at most of each scale: without zeros in front, and without a sign.
+    high: NonZeroU64,
 }
 
-/// [`Amount::places`] of a float, or of text that fits no integer.
-const FLOAT: NonZeroU8 = NonZeroU8::MAX;
+/// The scale and 1 of a float, or of text that fits no integer.
+const FLOAT: u64 = 0xff;
 
 /// What an amount is.
 #[derive(Clone, Copy, Debug)]
@@ -37,8 +41,8 @@ pub(super) enum Form {
 impl PartialEq for Amount {
     #[inline]
     fn eq(&self, other: &Self) -> bool {
-        if self.places == other.places && self.places != FLOAT {
-            return self.units == other.units;
+        if self.places() == other.places() && self.places() != FLOAT {
+            return self.low == other.low && self.high == other.high;
         }
         self.order() == other.order()
     }
@@ -62,9 +66,21 @@ impl Amount {
     fn read_short(cursor: &mut Cursor<'_>) -> Option<Self> {
         let mut after = *cursor;
         let (wide, bytes) = after.wide_text()?;
-        let (units, scale) = wide.scaled(bytes)?;
+        let amount = Self::of_text(wide, bytes, wide.places(bytes)?)?;
         *cursor = after;
-        Self::scaled(units, scale)
+        Some(amount)
+    }
+
+    /// A plain decimal of `places` digits behind its point; `None` if it is too long or begins with a needless 0.
+    #[inline]
+    fn of_text(wide: Wide, bytes: usize, places: u32) -> Option<Self> {
+        let [low, high] = wide.front(bytes)?;
+        let needless = low as u8 == b'0' && bytes > 1 && (low >> 8) as u8 != b'.';
+        if bytes > TEXT_BYTES_MAX || needless {
+            return None;
+        }
+        let high = NonZeroU64::new(high | (bytes as u64) << 48 | u64::from(places + 1) << 56)?;
+        Some(Self { low, high })
     }
 
     #[inline(never)]
@@ -79,29 +95,54 @@ impl Amount {
             other => other.scaled(),
         };
         let amount = scaled.and_then(|(units, scale)| Self::scaled(units, scale));
-        Ok(amount.or_else(|| slot.as_f64().map(Self::float)))
+        Ok(amount.or_else(|| slot.as_f64().and_then(Self::float)))
     }
 
     /// `None` where it has more places than an integer.
-    #[inline]
     fn scaled(units: i64, scale: u32) -> Option<Self> {
         if scale > number::SCALE_MAX {
             return None;
         }
-        Some(Self { units, places: NonZeroU8::MIN.saturating_add(scale as u8) })
+        let digits = Digits::scaled(units, scale);
+        let text = digits.text.first_chunk().filter(|_| units >= 0);
+        let short = text.and_then(|text| Self::of_text(Wide::new(*text), digits.bytes(), scale));
+        short.or_else(|| Self::of_number(units.cast_unsigned(), u64::from(scale + 1)))
     }
 
-    fn float(number: f64) -> Self {
-        Self { units: number.to_bits().cast_signed(), places: FLOAT }
+    fn float(number: f64) -> Option<Self> {
+        Self::of_number(number.to_bits(), FLOAT)
+    }
+
+    fn of_number(low: u64, places: u64) -> Option<Self> {
+        Some(Self { low, high: NonZeroU64::new(places << 56)? })
+    }
+
+    /// The scale and 1, or [`FLOAT`].
+    #[inline]
+    fn places(self) -> u64 {
+        self.high.get() >> 56
+    }
+
+    /// The text and its bytes, of which there are none where it has no text.
+    #[inline]
+    fn text(self) -> (Wide, u8) {
+        (Wide::of_words([self.low, self.high.get()]), (self.high.get() >> 48) as u8)
     }
 
     /// What it is.
     #[inline]
     pub(super) fn form(self) -> Form {
-        if self.places == FLOAT {
-            return Form::Float(f64::from_bits(self.units.cast_unsigned()));
+        let (text, bytes) = self.text();
+        if bytes > 0 {
+            let bytes = usize::from(bytes);
+            let long = || number::scaled(text.bytes().get(..bytes)?);
+            let (units, scale) = text.scaled(bytes).or_else(long).unwrap_or_default();
+            return Form::Scaled(units, scale);
         }
-        Form::Scaled(self.units, u32::from(self.places.get() - 1))
+        match self.places() {
+            FLOAT => Form::Float(f64::from_bits(self.low)),
+            places => Form::Scaled(self.low.cast_signed(), (places - 1) as u32),
+        }
     }
 
     /// Position in a ladder, in millionths; saturates far outside any price.
@@ -122,6 +163,11 @@ impl Amount {
     /// Whether it is 0.
     #[inline]
     pub(super) fn is_zero(self) -> bool {
+        if let (_, 1..) = self.text()
+            && self.low as u8 != b'0'
+        {
+            return false;
+        }
         match self.form() {
             Form::Scaled(units, _) => units == 0,
             Form::Float(number) => number == 0.0,
@@ -131,6 +177,14 @@ impl Amount {
     /// As a field.
     #[inline]
     pub(super) fn slot<'a>(self) -> Slot<'a> {
+        match self.text() {
+            (text, bytes @ 1..) => Slot::Wide(text, bytes),
+            _ => self.number_slot(),
+        }
+    }
+
+    #[cold]
+    fn number_slot<'a>(self) -> Slot<'a> {
         match self.form() {
             Form::Scaled(units, scale) => Slot::Scaled(units, scale),
             Form::Float(number) => Slot::Float(number),
@@ -166,6 +220,11 @@ mod tests {
             ("12.5", "1.25", false),
             ("-1.5", "1.5", false),
             ("123456789012345", "123456789012346", false),
+            ("12345678901.25", "12345678901.25", true),
+            ("012345678901.25", "12345678901.25", true),
+            ("123456789012.25", "123456789012.2", false),
+            ("0.00", "0", true),
+            ("00", "0", true),
         ] {
             assert_eq!(read(one) == read(other), equal, "{one} {other}");
         }
