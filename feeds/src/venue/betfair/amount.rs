@@ -44,8 +44,15 @@ impl PartialEq for Amount {
         if self.places() == other.places() && self.places() != FLOAT {
             return self.low == other.low && self.high == other.high;
         }
-        self.order() == other.order()
+        is_same_number(*self, *other)
     }
+}
+
+/// Amounts that are not of the same scale.
+#[cold]
+#[inline(never)]
+fn is_same_number(one: Amount, other: Amount) -> bool {
+    one.order() == other.order()
 }
 
 impl Amount {
@@ -58,12 +65,18 @@ impl Amount {
     ) -> Result<Option<Self>, Undecodable> {
         match Self::read_short(cursor) {
             Some(amount) => Ok(Some(amount)),
-            None => Self::read_any(cursor, fields, depth),
+            None => {
+                let mut after = *cursor;
+                let amount = Self::read_any(&mut after, fields, depth)?;
+                *cursor = after;
+                Ok(amount)
+            }
         }
     }
 
-    #[inline]
-    fn read_short(cursor: &mut Cursor<'_>) -> Option<Self> {
+    /// The number at the cursor if its text is kept, as nearly all are; else the cursor stays where it is.
+    #[inline(always)]
+    pub(super) fn read_short(cursor: &mut Cursor<'_>) -> Option<Self> {
         let mut after = *cursor;
         let (wide, bytes) = after.wide_text()?;
         let amount = Self::of_text(wide, bytes, wide.places(bytes)?)?;
@@ -83,6 +96,7 @@ impl Amount {
         Some(Self { low, high })
     }
 
+    #[cold]
     #[inline(never)]
     fn read_any(
         cursor: &mut Cursor<'_>,

@@ -8,8 +8,22 @@ use super::ladder::{Delta, Kind, Level, Side, Step};
 use crate::counts::Undecodable;
 use crate::cursor::{Cursor, Value};
 use crate::field::FieldCounts;
+use crate::key::word;
 use crate::number;
 use crate::venue::{read_array, read_map};
+
+const KEY_ID: u64 = word("id");
+const KEY_ATB: u64 = word("atb");
+const KEY_ATL: u64 = word("atl");
+const KEY_BDATB: u64 = word("bdatb");
+const KEY_BDATL: u64 = word("bdatl");
+const KEY_BATB: u64 = word("batb");
+const KEY_BATL: u64 = word("batl");
+const KEY_HC: u64 = word("hc");
+const KEY_LTP: u64 = word("ltp");
+const KEY_TV: u64 = word("tv");
+const KEY_SPN: u64 = word("spn");
+const KEY_SPF: u64 = word("spf");
 
 /// One `rc` entry.
 #[derive(Clone, Copy, Debug, Default)]
@@ -100,15 +114,17 @@ impl Changes {
     ) -> Result<(), Undecodable> {
         for _ in 0..read_array(cursor, depth)?.unwrap_or(0) {
             let mut change = Change { first_delta: self.deltas.len(), ..Change::default() };
-            for _ in 0..read_map(cursor, depth + 1)?.unwrap_or(0) {
-                self.key(cursor, &mut change, fields, depth + 2)?;
+            let mut at = *cursor;
+            for _ in 0..read_map(&mut at, depth + 1)?.unwrap_or(0) {
+                self.key(&mut at, &mut change, fields, depth + 2)?;
             }
+            *cursor = at;
             self.runners.push(change);
         }
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn key(
         &mut self,
         cursor: &mut Cursor<'_>,
@@ -116,22 +132,22 @@ impl Changes {
         fields: &mut FieldCounts,
         depth: usize,
     ) -> Result<(), Undecodable> {
-        let figure = match cursor.key()?.text {
-            b"id" => {
+        let figure = match cursor.key()?.word {
+            KEY_ID => {
                 change.selection = read_id(cursor, depth)?;
                 return Ok(());
             }
-            b"atb" => return self.prices(cursor, Side::Back, fields, depth),
-            b"atl" => return self.prices(cursor, Side::Lay, fields, depth),
-            b"bdatb" => return self.levels(cursor, Kind::Display, Side::Back, fields, depth),
-            b"bdatl" => return self.levels(cursor, Kind::Display, Side::Lay, fields, depth),
-            b"batb" => return self.levels(cursor, Kind::Best, Side::Back, fields, depth),
-            b"batl" => return self.levels(cursor, Kind::Best, Side::Lay, fields, depth),
-            b"hc" => &mut change.handicap,
-            b"ltp" => &mut change.last_price,
-            b"tv" => &mut change.matched,
-            b"spn" => &mut change.sp_near,
-            b"spf" => &mut change.sp_far,
+            KEY_ATB => return self.prices(cursor, Side::Back, fields, depth),
+            KEY_ATL => return self.prices(cursor, Side::Lay, fields, depth),
+            KEY_BDATB => return self.levels(cursor, Kind::Display, Side::Back, fields, depth),
+            KEY_BDATL => return self.levels(cursor, Kind::Display, Side::Lay, fields, depth),
+            KEY_BATB => return self.levels(cursor, Kind::Best, Side::Back, fields, depth),
+            KEY_BATL => return self.levels(cursor, Kind::Best, Side::Lay, fields, depth),
+            KEY_HC => &mut change.handicap,
+            KEY_LTP => &mut change.last_price,
+            KEY_TV => &mut change.matched,
+            KEY_SPN => &mut change.sp_near,
+            KEY_SPF => &mut change.sp_far,
             _ => return cursor.skip(depth),
         };
         if let Some(amount) = Amount::read(cursor, fields, depth)? {
@@ -141,6 +157,7 @@ impl Changes {
     }
 
     /// `[[price, size] …]`
+    #[inline(never)]
     fn prices(
         &mut self,
         cursor: &mut Cursor<'_>,
@@ -149,15 +166,27 @@ impl Changes {
         depth: usize,
     ) -> Result<(), Undecodable> {
         let kind = Kind::Full;
-        for _ in 0..self.entries(cursor, kind, side, depth)? {
-            let Some(items) = read_array(cursor, depth + 1)? else { continue };
-            let price = read_item(cursor, items, 0, fields, depth)?;
-            let size = read_item(cursor, items, 1, fields, depth)?;
-            skip_items(cursor, items, 2, depth)?;
-            if let (Some(price), Some(size)) = (price, size) {
-                self.deltas.push(Delta { kind, side, step: Step::Price(Level { price, size }) });
+        let mut at = *cursor;
+        for _ in 0..self.entries(&mut at, kind, side, depth)? {
+            let mut after = at;
+            let level = match after.short_array() {
+                Some(2) => Amount::read_short(&mut after).zip(Amount::read_short(&mut after)),
+                _ => None,
+            };
+            let level = match level {
+                Some((price, size)) => Some(Level { price, size }),
+                None => {
+                    let level;
+                    (level, after) = odd_price(at, fields, depth)?;
+                    level
+                }
+            };
+            if let Some(level) = level {
+                self.deltas.push(Delta { kind, side, step: Step::Price(level) });
             }
+            at = after;
         }
+        *cursor = at;
         Ok(())
     }
 
@@ -201,6 +230,21 @@ impl Changes {
     }
 }
 
+/// A price and its size in any form, and the cursor behind them.
+#[cold]
+#[inline(never)]
+fn odd_price<'a>(
+    mut cursor: Cursor<'a>,
+    fields: &mut FieldCounts,
+    depth: usize,
+) -> Result<(Option<Level>, Cursor<'a>), Undecodable> {
+    let Some(items) = read_array(&mut cursor, depth + 1)? else { return Ok((None, cursor)) };
+    let price = read_item(&mut cursor, items, 0, fields, depth)?;
+    let size = read_item(&mut cursor, items, 1, fields, depth)?;
+    skip_items(&mut cursor, items, 2, depth)?;
+    Ok((price.zip(size).map(|(price, size)| Level { price, size }), cursor))
+}
+
 #[inline]
 fn read_item(
     cursor: &mut Cursor<'_>,
@@ -223,7 +267,18 @@ fn skip_items(cursor: &mut Cursor<'_>, items: u32, from: u32, depth: usize) -> R
 /// An integer, or its digits.
 #[inline]
 pub(super) fn read_id(cursor: &mut Cursor<'_>, depth: usize) -> Result<Option<i64>, Undecodable> {
-    Ok(match cursor.value()? {
+    if let id @ Some(_) = cursor.int() {
+        return Ok(id);
+    }
+    let id;
+    (id, *cursor) = read_odd_id(*cursor, depth)?;
+    Ok(id)
+}
+
+#[cold]
+#[inline(never)]
+fn read_odd_id(mut cursor: Cursor<'_>, depth: usize) -> Result<(Option<i64>, Cursor<'_>), Undecodable> {
+    let id = match cursor.value()? {
         Value::Int(number) => Some(number),
         Value::Text(text) => number::parse_i64(text),
         Value::Array(entries) => {
@@ -235,5 +290,6 @@ pub(super) fn read_id(cursor: &mut Cursor<'_>, depth: usize) -> Result<Option<i6
             None
         }
         _ => None,
-    })
+    };
+    Ok((id, cursor))
 }
