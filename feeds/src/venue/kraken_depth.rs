@@ -1,6 +1,7 @@
 //! `kraken_depth`: the complete top of a book as our publisher makes it, and REST Depth (WIRE.md). One point a
 //! level; all levels of one update share one time.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use tickline_config::model::FieldChoice;
@@ -8,7 +9,7 @@ use tickline_config::model::FieldChoice;
 use crate::counts::Undecodable;
 use crate::cursor::Cursor;
 use crate::emit::{Emit, VenueTime, flag, is_crossed};
-use crate::field::{FieldCounts, FieldPlan, Slot};
+use crate::field::{FieldPlan, Slot};
 use crate::instruments::Instruments;
 use crate::number::Digits;
 use crate::schema::{self, FieldType};
@@ -26,61 +27,13 @@ const LEVELS_MAX: usize = 1_000;
 const BIDS: usize = 0;
 const ASKS: usize = 1;
 
-/// A price or size of a level that waits for the other side: one that borrows nothing, or text by its place in the
-/// payload.
-#[derive(Clone, Copy, Debug)]
-enum Held {
-    Slot(Slot<'static>),
-    Text { start: u32, bytes: u32 },
-}
+const CHECKSUM: usize = 4;
 
-impl Held {
-    const EMPTY: Self = Held::Slot(Slot::Empty);
+/// The fields of a level, which waits for its other side: they borrow nothing, so that their memory is used again.
+type Level = [Slot<'static>; 5];
 
-    /// The next value of `payload` as a price or size.
-    #[inline]
-    fn read(
-        payload: &[u8],
-        cursor: &mut Cursor<'_>,
-        fields: &mut FieldCounts,
-        depth: usize,
-    ) -> Result<Self, Undecodable> {
-        match Slot::plain(cursor) {
-            Some(slot) => Ok(Held::Slot(slot)),
-            None => Self::read_any(payload, cursor, fields, depth),
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn read_any(
-        payload: &[u8],
-        cursor: &mut Cursor<'_>,
-        fields: &mut FieldCounts,
-        depth: usize,
-    ) -> Result<Self, Undecodable> {
-        Ok(match fields.read(cursor, FieldType::Float, depth)? {
-            Slot::Decimal(text) => {
-                let start = payload.len() - cursor.left() - text.len();
-                Held::Text { start: start as u32, bytes: text.len() as u32 }
-            }
-            Slot::Float(number) => Held::Slot(Slot::Float(number)),
-            Slot::Whole(number) => Held::Slot(Slot::Whole(number)),
-            _ => Held::EMPTY,
-        })
-    }
-
-    #[inline]
-    fn slot(self, payload: &[u8]) -> Slot<'_> {
-        match self {
-            Held::Slot(slot) => slot,
-            Held::Text { start, bytes } => {
-                let text = payload.get(start as usize..).and_then(|text| text.get(..bytes as usize));
-                text.map_or(Slot::Empty, Slot::Decimal)
-            }
-        }
-    }
-}
+/// Decimal texts of a level that no [`Slot`] holds by value, by their places in the payload; rare.
+type Texts = [Range<usize>; 4];
 
 #[derive(Debug)]
 struct PairSeries {
@@ -96,8 +49,10 @@ pub struct KrakenDepth {
     instruments: Arc<Instruments>,
     plan: FieldPlan,
     pairs: Names<PairSeries>,
-    /// Levels of the book being read: bid, then ask, each price and size.
-    levels: Vec<[[Held; 2]; 2]>,
+    /// Levels of the book being read.
+    levels: Vec<Level>,
+    /// What of them is not in `levels`, up to the deepest level that has such texts.
+    texts: Vec<Texts>,
     /// Levels beyond [`LEVELS_MAX`].
     beyond: usize,
 }
@@ -106,7 +61,14 @@ impl KrakenDepth {
     /// Writes the fields of `choice`; the checksum comes with `all`, or by name.
     pub fn new(choice: &FieldChoice, instruments: Arc<Instruments>) -> Self {
         let plan = FieldPlan::new(&schema::KRAKEN_DEPTH, choice);
-        Self { instruments, plan, pairs: Names::default(), levels: Vec::with_capacity(64), beyond: 0 }
+        Self {
+            instruments,
+            plan,
+            pairs: Names::default(),
+            levels: Vec::with_capacity(64),
+            texts: Vec::new(),
+            beyond: 0,
+        }
     }
 
     /// One payload map of `entries` keys inside `payload`.
@@ -186,6 +148,7 @@ impl KrakenDepth {
 
     fn begin(&mut self) {
         self.levels.clear();
+        self.texts.clear();
         self.beyond = 0;
     }
 
@@ -199,31 +162,76 @@ impl KrakenDepth {
         emit: &mut Emit<'_>,
         depth: usize,
     ) -> Result<(), Undecodable> {
-        let Some(levels) = read_array(cursor, depth)? else { return Ok(()) };
+        let mut at = *cursor;
+        let Some(levels) = read_array(&mut at, depth)? else {
+            *cursor = at;
+            return Ok(());
+        };
         for level in 0..levels as usize {
-            let Some(items) = read_array(cursor, depth + 1)? else { return Err(Undecodable::UnknownShape) };
+            let Some(items) = read_array(&mut at, depth + 1)? else { return Err(Undecodable::UnknownShape) };
             if level >= LEVELS_MAX {
                 self.beyond = self.beyond.max(level + 1 - LEVELS_MAX);
-                cursor.skip_container(u64::from(items), depth + 1)?;
+                let mut after = at;
+                after.skip_container(u64::from(items), depth + 1)?;
+                at = after;
                 continue;
             }
-            let mut held = [Held::EMPTY; 2];
-            for to in held.iter_mut().take(items as usize) {
-                *to = Held::read(payload, cursor, &mut emit.fields, depth + 2)?;
+            match self.levels.get_mut(level) {
+                Some(known) => forget(known, self.texts.get_mut(level), side),
+                None => self.levels.push([Slot::Empty; 5]),
+            }
+            for slot in [2 * side, 2 * side + 1].into_iter().take(items as usize) {
+                match Slot::plain(&mut at) {
+                    Some(value) => self.put(level, slot, value),
+                    None => at = self.read_odd(payload, at, (level, slot), emit, depth + 2)?,
+                }
             }
             for _ in 2..items {
-                cursor.skip(depth + 2)?;
-            }
-            if self.levels.len() <= level {
-                self.levels.push([[Held::EMPTY; 2]; 2]);
-            }
-            if let Some(to) = self.levels.get_mut(level).and_then(|sides| sides.get_mut(side)) {
-                *to = held;
+                at.skip(depth + 2)?;
             }
         }
+        *cursor = at;
         Ok(())
     }
 
+    #[inline]
+    fn put(&mut self, level: usize, slot: usize, value: Slot<'static>) {
+        if let Some(to) = self.levels.get_mut(level).and_then(|slots| slots.get_mut(slot)) {
+            *to = value;
+        }
+    }
+
+    /// A price or size that is no plain decimal; returns the cursor behind it.
+    #[cold]
+    #[inline(never)]
+    fn read_odd<'a>(
+        &mut self,
+        payload: &[u8],
+        mut cursor: Cursor<'a>,
+        (level, slot): (usize, usize),
+        emit: &mut Emit<'_>,
+        depth: usize,
+    ) -> Result<Cursor<'a>, Undecodable> {
+        let value = match emit.fields.read(&mut cursor, FieldType::Float, depth)? {
+            Slot::Decimal(text) => {
+                let end = payload.len() - cursor.left();
+                if self.texts.len() <= level {
+                    self.texts.resize(level + 1, Texts::default());
+                }
+                if let Some(to) = self.texts.get_mut(level).and_then(|texts| texts.get_mut(slot)) {
+                    *to = end - text.len()..end;
+                }
+                Slot::Empty
+            }
+            Slot::Float(number) => Slot::Float(number),
+            Slot::Whole(number) => Slot::Whole(number),
+            _ => Slot::Empty,
+        };
+        self.put(level, slot, value);
+        Ok(cursor)
+    }
+
+    #[inline(never)]
     fn emit(
         &mut self,
         payload: &[u8],
@@ -232,7 +240,7 @@ impl KrakenDepth {
         checksum: Slot<'_>,
         emit: &mut Emit<'_>,
     ) {
-        let Self { instruments, plan, pairs, levels, beyond } = self;
+        let Self { instruments, plan, pairs, levels, texts, beyond } = self;
         let mut pair = pairs.get(name, |name| {
             let (pair, known) = instruments.kraken(name);
             emit.tally.unknown_instrument += u64::from(!known);
@@ -243,17 +251,48 @@ impl KrakenDepth {
             pair.level(0, emit).map(|_| pair)
         });
         let at = VenueTime::new(time, UNIT_NS);
-        for (level, held) in levels.iter().enumerate() {
-            let [[bid, bid_size], [ask, ask_size]] = held.map(|side| side.map(|held| held.slot(payload)));
-            let checksum = if level == 0 { checksum } else { Slot::Empty };
-            let slots = [bid, bid_size, ask, ask_size, checksum];
-            // Only the best level can be crossed in a sorted book.
-            let flags = if level == 0 && is_crossed(bid, ask) { flag::CROSSED } else { 0 };
+        if let (Some(best), Slot::Int(checksum)) = (levels.first_mut(), checksum) {
+            best[CHECKSUM] = Slot::Int(checksum);
+        }
+        for (level, slots) in levels.iter().enumerate() {
             let series = pair.as_deref_mut().and_then(|pair| pair.level(level, emit));
-            emit.point(series, plan, &slots, at, flags);
+            match texts.get(level) {
+                None => emit.point(series, plan, slots, at, crossed(level, slots)),
+                Some(texts) => {
+                    let slots = with_texts(slots, texts, payload);
+                    emit.point(series, plan, &slots, at, crossed(level, &slots));
+                }
+            }
         }
         (0..*beyond).for_each(|_| emit.bad_candidate());
     }
+}
+
+/// What came before of one side of a level is void.
+#[inline]
+fn forget(known: &mut Level, texts: Option<&mut Texts>, side: usize) {
+    known.iter_mut().skip(2 * side).take(2).for_each(|slot| *slot = Slot::Empty);
+    if let Some(texts) = texts {
+        texts.iter_mut().skip(2 * side).take(2).for_each(|text| *text = 0..0);
+    }
+}
+
+/// Flags of a level: only the best can be crossed in a sorted book.
+#[inline]
+fn crossed(level: usize, [bid, _, ask, ..]: &[Slot<'_>; 5]) -> u8 {
+    if level == 0 && is_crossed(*bid, *ask) { flag::CROSSED } else { 0 }
+}
+
+#[cold]
+#[inline(never)]
+fn with_texts<'a>(slots: &Level, texts: &Texts, payload: &'a [u8]) -> [Slot<'a>; 5] {
+    let mut all: [Slot<'a>; 5] = *slots;
+    for (slot, bytes) in all.iter_mut().zip(texts) {
+        if let Some(text) = payload.get(bytes.clone()).filter(|text| !text.is_empty()) {
+            *slot = Slot::Decimal(text);
+        }
+    }
+    all
 }
 
 impl PairSeries {
