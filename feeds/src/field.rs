@@ -232,10 +232,17 @@ impl Name {
     }
 }
 
+/// A field that is written.
+#[derive(Clone, Debug)]
+struct Planned {
+    slot: usize,
+    name: Name,
+}
+
 /// The fields of one measurement that a feed writes: names made ready once.
 #[derive(Clone, Debug)]
 pub struct FieldPlan {
-    names: Vec<Option<Name>>,
+    fields: Vec<Planned>,
     /// Position of the measurement among those of the decoder.
     pub(crate) measurement: u8,
 }
@@ -251,8 +258,11 @@ impl FieldPlan {
             FieldChoice::All => true,
             FieldChoice::List(names) => names.iter().any(|name| name == field.name),
         };
-        let name = |field: &Field| wanted(field).then(|| Name::new(field.name));
-        Self { names: measurement.fields.iter().map(name).collect(), measurement: 0 }
+        let all = measurement.fields.iter().enumerate();
+        let planned = |(slot, field): (usize, &Field)| {
+            wanted(field).then(|| Planned { slot, name: Name::new(field.name) })
+        };
+        Self { fields: all.filter_map(planned).collect(), measurement: 0 }
     }
 
     /// The same for the measurement at position `measurement` of its decoder.
@@ -262,36 +272,38 @@ impl FieldPlan {
 
     /// Fields with these names, all written.
     pub fn of_names<'a>(names: impl Iterator<Item = &'a str>) -> Self {
-        Self { names: names.map(|name| Some(Name::new(name))).collect(), measurement: 0 }
+        let planned = names.enumerate().map(|(slot, name)| Planned { slot, name: Name::new(name) });
+        Self { fields: planned.collect(), measurement: 0 }
     }
 
     /// Whether the field at `slot` is written at all; what is not need not be read.
-    #[inline]
     pub fn wants(&self, slot: usize) -> bool {
-        matches!(self.names.get(slot), Some(Some(_)))
+        self.fields.iter().any(|field| field.slot == slot)
     }
 
     /// Writes the fields that are there as `,name=value` each. Returns whether there was any.
     #[inline]
     pub fn put(&self, line: &mut Line, slots: &[Slot<'_>], counts: &mut FieldCounts) -> bool {
         let start = line.position();
-        line.reserve(self.names.len() * FIELD_BYTES_MAX);
-        let mut fields = self.names.iter().zip(slots);
+        line.reserve(self.fields.len() * FIELD_BYTES_MAX);
+        let mut fields = self.fields.as_slice();
+        // Plain decimals one after the other; what is none leaves the loop for its own writer.
         loop {
             let mut room = line.room();
-            // Plain decimals one after the other; what is none leaves the loop for its own writer.
-            let other = fields.by_ref().find(|(name, slot)| match (name, slot) {
-                (Some(Name::Short(name, name_bytes)), Slot::Wide(value, bytes)) => {
-                    !room.field(name, *name_bytes, *value, *bytes)
+            let other = loop {
+                let Some((field, behind)) = fields.split_first() else { break None };
+                fields = behind;
+                match (slots.get(field.slot), &field.name) {
+                    (None | Some(Slot::Empty), _) => {}
+                    (Some(Slot::Wide(value, bytes)), Name::Short(name, name_bytes))
+                        if room.field(name, *name_bytes, *value, *bytes) => {}
+                    (Some(slot), name) => break Some((name, slot)),
                 }
-                (name, slot) => name.is_some() && !matches!(slot, Slot::Empty),
-            });
+            };
             let at = room.at();
             line.extend_to(at);
-            match other {
-                Some((Some(name), slot)) => put_other(line, name, slot, counts),
-                _ => return at > start,
-            }
+            let Some((name, slot)) = other else { return at > start };
+            put_other(line, name, slot, counts);
         }
     }
 }

@@ -44,13 +44,17 @@ const KEY_ASKS: u64 = word("asks");
 #[derive(Debug)]
 pub struct Oanda {
     plan: FieldPlan,
+    /// A bit for each slot that the plan writes.
+    wanted: u32,
     instruments: Names<SeriesId>,
 }
 
 impl Oanda {
     /// Writes the fields of `choice`.
     pub fn new(choice: &FieldChoice) -> Self {
-        Self { plan: FieldPlan::new(&schema::OANDA_TICK, choice), instruments: Names::default() }
+        let plan = FieldPlan::new(&schema::OANDA_TICK, choice);
+        let wanted = (0..9).filter(|slot| plan.wants(*slot)).fold(0, |bits, slot| bits | 1 << slot);
+        Self { plan, wanted, instruments: Names::default() }
     }
 
     /// One payload map of `entries` keys.
@@ -128,7 +132,7 @@ impl Oanda {
             }
             _ => (slots.len(), FieldType::Float),
         };
-        match slots.get_mut(slot).filter(|_| self.plan.wants(slot)) {
+        match slots.get_mut(slot).filter(|_| self.wanted >> slot & 1 != 0) {
             Some(to) => emit.fields.read_into(to, &mut cursor, field, depth)?,
             None => cursor.skip(depth)?,
         }
@@ -138,7 +142,7 @@ impl Oanda {
     #[inline]
     fn emit(&mut self, name: &[u8], slots: &mut [Slot<'_>; 9], time: Option<i64>, emit: &mut Emit<'_>) {
         let flags = if is_crossed(slots[BID], slots[ASK]) { flag::CROSSED } else { 0 };
-        if self.plan.wants(SPREAD) {
+        if self.wanted >> SPREAD & 1 != 0 {
             slots[SPREAD] = spread(slots[BID], slots[ASK]);
         }
         let series = self.instruments.get(name, |name| {
