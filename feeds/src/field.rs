@@ -297,6 +297,12 @@ impl FieldPlan {
                     (None | Some(Slot::Empty), _) => {}
                     (Some(Slot::Wide(value, bytes)), Name::Short(name, name_bytes))
                         if room.field(name, *name_bytes, *value, *bytes) => {}
+                    (Some(slot @ Slot::Int(number)), name @ Name::Short(text, text_bytes)) => {
+                        match short_int(*number) {
+                            Some((value, bytes)) if room.field(text, *text_bytes, value, bytes) => {}
+                            _ => break Some((name, slot)),
+                        }
+                    }
                     (Some(slot), name) => break Some((name, slot)),
                 }
             };
@@ -306,6 +312,14 @@ impl FieldPlan {
             put_other(line, name, slot, counts);
         }
     }
+}
+
+/// An integer of up to eight digits without sign, as most counts are, as it is written.
+#[inline]
+fn short_int(number: i64) -> Option<(Wide, u8)> {
+    let (text, bytes) = number::scaled_text(number, 0)?;
+    let text = text | u128::from(b'i') << (8 * bytes);
+    Some((Wide::new(text.to_le_bytes()), bytes as u8 + 1))
 }
 
 #[inline(never)]
