@@ -344,6 +344,16 @@ impl<'o> Emit<'o> {
             map: self.map,
             part: (self.map - self.map_before) as u32,
         };
+        // The first point at its time has no tie to be counted: one that is counted here has ordinal 0.
+        match self.series.first_ordinal(series, time, rule, message) {
+            Some(ordinal) => ordinal,
+            None => self.tied(series, time, rule, message),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn tied(&mut self, series: SeriesId, time: i64, rule: Rule, message: MessageId) -> u32 {
         let Some(given) = self.series.ordinal(series, time, rule, message) else { return 0 };
         self.tally.timestamp_collisions += u64::from(given.collision);
         self.tally.out_of_order += u64::from(given.out_of_order);

@@ -110,8 +110,14 @@ impl SeriesTable {
         self.ties.get_mut(id.0 as usize)
     }
 
-    /// The ordinal of a point; see [`TieState::ordinal`].
+    /// The ordinal of a point that is the latest of its series; see [`TieState::first`].
     #[inline]
+    pub fn first_ordinal(&mut self, id: SeriesId, time: i64, rule: Rule, message: MessageId) -> Option<u32> {
+        let ties = self.ties.get_mut(id.0 as usize)?;
+        ties.first(time, rule, message, &mut self.ties_kept)
+    }
+
+    /// The ordinal of a point; see [`TieState::ordinal`].
     pub fn ordinal(&mut self, id: SeriesId, time: i64, rule: Rule, message: MessageId) -> Option<Ordinal> {
         let ties = self.ties.get_mut(id.0 as usize)?;
         Some(ties.ordinal(time, rule, message, &mut self.ties_kept))

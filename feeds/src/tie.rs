@@ -186,14 +186,23 @@ impl TieState {
     /// The ordinal of a point at `time`. `kept` counts the maps remembered in the crowds of all series.
     #[inline]
     pub fn ordinal(&mut self, time: i64, rule: Rule, message: MessageId, kept: &mut usize) -> Ordinal {
+        match self.first(time, rule, message, kept) {
+            Some(ordinal) => Ordinal { ordinal, collision: false, out_of_order: false, forgotten: false },
+            None => self.tied(time, rule, message, kept),
+        }
+    }
+
+    /// The ordinal of a point behind all others, as most are; `None` if it is not.
+    #[inline]
+    pub fn first(&mut self, time: i64, rule: Rule, message: MessageId, kept: &mut usize) -> Option<u32> {
         let latest = self.ring.get(usize::from(self.newest)).map(|moment| moment.time);
         if latest.is_some_and(|latest| time <= latest) {
-            return self.tied(time, rule, message, kept);
+            return None;
         }
         let ordinal = rule.first();
         self.newest = self.next;
         self.put(self.next, Moment::new(time, message, ordinal), kept);
-        Ordinal { ordinal, collision: false, out_of_order: false, forgotten: false }
+        Some(ordinal)
     }
 
     #[inline]
@@ -206,14 +215,19 @@ impl TieState {
                     self.forget(gone, kept);
                 }
             }
-            None => {
-                self.ring.reserve_exact(TIMES_KEPT - self.ring.len());
-                self.ring.push(moment);
-            }
+            None => self.grow(moment),
         }
     }
 
     #[cold]
+    #[inline(never)]
+    fn grow(&mut self, moment: Moment) {
+        self.ring.reserve_exact(TIMES_KEPT - self.ring.len());
+        self.ring.push(moment);
+    }
+
+    #[cold]
+    #[inline(never)]
     fn forget(&mut self, time: i64, kept: &mut usize) {
         if let Some(crowd) = self.crowds.iter_mut().find(|crowd| crowd.time == time && !crowd.uses.is_empty())
         {
@@ -224,6 +238,7 @@ impl TieState {
     }
 
     #[cold]
+    #[inline(never)]
     fn tied(&mut self, time: i64, rule: Rule, message: MessageId, kept: &mut usize) -> Ordinal {
         let latest = self.ring.get(usize::from(self.newest)).map_or(i64::MIN, |moment| moment.time);
         let out_of_order = time < latest;
