@@ -329,6 +329,11 @@ pub(crate) fn snapshot_flag(kind: &[u8]) -> u8 {
 
 /// REST's `error` array: empty, or the venue says error.
 pub(crate) fn venue_error(cursor: &mut Cursor<'_>, depth: usize) -> Result<(), Undecodable> {
+    let mut none = *cursor;
+    if none.short_array() == Some(0) {
+        *cursor = none;
+        return Ok(());
+    }
     match cursor.value()? {
         Value::Array(0) | Value::Nil => Ok(()),
         Value::Array(entries) => {

@@ -141,12 +141,18 @@ impl KrakenTick {
     ) -> Result<(), Undecodable> {
         let start = *cursor;
         if let Some(places) = self.rest.get(letter)
-            && places.kind == FieldType::Float
             && let Some(items) = cursor.short_array()
             && let Some(slots) = if items == 3 { &places.three } else { &places.other }.get(..items as usize)
         {
-            for slot in slots {
-                read_slot(usize::from(*slot), FieldType::Float, cursor, &mut ticker.slots, emit, depth + 1)?;
+            let slots = slots.iter().map(|slot| usize::from(*slot));
+            if places.kind == FieldType::Integer {
+                for slot in slots {
+                    read_slot(slot, FieldType::Integer, cursor, &mut ticker.slots, emit, depth + 1)?;
+                }
+            } else {
+                for slot in slots {
+                    read_slot(slot, FieldType::Float, cursor, &mut ticker.slots, emit, depth + 1)?;
+                }
             }
             return Ok(());
         }
@@ -156,7 +162,7 @@ impl KrakenTick {
         Ok(())
     }
 
-    /// What else stands there: integers, one value for `o`, or more items.
+    /// What else stands there: one value for `o`, or more items.
     #[inline(never)]
     fn rest_oddity<'a>(
         &self,
