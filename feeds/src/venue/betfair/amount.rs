@@ -177,10 +177,9 @@ impl Amount {
     /// Whether it is 0.
     #[inline]
     pub(super) fn is_zero(self) -> bool {
-        if let (_, 1..) = self.text()
-            && self.low as u8 != b'0'
-        {
-            return false;
+        const ZERO: Wide = Wide::new(*b"0.00000000000000");
+        if let (text, bytes @ 1..) = self.text() {
+            return text.front(usize::from(bytes)) == ZERO.front(usize::from(bytes));
         }
         match self.form() {
             Form::Scaled(units, _) => units == 0,
@@ -221,6 +220,23 @@ mod tests {
         payload.extend_from_slice(text.as_bytes());
         payload.extend_from_slice(&[b'9'; 20]);
         Amount::read(&mut Cursor::new(&payload), &mut FieldCounts::default(), 1).unwrap().unwrap()
+    }
+
+    #[test]
+    fn zero_is_zero_at_any_scale() {
+        for (text, zero) in [
+            ("0", true),
+            ("0.00", true),
+            ("0.000000000000", true),
+            ("00.0", true),
+            ("-0", true),
+            ("0.01", false),
+            ("10", false),
+            ("0.000000000001", false),
+            ("0e5", true),
+        ] {
+            assert_eq!(read(text).is_zero(), zero, "{text}");
+        }
     }
 
     #[test]
