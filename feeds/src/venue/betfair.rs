@@ -9,6 +9,7 @@ use crate::counts::Undecodable;
 use crate::cursor::{Cursor, Value};
 use crate::emit::{Emit, VenueTime, flag};
 use crate::field::FieldPlan;
+use crate::key::word;
 use crate::schema;
 use crate::series::TAG_VALUE_BYTES_MAX;
 use crate::venue::{Nested, Shape, read_array, read_map, read_text, read_time};
@@ -24,6 +25,17 @@ use amount::Amount;
 use change::{Changes, read_id};
 use definition::Definition;
 use market::{Markets, Rules, Update};
+
+const KEY_OP: u64 = word("op");
+const KEY_PT: u64 = word("pt");
+const KEY_CT: u64 = word("ct");
+const KEY_STATUS: u64 = word("status");
+const KEY_MC: u64 = word("mc");
+const KEY_ID: u64 = word("id");
+const KEY_IMG: u64 = word("img");
+const KEY_CON: u64 = word("con");
+const KEY_TV: u64 = word("tv");
+const KEY_RC: u64 = word("rc");
 
 /// Betfair's times are ms.
 const UNIT_NS: i64 = 1_000_000;
@@ -103,13 +115,13 @@ impl Betfair {
         let mut message = Message::default();
         for left in (0..entries).rev() {
             let key = cursor.key()?;
-            match key.text {
-                b"op" => message.op = read_text(cursor, depth)?,
-                b"pt" => message.time = read_time(cursor, UNIT_NS, emit, depth)?,
-                b"ct" => message.change_type = read_text(cursor, depth)?,
-                b"segmentType" => message.segment = read_text(cursor, depth)?,
-                b"status" => message.suspect = read_id(cursor, depth)? == Some(503),
-                b"mc" => message.markets = Some(Nested::at(cursor, left, depth)?),
+            match key.word {
+                KEY_OP => message.op = read_text(cursor, depth)?,
+                KEY_PT => message.time = read_time(cursor, UNIT_NS, emit, depth)?,
+                KEY_CT => message.change_type = read_text(cursor, depth)?,
+                _ if key.text == b"segmentType" => message.segment = read_text(cursor, depth)?,
+                KEY_STATUS => message.suspect = read_id(cursor, depth)? == Some(503),
+                KEY_MC => message.markets = Some(Nested::at(cursor, left, depth)?),
                 _ if key.is_reserved() => emit.envelope.read(key.text, cursor)?,
                 _ => cursor.skip(depth)?,
             }
@@ -146,16 +158,17 @@ impl Betfair {
         for _ in 0..read_array(cursor, depth)?.unwrap_or(0) {
             let mut market = self.changes.begin();
             for _ in 0..read_map(cursor, depth + 1)?.unwrap_or(0) {
-                match cursor.key()?.text {
-                    b"id" => {
+                let key = cursor.key()?;
+                match key.word {
+                    KEY_ID => {
                         let bytes = read_text(cursor, depth + 2)?.len();
                         market.id = at(cursor) - bytes..at(cursor);
                     }
-                    b"img" => market.image = is_true(cursor, depth + 2)?,
-                    b"con" => market.conflated = is_true(cursor, depth + 2)?,
-                    b"tv" => market.total = Amount::read(cursor, &mut emit.fields, depth + 2)?,
-                    b"rc" => self.changes.read(cursor, &mut emit.fields, depth + 2)?,
-                    b"marketDefinition" => {
+                    KEY_IMG => market.image = is_true(cursor, depth + 2)?,
+                    KEY_CON => market.conflated = is_true(cursor, depth + 2)?,
+                    KEY_TV => market.total = Amount::read(cursor, &mut emit.fields, depth + 2)?,
+                    KEY_RC => self.changes.read(cursor, &mut emit.fields, depth + 2)?,
+                    _ if key.text == b"marketDefinition" => {
                         market.definition = Some(at(cursor));
                         cursor.skip(depth + 2)?;
                     }
