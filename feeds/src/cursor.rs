@@ -332,6 +332,9 @@ impl<'a> Cursor<'a> {
         loop {
             while values > 0 {
                 values -= 1;
+                if self.short_text().is_some() {
+                    continue;
+                }
                 let inner = match self.value()? {
                     Value::Array(entries) => u64::from(entries),
                     Value::Map(entries) => 2 * u64::from(entries),
