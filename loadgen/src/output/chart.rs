@@ -91,7 +91,12 @@ impl Chart<'_> {
         }
         chart
             .configure_series_labels()
-            .position(SeriesLabelPosition::UpperLeft)
+            // Where lines that rise, and those that begin with a peak, are not.
+            .position(if self.logarithmic {
+                SeriesLabelPosition::LowerRight
+            } else {
+                SeriesLabelPosition::UpperRight
+            })
             .background_style(WHITE.mix(0.85))
             .border_style(GRID)
             .label_font(style)
