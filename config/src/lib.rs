@@ -30,5 +30,8 @@ pub use violation::{ConfigErrors, Violation};
 /// `default.toml`: every key, described, with its default. `tickline config defaults` prints it.
 pub const DEFAULTS: &str = include_str!("../default.toml");
 
+/// What a point of each venue's feed takes, as `scripts/footprint` has measured it; `tickline plan --rate` reads it.
+pub const FOOTPRINT: &str = include_str!("../footprint.json");
+
 /// Kraken's pairs: `rest_name,altname,wsname,base,quote`, lines with `#` are comments.
 pub const KRAKEN_CSV: &str = include_str!("../instruments/kraken.csv");

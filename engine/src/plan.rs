@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tickline_config::model::{Archive, Config, Durability, Encode, Feed, Pinning, Receive, Sink, SinkKind};
 
+pub mod footprint;
 mod memory;
 
 pub use memory::{MemoryRow, bytes_text};

@@ -8,17 +8,25 @@ use super::launch::cores;
 use super::{ConfigArgs, Exit, Failure, print_text};
 use crate::plan::{Plan, ThreadPlan, bytes_text};
 
+mod rate;
+
+use rate::RateArgs;
+
 /// Arguments of `plan`.
 #[derive(Debug, clap::Args)]
 pub(super) struct PlanArgs {
     #[command(flatten)]
     config: ConfigArgs,
+    #[command(flatten)]
+    rate: RateArgs,
 }
 
 pub(super) fn run(args: &PlanArgs) -> Result<Exit, Failure> {
     let loaded = args.config.load_runnable().map_err(|failure| args.config.hinted(failure))?;
     let plan = Plan::new(&loaded.config, &cores()).map_err(Failure::configuration)?;
-    print_text(&text(&loaded.config, &plan).map_err(Failure::failed)?)?;
+    let mut out = text(&loaded.config, &plan).map_err(Failure::failed)?;
+    args.rate.append(&loaded.config, &mut out)?;
+    print_text(&out)?;
     Ok(Exit::Ok)
 }
 
