@@ -21,6 +21,8 @@ mod run;
 
 pub use run::Run;
 
+use run::Message;
+
 /// Venue time of the first message: 2026-01-01T00:00:00Z, ns.
 pub const START_NS: i64 = 1_767_225_600_000_000_000;
 
@@ -47,8 +49,13 @@ pub struct Shape {
     pub fields: FieldChoice,
     /// Whether the payload has the reserved keys and its lines the system fields.
     pub reserved: bool,
+    /// Maps of a message.
+    pub bundle: usize,
     content: Content,
 }
+
+/// Maps of a bundle.
+const BUNDLE: usize = 16;
 
 impl Shape {
     /// All shapes: PERFORMANCE's three, then those with the reserved keys.
@@ -58,19 +65,30 @@ impl Shape {
         use FieldChoice::{All, Core};
         use kraken::Form::{Depth, RestPair, Ticker};
         use oanda::Form::{Flat, Price};
-        let shape =
-            |name, decoder, fields, reserved, content| Shape { name, decoder, fields, reserved, content };
+        let shape = |name, decoder, fields, reserved, content| Shape {
+            name,
+            decoder,
+            fields,
+            reserved,
+            bundle: 1,
+            content,
+        };
+        let bundled = |name, of: Shape| Shape { name, bundle: BUNDLE, ..of };
+        let ticker = || shape("kraken_tick", KrakenTick, Core, true, Kraken(Ticker));
+        let price = || shape("oanda_tick", OandaTick, Core, true, Oanda(Price));
         let three = FieldChoice::List(["bid", "ask", "volume"].map(str::to_owned).to_vec());
         let stream = if recording::path().is_some() { Recorded } else { Betfair };
         vec![
             shape("perf_kraken", KrakenTick, All, false, Kraken(RestPair)),
             shape("perf_oanda", OandaTick, three, false, Oanda(Flat)),
             shape("perf_betfair", BetfairStream, Core, false, Betfair),
-            shape("kraken_tick", KrakenTick, Core, true, Kraken(Ticker)),
+            ticker(),
             shape("kraken_rest", KrakenTick, All, true, Kraken(RestPair)),
             shape("kraken_depth", KrakenDepth, Core, true, Kraken(Depth)),
-            shape("oanda_tick", OandaTick, Core, true, Oanda(Price)),
+            price(),
             shape("betfair_stream", BetfairStream, Core, true, stream),
+            bundled("bundle_kraken", ticker()),
+            bundled("bundle_oanda", price()),
         ]
     }
 
@@ -90,9 +108,15 @@ impl Shape {
         let mut opening = Vec::new();
         let mut messages = Vec::with_capacity(contents);
         let mut make = |write: &mut dyn FnMut(&mut market::Market, &mut market::Payload)| {
-            let mut out = market::Payload::new(self.reserved);
-            write(&mut market, &mut out);
-            out.finish()
+            let mut map = |reserved| {
+                let mut out = market::Payload::new(reserved);
+                write(&mut market, &mut out);
+                out.finish()
+            };
+            match self.bundle {
+                1 => map(self.reserved),
+                maps => Message::bundle((0..maps).map(|at| map(self.reserved && at == 0)).collect()),
+            }
         };
         match self.content {
             Content::Kraken(form) => {

@@ -253,6 +253,7 @@ fn give(arguments: &Arguments, bench: &Bench, pairs: &[Pair], report: &Report) -
         "floor_msgs_per_s": floor,
         "ratio_to_floor": ratio_to_floor,
         "msgs_per_s": median(pairs.iter().map(|pair| pair.tickline_msgs_per_s)),
+        "ticks_a_message": bench.load.shape.bundle,
         "latency_ratio": if bench.paced { latency_ratio } else { Value::Null },
         "pairs": pairs,
         "arguments": std::env::args().skip(1).collect::<Vec<_>>(),

@@ -85,7 +85,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Code> {
         let payload = run.next_at(clock.wall(), due);
         bytes += payload.len() as u64;
         if at + 1 == arguments.messages && shape.reserved {
-            (src, last) = reserved(payload).map_or((0, 0), |(known, _)| (known.src, known.seq));
+            // The reserved keys of a bundle stand in its first map, behind the array's marker and length.
+            let map = if shape.bundle > 1 { payload.get(3..).unwrap_or_default() } else { payload };
+            (src, last) = reserved(map).map_or((0, 0), |(known, _)| (known.src, known.seq));
         }
         // XPUB_NODROP: a full queue blocks here instead of losing messages.
         publisher.send(topic, zmq::SNDMORE)?;

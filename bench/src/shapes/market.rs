@@ -104,6 +104,6 @@ impl Payload {
 
     pub(super) fn finish(mut self) -> Message {
         let payload = std::mem::take(self.writer.bytes_mut());
-        Message { payload, stamp: self.stamp, reserved: self.reserved }
+        Message { payload, stamps: vec![self.stamp], reserved_at: self.reserved.then_some(0) }
     }
 }

@@ -21,12 +21,44 @@ pub(super) enum Stamp {
     Millis { at: usize },
 }
 
-/// One content.
+/// One content: a map, or a bundle of them.
 #[derive(Clone, Debug)]
 pub(super) struct Message {
     pub(super) payload: Vec<u8>,
-    pub(super) stamp: Stamp,
-    pub(super) reserved: bool,
+    /// Of each map.
+    pub(super) stamps: Vec<Stamp>,
+    /// Where the map with the reserved keys begins, if there is one.
+    pub(super) reserved_at: Option<usize>,
+}
+
+/// Time from one map of a bundle to the next, ns: the finest that a venue has.
+const BUNDLED_NS: i64 = 1_000;
+
+impl Message {
+    /// All of them as one message; the first has the reserved keys.
+    pub(super) fn bundle(maps: Vec<Message>) -> Self {
+        let mut payload = vec![0xdc];
+        payload.extend_from_slice(&(maps.len() as u16).to_be_bytes());
+        let (mut stamps, mut reserved_at) = (Vec::new(), None);
+        for map in maps {
+            let begin = payload.len();
+            reserved_at = reserved_at.or(map.reserved_at.map(|at| begin + at));
+            stamps.extend(map.stamps.into_iter().map(|stamp| stamp.behind(begin)));
+            payload.extend(map.payload);
+        }
+        Self { payload, stamps, reserved_at }
+    }
+}
+
+impl Stamp {
+    /// The same, so many bytes later.
+    fn behind(self, bytes: usize) -> Self {
+        match self {
+            Self::None => Self::None,
+            Self::Text { at, digits } => Self::Text { at: at + bytes, digits },
+            Self::Millis { at } => Self::Millis { at: at + bytes },
+        }
+    }
 }
 
 /// Messages of one shape, without an end.
@@ -102,11 +134,18 @@ struct Stamper {
 impl Stamper {
     fn renew(&mut self, message: &mut Message, seq: u64, time: i64, times: &Times) {
         let payload = &mut message.payload;
-        if message.reserved {
-            payload[SEQ_AT..SEQ_AT + 8].copy_from_slice(&seq.to_be_bytes());
-            payload::set_times(&mut payload[..RESERVED_BYTES], times);
+        if let Some(at) = message.reserved_at {
+            let front = &mut payload[at..at + RESERVED_BYTES];
+            front[SEQ_AT..SEQ_AT + 8].copy_from_slice(&seq.to_be_bytes());
+            payload::set_times(front, times);
         }
-        match message.stamp {
+        for (stamp, map) in message.stamps.iter().zip(0..) {
+            self.stamp(payload, *stamp, time + map * BUNDLED_NS);
+        }
+    }
+
+    fn stamp(&mut self, payload: &mut [u8], stamp: Stamp, time: i64) {
+        match stamp {
             Stamp::None => {}
             Stamp::Millis { at } => {
                 payload[at..at + 8].copy_from_slice(&(time / 1_000_000).to_be_bytes());
