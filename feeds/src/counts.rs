@@ -114,6 +114,14 @@ pub struct Counts {
 pub struct Tally {
     pub(crate) candidates: u64,
     pub(crate) points_made: u64,
+    /// Whether there is anything in `rare`: most frames need not add it up.
+    any_rare: bool,
+    rare: RareTally,
+}
+
+/// What most frames have none of.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct RareTally {
     pub(crate) unchanged: u64,
     pub(crate) awaiting_image: u64,
     pub(crate) filtered: u64,
@@ -127,12 +135,31 @@ pub struct Tally {
     pub(crate) unknown_instrument: u64,
 }
 
+impl Tally {
+    /// The rare ones, to be added to.
+    #[inline]
+    pub(crate) fn rare(&mut self) -> &mut RareTally {
+        self.any_rare = true;
+        &mut self.rare
+    }
+}
+
 impl Counts {
     /// Adds what a decoded frame has counted.
     #[inline]
     pub(crate) fn add(&mut self, frame: &Tally, fields: &FieldCounts) {
         self.candidates += frame.candidates;
         self.points_made += frame.points_made;
+        if frame.any_rare {
+            self.add_rare(&frame.rare);
+        }
+        self.bad_field += fields.bad;
+        self.decimal_rounded += fields.rounded;
+        self.control_char += fields.control_chars;
+    }
+
+    #[inline(never)]
+    fn add_rare(&mut self, frame: &RareTally) {
         self.unchanged += frame.unchanged;
         self.awaiting_image += frame.awaiting_image;
         self.filtered += frame.filtered;
@@ -144,9 +171,6 @@ impl Counts {
         self.timestamp_overflow += frame.timestamp_overflow;
         self.venue_time_off += frame.venue_time_off;
         self.unknown_instrument += frame.unknown_instrument;
-        self.bad_field += fields.bad;
-        self.decimal_rounded += fields.rounded;
-        self.control_char += fields.control_chars;
     }
 
     /// Frames that could not be decoded, all reasons.

@@ -221,9 +221,8 @@ impl<'a> Cursor<'a> {
     #[cold]
     #[inline(never)]
     fn last_wide_text(mut self) -> Option<(Wide, usize)> {
-        let (text, mut wide) = (self.short_text()?, [0; WIDE_BYTES]);
-        wide.get_mut(..text.len())?.copy_from_slice(text);
-        Some((Wide::new(wide), text.len()))
+        let text = self.short_text()?;
+        Some((Wide::of(text)?, text.len()))
     }
 
     /// The next key if it is one letter; else the cursor stays where it is.

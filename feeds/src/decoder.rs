@@ -281,25 +281,38 @@ impl Venue {
     #[inline]
     fn payload(&mut self, payload: &[u8], emit: &mut Emit<'_>) -> Result<Shape, Undecodable> {
         let mut cursor = Cursor::new(payload);
-        let shape = match cursor.value()? {
-            Value::Map(entries) => self.map(payload, &mut cursor, entries, emit, 1)?,
-            Value::Array(maps) if maps > 0 => {
-                if matches!(self, Venue::Betfair(_)) {
-                    // Its ladders outlive the message: nothing is applied of one that is broken further on.
-                    Cursor::check(payload).inspect_err(|_| emit.envelope.read_front(payload))?;
-                }
-                let mut shape = Shape::Control;
-                for _ in 0..maps {
-                    let Value::Map(entries) = cursor.value()? else { return Err(Undecodable::NotAMap) };
-                    if self.map(payload, &mut cursor, entries, emit, 2)? == Shape::Data {
-                        shape = Shape::Data;
-                    }
-                }
-                shape
-            }
-            _ => return Err(Undecodable::NotAMap),
+        let shape = match cursor.short_map() {
+            Some(entries) => self.map(payload, &mut cursor, entries, emit, 1)?,
+            None => self.long_payload(payload, &mut cursor, emit)?,
         };
         if cursor.left() > 0 { Err(Undecodable::Malformed) } else { Ok(shape) }
+    }
+
+    /// A bundle, or a map of more than 15 keys.
+    #[inline(never)]
+    fn long_payload<'a>(
+        &mut self,
+        payload: &'a [u8],
+        cursor: &mut Cursor<'a>,
+        emit: &mut Emit<'_>,
+    ) -> Result<Shape, Undecodable> {
+        let maps = match cursor.value()? {
+            Value::Map(entries) => return self.map(payload, cursor, entries, emit, 1),
+            Value::Array(maps) if maps > 0 => maps,
+            _ => return Err(Undecodable::NotAMap),
+        };
+        if matches!(self, Venue::Betfair(_)) {
+            // Its ladders outlive the message: nothing is applied of one that is broken further on.
+            Cursor::check(payload).inspect_err(|_| emit.envelope.read_front(payload))?;
+        }
+        let mut shape = Shape::Control;
+        for _ in 0..maps {
+            let Value::Map(entries) = cursor.value()? else { return Err(Undecodable::NotAMap) };
+            if self.map(payload, cursor, entries, emit, 2)? == Shape::Data {
+                shape = Shape::Data;
+            }
+        }
+        Ok(shape)
     }
 
     #[inline]

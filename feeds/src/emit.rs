@@ -191,15 +191,15 @@ impl<'o> Emit<'o> {
             ties.next_in_map(self.map);
         }
         match why {
-            Suppressed::Unchanged => self.tally.unchanged += 1,
-            Suppressed::AwaitingImage => self.tally.awaiting_image += 1,
+            Suppressed::Unchanged => self.tally.rare().unchanged += 1,
+            Suppressed::AwaitingImage => self.tally.rare().awaiting_image += 1,
         }
     }
 
     /// A candidate that belongs to no series.
     pub fn bad_candidate(&mut self) {
         self.tally.candidates += 1;
-        self.tally.bad_points += 1;
+        self.tally.rare().bad_points += 1;
     }
 
     /// A candidate: one line, or a bad point if its series cannot be written or it has no field.
@@ -232,15 +232,15 @@ impl<'o> Emit<'o> {
 
     #[cold]
     fn bad_point(&mut self) {
-        self.tally.bad_points += 1;
+        self.tally.rare().bad_points += 1;
     }
 
     #[cold]
     fn no_fields(&mut self) {
         if self.settings.fields_listed {
-            self.tally.filtered += 1;
+            self.tally.rare().filtered += 1;
         } else {
-            self.tally.bad_points += 1;
+            self.tally.rare().bad_points += 1;
         }
     }
 
@@ -248,21 +248,22 @@ impl<'o> Emit<'o> {
     #[inline]
     fn finish(&mut self, series: SeriesId, at: VenueTime, mut flags: u8, position: u32) -> i64 {
         let (base, unit_ns, off) = self.place(at, &mut flags);
+        // What publisher and venue say of the venue's time says nothing of another.
+        let rule = if off.is_some() { Rule::Local } else { self.rule(at.own_ordinal, position) };
         let ordinal = match self.settings.tiebreak {
-            // What publisher and venue say of the venue's time says nothing of another.
-            Tiebreak::Ordinal if off.is_some() => self.ordinal(series, base, Rule::Local),
-            Tiebreak::Ordinal => self.ordinal(series, base, self.rule(at.own_ordinal, position)),
+            Tiebreak::Ordinal => self.ordinal(series, base, rule),
             Tiebreak::None => 0,
         };
         if i64::from(ordinal) >= unit_ns {
             flags |= flag::TIME_MOVED;
-            self.tally.timestamp_overflow += 1;
+            self.tally.rare().timestamp_overflow += 1;
         }
         let time = base.saturating_add(i64::from(ordinal));
         let recv_ns = if self.settings.system.recv_ns { self.recv_ns() } else { 0 };
         let line = &mut self.scratch.line;
         line.reserve(SYSTEM_BYTES_MAX);
-        let plain = off.is_none() && flags == 0 && !self.settings.system.seq;
+        let system = self.settings.system;
+        let plain = off.is_none() && !(flags != 0 && system.flags) && !system.seq;
         let tail = self.tail;
         if plain && tail.to > 0 && tail.time == time && tail.recv_ns == recv_ns {
             line.again(tail.from, tail.to);
@@ -319,7 +320,7 @@ impl<'o> Emit<'o> {
                 || nanos < received.saturating_sub(BEHIND_MAX_NS));
         if off {
             *flags |= flag::NO_VENUE_TIME;
-            self.tally.venue_time_off += 1;
+            self.tally.rare().venue_time_off += 1;
             return (received, 1, Some(nanos));
         }
         (time::truncate(nanos, at.unit_ns), at.unit_ns, None)
@@ -355,10 +356,11 @@ impl<'o> Emit<'o> {
     #[inline(never)]
     fn tied(&mut self, series: SeriesId, time: i64, rule: Rule, message: MessageId) -> u32 {
         let Some(given) = self.series.ordinal(series, time, rule, message) else { return 0 };
-        self.tally.timestamp_collisions += u64::from(given.collision);
-        self.tally.out_of_order += u64::from(given.out_of_order);
-        self.tally.tiebreak_local += u64::from(rule == Rule::Local && given.ordinal > 0);
-        self.tally.tiebreak_forgotten += u64::from(given.forgotten);
+        let tally = self.tally.rare();
+        tally.timestamp_collisions += u64::from(given.collision);
+        tally.out_of_order += u64::from(given.out_of_order);
+        tally.tiebreak_local += u64::from(rule == Rule::Local && given.ordinal > 0);
+        tally.tiebreak_forgotten += u64::from(given.forgotten);
         given.ordinal
     }
 }

@@ -19,24 +19,39 @@ struct Total {
     grown: u64,
 }
 
-/// Points of one frame, by measurement and minute: nearly always one entry.
+/// Points of one frame, by measurement and minute.
 #[derive(Debug, Default)]
-pub(crate) struct FrameMinutes(Vec<(Key, u64)>);
+pub(crate) struct FrameMinutes {
+    /// The minute of the last point, which may be of an earlier frame, and its points in this one.
+    last: (Key, u64),
+    /// The others, in the order of their coming; nearly always none.
+    others: Vec<(Key, u64)>,
+}
 
 impl FrameMinutes {
+    #[inline]
     pub(crate) fn clear(&mut self) {
-        self.0.clear();
+        self.last.1 = 0;
+        self.others.clear();
     }
 
     #[inline]
     pub(crate) fn add(&mut self, measurement: u8, time_ns: i64) {
-        if let Some((key, points)) = self.0.last_mut()
-            && key.0 == measurement
-            && (time_ns.wrapping_sub(key.1) as u64) < MINUTE_NS as u64
-        {
+        let (key, points) = &mut self.last;
+        if key.0 == measurement && (time_ns.wrapping_sub(key.1) as u64) < MINUTE_NS as u64 {
             *points += 1;
         } else {
-            self.0.push(((measurement, time_ns.saturating_sub(time_ns.rem_euclid(MINUTE_NS))), 1));
+            self.turn(measurement, time_ns);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn turn(&mut self, measurement: u8, time_ns: i64) {
+        let minute = (measurement, time_ns.saturating_sub(time_ns.rem_euclid(MINUTE_NS)));
+        let before = std::mem::replace(&mut self.last, (minute, 1));
+        if before.1 > 0 {
+            self.others.push(before);
         }
     }
 }
@@ -68,14 +83,20 @@ impl Minutes {
     /// Takes in what a frame has made.
     #[inline]
     pub(crate) fn add(&mut self, frame: &FrameMinutes) {
-        for ((measurement, minute), points) in &frame.0 {
-            let Some(hot) = self.hot.get_mut(usize::from(*measurement)) else { continue };
-            if hot.0 == *minute {
-                hot.1 += points;
-            } else {
-                let cold = std::mem::replace(hot, (*minute, *points));
-                self.settle(*measurement, cold);
-            }
+        frame.others.iter().for_each(|points| self.grow(*points));
+        if frame.last.1 > 0 {
+            self.grow(frame.last);
+        }
+    }
+
+    #[inline]
+    fn grow(&mut self, ((measurement, minute), points): (Key, u64)) {
+        let Some(hot) = self.hot.get_mut(usize::from(measurement)) else { return };
+        if hot.0 == minute {
+            hot.1 += points;
+        } else {
+            let cold = std::mem::replace(hot, (minute, points));
+            self.settle(measurement, cold);
         }
     }
 

@@ -74,6 +74,13 @@ proptest! {
     }
 
     #[test]
+    fn a_text_in_two_words_is_the_text_and_then_zeros(text in prop::collection::vec(any::<u8>(), 0..20)) {
+        let mut padded = [0; 16];
+        let fits = padded.get_mut(..text.len()).map(|front| front.copy_from_slice(&text));
+        prop_assert_eq!(Wide::of(&text), fits.map(|()| Wide::new(padded)));
+    }
+
+    #[test]
     fn plain_decimals_compare_as_their_numbers(
         digits in "[0-9]{5}", other in "[0-9]{5}", point in 1_usize..5, other_point in 1_usize..5, behind in any::<[u8; 16]>()
     ) {

@@ -18,6 +18,24 @@ impl Wide {
         Self([all as u64, (all >> 64) as u64])
     }
 
+    /// A text of up to 16 bytes, then zeros; `None` for longer ones. Its ends are read, which may overlap: nothing is copied.
+    #[inline]
+    pub fn of(text: &[u8]) -> Option<Self> {
+        let behind = |bytes: usize| 8 * (text.len() - bytes) as u32;
+        if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
+            let unread = 64_u32.checked_sub(behind(8))?;
+            let high = u64::from_le_bytes(*last).checked_shr(unread).unwrap_or(0);
+            return Some(Self([u64::from_le_bytes(*first), high]));
+        }
+        let low = if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
+            let last = u64::from(u32::from_le_bytes(*last));
+            u64::from(u32::from_le_bytes(*first)) | last << behind(4)
+        } else {
+            text.iter().rev().fold(0, |low, byte| low << 8 | u64::from(*byte))
+        };
+        Some(Self([low, 0]))
+    }
+
     /// The bytes.
     #[inline]
     pub const fn bytes(self) -> [u8; WIDE_BYTES] {
@@ -56,6 +74,12 @@ impl Wide {
             && (text >> bit) as u8 == b'.'
             && at.wrapping_sub(1) < bytes.wrapping_sub(2);
         good.then(|| (bytes - 1 - at) as u32)
+    }
+
+    /// All sixteen bytes as words.
+    #[inline]
+    pub const fn words(self) -> [u64; 2] {
+        self.0
     }
 
     /// What [`Self::front`] gave, or any other two words of text.

@@ -243,7 +243,9 @@ impl KrakenDepth {
         let Self { instruments, plan, pairs, levels, texts, beyond } = self;
         let mut pair = pairs.get(name, |name| {
             let (pair, known) = instruments.kraken(name);
-            emit.tally.unknown_instrument += u64::from(!known);
+            if !known {
+                emit.tally.rare().unknown_instrument += 1;
+            }
             let text = |part: std::borrow::Cow<'_, str>| Box::from(&*part);
             let (base, quote) = (text(pair.base), text(pair.quote));
             let mut pair = PairSeries { pair: text(pair.pair), base, quote, levels: Vec::new() };

@@ -304,7 +304,9 @@ fn read_slot<'a>(
 #[cold]
 fn resolve(name: &str, instruments: &Instruments, legacy: bool, emit: &mut Emit<'_>) -> Option<PairSeries> {
     let (pair, known) = instruments.kraken(name);
-    emit.tally.unknown_instrument += u64::from(!known);
+    if !known {
+        emit.tally.rare().unknown_instrument += 1;
+    }
     let (base, quote) = (pair.base.as_bytes(), pair.quote.as_bytes());
     let tags: [(&str, &[u8]); 4] =
         [("base", base), ("exchange", b"kraken"), ("pair", pair.pair.as_bytes()), ("quote", quote)];

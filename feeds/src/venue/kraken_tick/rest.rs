@@ -8,6 +8,7 @@ use super::{
 use crate::counts::Undecodable;
 use crate::cursor::{Cursor, Value};
 use crate::emit::Emit;
+use crate::field::Slot;
 use crate::schema::FieldType;
 use crate::venue::read_map;
 
@@ -157,6 +158,16 @@ impl KrakenTick {
             return Ok(());
         }
         let mut after = start;
+        if letter == b'o'
+            && let Some([first, ..]) = self.rest.get(letter).map(|places| places.other)
+            && let Some(value) = Slot::plain(&mut after)
+        {
+            if let Some(to) = ticker.slots.get_mut(usize::from(first)) {
+                *to = value;
+            }
+            *cursor = after;
+            return Ok(());
+        }
         self.rest_oddity(letter, &mut after, ticker, emit, depth)?;
         *cursor = after;
         Ok(())
