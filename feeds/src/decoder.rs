@@ -315,7 +315,7 @@ impl Venue {
         Ok(shape)
     }
 
-    #[inline]
+    #[inline(always)]
     fn map<'a>(
         &mut self,
         payload: &'a [u8],

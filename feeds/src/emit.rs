@@ -187,8 +187,8 @@ impl<'o> Emit<'o> {
     /// A candidate that makes no point by design.
     pub fn suppress(&mut self, series: Option<SeriesId>, why: Suppressed) {
         self.tally.candidates += 1;
-        if let Some(ties) = series.and_then(|id| self.series.ties(id)) {
-            ties.next_in_map(self.map);
+        if let Some((known, _)) = series.and_then(|id| self.series.get(id)) {
+            known.ties.next_in_map(self.map);
         }
         match why {
             Suppressed::Unchanged => self.tally.rare().unchanged += 1,
@@ -214,10 +214,11 @@ impl<'o> Emit<'o> {
     ) {
         self.tally.candidates += 1;
         let Some(series) = series else { return self.bad_point() };
-        let position = self.series.ties(series).map_or(0, |ties| ties.next_in_map(self.map));
+        let Some((known, _)) = self.series.get(series) else { return self.bad_point() };
+        let position = known.ties.next_in_map(self.map);
         let line = &mut self.scratch.line;
         let mark = line.position();
-        line.put(self.series.key(series));
+        line.put(&known.key);
         let fields_at = line.position();
         if !plan.put(line, slots, &mut self.fields) {
             line.rewind(mark);
@@ -346,7 +347,8 @@ impl<'o> Emit<'o> {
             part: (self.map - self.map_before) as u32,
         };
         // The first point at its time has no tie to be counted: one that is counted here has ordinal 0.
-        match self.series.first_ordinal(series, time, rule, message) {
+        let Some((known, kept)) = self.series.get(series) else { return 0 };
+        match known.ties.first(time, rule, message, kept) {
             Some(ordinal) => ordinal,
             None => self.tied(series, time, rule, message),
         }
@@ -355,47 +357,13 @@ impl<'o> Emit<'o> {
     #[cold]
     #[inline(never)]
     fn tied(&mut self, series: SeriesId, time: i64, rule: Rule, message: MessageId) -> u32 {
-        let Some(given) = self.series.ordinal(series, time, rule, message) else { return 0 };
+        let Some((known, kept)) = self.series.get(series) else { return 0 };
+        let given = known.ties.ordinal(time, rule, message, kept);
         let tally = self.tally.rare();
         tally.timestamp_collisions += u64::from(given.collision);
         tally.out_of_order += u64::from(given.out_of_order);
         tally.tiebreak_local += u64::from(rule == Rule::Local && given.ordinal > 0);
         tally.tiebreak_forgotten += u64::from(given.forgotten);
         given.ordinal
-    }
-}
-
-/// Whether a quote is crossed, locked or not positive.
-#[inline]
-pub fn is_crossed(bid: Slot<'_>, ask: Slot<'_>) -> bool {
-    if let (Slot::Wide(bid, bid_bytes), Slot::Wide(ask, ask_bytes)) = (bid, ask)
-        && bid_bytes == ask_bytes
-        && let Some(below) = bid.is_below(ask, usize::from(bid_bytes))
-    {
-        // What is above a positive bid is positive.
-        let positive =
-            bid.bytes().iter().take(usize::from(bid_bytes)).any(|byte| matches!(byte, b'1'..=b'9'));
-        return !(below && positive);
-    }
-    is_crossed_as_units(bid, ask)
-}
-
-#[inline(never)]
-fn is_crossed_as_units(bid: Slot<'_>, ask: Slot<'_>) -> bool {
-    if let (Some((bid, bid_scale)), Some((ask, ask_scale))) = (bid.scaled(), ask.scaled())
-        && bid_scale == ask_scale
-    {
-        return bid <= 0 || ask <= 0 || bid >= ask;
-    }
-    is_crossed_as_floats(bid, ask)
-}
-
-#[cold]
-#[inline(never)]
-fn is_crossed_as_floats(bid: Slot<'_>, ask: Slot<'_>) -> bool {
-    match (bid.as_f64(), ask.as_f64()) {
-        (Some(bid), Some(ask)) => bid <= 0.0 || ask <= 0.0 || bid >= ask,
-        (Some(one), None) | (None, Some(one)) => one <= 0.0,
-        (None, None) => false,
     }
 }

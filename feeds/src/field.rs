@@ -306,9 +306,9 @@ impl FieldPlan {
                     (Some(slot), name) => break Some((name, slot)),
                 }
             };
-            let at = room.at();
-            line.extend_to(at);
-            let Some((name, slot)) = other else { return at > start };
+            let left = room.left();
+            line.extend_to(left);
+            let Some((name, slot)) = other else { return line.position() > start };
             put_other(line, name, slot, counts);
         }
     }

@@ -23,6 +23,7 @@ pub mod news;
 pub mod nodrop;
 pub mod number;
 pub mod payload;
+pub mod quote;
 pub mod schema;
 pub mod sequence;
 pub mod series;

@@ -7,6 +7,9 @@ use crate::number::{self, Digits, WIDE_BYTES, Wide};
 /// A field's name as `,name=` in a fixed array, padded.
 pub const NAME_BYTES: usize = 32;
 
+/// Room that one field needs, its padding included.
+const FIELD_BYTES: usize = 2 * NAME_BYTES;
+
 /// The end of a line in a fixed array.
 const TAIL_BYTES: usize = 64;
 
@@ -109,13 +112,13 @@ impl Line {
     /// What is reserved behind the position, to be written at once.
     #[inline]
     pub fn room(&mut self) -> Room<'_> {
-        Room { at: self.at, buffer: &mut self.buffer }
+        Room { rest: self.buffer.get_mut(self.at..).unwrap_or_default() }
     }
 
-    /// Takes over what was written into its [`Room`] up to `position`.
+    /// Takes over what was written into its [`Room`], of which `left` bytes are left.
     #[inline]
-    pub fn extend_to(&mut self, position: usize) {
-        self.at = position;
+    pub fn extend_to(&mut self, left: usize) {
+        self.at = self.buffer.len().saturating_sub(left);
     }
 
     /// Writes the first `bytes` of a field's name.
@@ -199,34 +202,30 @@ impl Line {
 /// The reserved end of a [`Line`], so that its place and length stay in registers from field to field.
 #[derive(Debug)]
 pub struct Room<'l> {
-    buffer: &'l mut [u8],
-    at: usize,
+    rest: &'l mut [u8],
 }
 
 impl Room<'_> {
     /// Writes the first `name_bytes` of `name`, then the first `bytes` of `value`; false where there is no room.
     #[inline]
     pub fn field(&mut self, name: &[u8; NAME_BYTES], name_bytes: u8, value: Wide, bytes: u8) -> bool {
-        const BOTH: usize = NAME_BYTES + WIDE_BYTES;
-        let Some(room) = self.buffer.get_mut(self.at..).and_then(|rest| rest.first_chunk_mut::<BOTH>())
-        else {
-            return false;
-        };
-        let name_bytes = usize::from(name_bytes) % NAME_BYTES;
+        // What is masked away is never there; it shows that the field ends inside the room.
+        let (name_bytes, bytes) = (usize::from(name_bytes) % NAME_BYTES, usize::from(bytes) % NAME_BYTES);
+        let Some(room) = self.rest.first_chunk_mut::<FIELD_BYTES>() else { return false };
         if let Some(to) = room.first_chunk_mut::<NAME_BYTES>() {
             *to = *name;
         }
         if let Some(to) = room.get_mut(name_bytes..).and_then(|rest| rest.first_chunk_mut::<WIDE_BYTES>()) {
             *to = value.bytes();
         }
-        self.at += name_bytes + usize::from(bytes);
+        self.rest = std::mem::take(&mut self.rest).get_mut(name_bytes + bytes..).unwrap_or_default();
         true
     }
 
-    /// How far the line goes.
+    /// Bytes not written.
     #[inline]
-    pub fn at(&self) -> usize {
-        self.at
+    pub fn left(&self) -> usize {
+        self.rest.len()
     }
 }
 
@@ -257,8 +256,8 @@ mod tests {
                             line.reserve(NAME_BYTES + WIDE_BYTES);
                             let mut room = line.room();
                             assert!(room.field(&[b'n'; NAME_BYTES], 7, Wide::new(wide), short.len() as u8));
-                            let at = room.at();
-                            line.extend_to(at);
+                            let left = room.left();
+                            line.extend_to(left);
                             expected.extend(b"nnnnnnn");
                             expected.extend(short);
                         }

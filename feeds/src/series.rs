@@ -5,7 +5,7 @@ use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use crate::tie::{MessageId, Ordinal, Rule, TieState};
+use crate::tie::TieState;
 
 /// A series of one decoder, as a position in its table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -14,13 +14,21 @@ pub struct SeriesId(u32);
 /// Longest symbol or other tag value that is stored.
 pub const TAG_VALUE_BYTES_MAX: usize = 256;
 
+/// What is known of one series, beside each other so that a point looks it up once.
+#[derive(Debug, Default)]
+pub struct Series {
+    /// Measurement and tags as line protocol, such as `kraken_tick,base=BTC,exchange=kraken`.
+    pub key: Box<[u8]>,
+    /// The times and ordinals that it has used.
+    pub ties: TieState,
+}
+
 /// All series of one decoder. Bounded: a series beyond `series_max` is refused.
 #[derive(Debug)]
 pub struct SeriesTable {
     by_key: HashTable<SeriesId>,
     hasher: DefaultHashBuilder,
-    keys: Vec<Box<[u8]>>,
-    ties: Vec<TieState>,
+    known: Vec<Series>,
     /// Maps remembered in the crowds of all series.
     ties_kept: usize,
     /// Places of series that were released.
@@ -34,8 +42,7 @@ impl SeriesTable {
         Self {
             by_key: HashTable::new(),
             hasher: DefaultHashBuilder::default(),
-            keys: Vec::new(),
-            ties: Vec::new(),
+            known: Vec::new(),
             ties_kept: 0,
             free: Vec::new(),
             series_max,
@@ -66,20 +73,19 @@ impl SeriesTable {
         }
         let id = match self.free.pop() {
             Some(free) => free,
-            None if self.keys.len() >= self.series_max => return None,
+            None if self.known.len() >= self.series_max => return None,
             None => {
-                let id = SeriesId(u32::try_from(self.keys.len()).ok()?);
-                self.keys.push(Box::default());
-                self.ties.push(TieState::default());
+                let id = SeriesId(u32::try_from(self.known.len()).ok()?);
+                self.known.push(Series::default());
                 id
             }
         };
-        if let Some(place) = self.keys.get_mut(id.0 as usize) {
-            *place = key.into_boxed_slice();
+        if let Some(place) = self.known.get_mut(id.0 as usize) {
+            place.key = key.into_boxed_slice();
         }
-        let (keys, hasher) = (&self.keys, &self.hasher);
+        let (known, hasher) = (&self.known, &self.hasher);
         let hash_of =
-            |known: &SeriesId| hasher.hash_one(keys.get(known.0 as usize).map_or(&[][..], |key| key));
+            |id: &SeriesId| hasher.hash_one(known.get(id.0 as usize).map_or(&[][..], |series| &series.key));
         self.by_key.insert_unique(hash, id, hash_of);
         Some(id)
     }
@@ -87,40 +93,26 @@ impl SeriesTable {
     /// Forgets a series that will not come again, so that its place can be used by another. Whoever has its id
     /// must give it up.
     pub fn release(&mut self, id: SeriesId) {
-        let Some(key) = self.keys.get_mut(id.0 as usize).map(std::mem::take) else { return };
+        let Some(Series { key, ties }) = self.known.get_mut(id.0 as usize).map(std::mem::take) else {
+            return;
+        };
         let hash = self.hasher.hash_one(&*key);
+        self.ties_kept = self.ties_kept.saturating_sub(ties.kept());
         let Ok(known) = self.by_key.find_entry(hash, |known| *known == id) else { return };
         known.remove();
-        if let Some(ties) = self.ties.get_mut(id.0 as usize) {
-            self.ties_kept = self.ties_kept.saturating_sub(ties.kept());
-            *ties = TieState::default();
-        }
         self.free.push(id);
     }
 
     /// Measurement and tags as line protocol, such as `kraken_tick,base=BTC,exchange=kraken`.
     #[inline]
     pub fn key(&self, id: SeriesId) -> &[u8] {
-        self.keys.get(id.0 as usize).map_or(&[], |key| key)
+        self.known.get(id.0 as usize).map_or(&[], |series| &series.key)
     }
 
-    /// The times and ordinals that the series has used.
+    /// What is known of it, and the number of maps remembered in the crowds of all series.
     #[inline]
-    pub fn ties(&mut self, id: SeriesId) -> Option<&mut TieState> {
-        self.ties.get_mut(id.0 as usize)
-    }
-
-    /// The ordinal of a point that is the latest of its series; see [`TieState::first`].
-    #[inline]
-    pub fn first_ordinal(&mut self, id: SeriesId, time: i64, rule: Rule, message: MessageId) -> Option<u32> {
-        let ties = self.ties.get_mut(id.0 as usize)?;
-        ties.first(time, rule, message, &mut self.ties_kept)
-    }
-
-    /// The ordinal of a point; see [`TieState::ordinal`].
-    pub fn ordinal(&mut self, id: SeriesId, time: i64, rule: Rule, message: MessageId) -> Option<Ordinal> {
-        let ties = self.ties.get_mut(id.0 as usize)?;
-        Some(ties.ordinal(time, rule, message, &mut self.ties_kept))
+    pub fn get(&mut self, id: SeriesId) -> Option<(&mut Series, &mut usize)> {
+        self.known.get_mut(id.0 as usize).map(|series| (series, &mut self.ties_kept))
     }
 
     /// Series known.
@@ -162,6 +154,7 @@ pub fn append_name(out: &mut Vec<u8>, name: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tie::{MessageId, Rule};
 
     #[test]
     fn hostile_values_are_escaped_or_refused() {
@@ -194,14 +187,17 @@ mod tests {
         let mut table = SeriesTable::new(2);
         let [a, b] = [b"a", b"b"].map(|tag| table.intern("m", &[("s", tag)]).unwrap());
         let message = MessageId { src: 1, seq: 1, map: 1, part: 0 };
-        table.ordinal(a, 5, Rule::Local, message);
+        let ordinal = |table: &mut SeriesTable, id| {
+            table.get(id).map(|(series, kept)| series.ties.ordinal(5, Rule::Local, message, kept).ordinal)
+        };
+        assert_eq!(ordinal(&mut table, a), Some(0));
         table.release(a);
         assert_eq!((table.len(), table.key(a)), (1, &b""[..]));
         table.release(a);
         let c = table.intern("m", &[("s", b"c")]).unwrap();
         assert_eq!((table.key(c), table.key(b), table.len()), (&b"m,s=c"[..], &b"m,s=b"[..], 2));
         assert_eq!(table.intern("m", &[("s", b"a")]), None, "full again");
-        assert_eq!(table.ordinal(c, 5, Rule::Local, message).map(|given| given.ordinal), Some(0));
+        assert_eq!(ordinal(&mut table, c), Some(0));
         for name in 0..1_000_u32 {
             let id = table.intern("m", &[("s", name.to_string().as_bytes())]);
             assert_eq!(id, None);

@@ -10,9 +10,10 @@ use tickline_config::KRAKEN_CSV;
 use tickline_config::model::{SystemFields, Tiebreak};
 use tickline_feeds::clock::WallNanos;
 use tickline_feeds::cursor::Value;
-use tickline_feeds::emit::{Emit, Scratch, Settings, VenueTime, flag, is_crossed};
+use tickline_feeds::emit::{Emit, Scratch, Settings, VenueTime, flag};
 use tickline_feeds::field::{FieldPlan, Slot};
 use tickline_feeds::instruments::Instruments;
+use tickline_feeds::quote::is_crossed;
 use tickline_feeds::schema;
 use tickline_feeds::series::{SeriesId, SeriesTable};
 use tickline_feeds::time::parse_rfc3339;
@@ -95,7 +96,7 @@ fn rest(
                 for _ in 0..map(rd)? {
                     let name = text(rd)?;
                     let slots = pair(rd, emit)?;
-                    let flags = if is_crossed(slots[0], slots[2]) { flag::CROSSED } else { 0 };
+                    let flags = if is_crossed(&slots[0], &slots[2]) { flag::CROSSED } else { 0 };
                     let series = names.get(name.as_bytes(), |name| {
                         let pair = instruments.kraken(name).0;
                         let tags: [(&str, &[u8]); 4] = [
@@ -164,7 +165,7 @@ fn flat(rd: &mut &[u8], emit: &mut Emit<'_>, plan: &FieldPlan, names: &mut Names
             _ => skip(rd)?,
         }
     }
-    let flags = if is_crossed(slots[0], slots[1]) { flag::CROSSED } else { 0 };
+    let flags = if is_crossed(&slots[0], &slots[1]) { flag::CROSSED } else { 0 };
     let series = names.get(instrument.as_bytes(), |name| {
         let (base, quote) = name.split_once('_').unwrap_or_default();
         let tags: [(&str, &[u8]); 4] = [

@@ -92,12 +92,11 @@ impl Wide {
     /// same place.
     #[inline]
     pub fn is_below(self, other: Self, bytes: usize) -> Option<bool> {
-        let behind = 8 * WIDE_BYTES.saturating_sub(bytes) as u32;
-        let number = |text: Self| u128::from_be_bytes(text.bytes()).checked_shr(behind).unwrap_or(0);
-        let (one, other) = (number(self), number(other));
+        let ([low, high], [other_low, other_high]) = (self.front(bytes)?, other.front(bytes)?);
         // A point and a digit differ in this bit, two digits never do.
-        let apart = (one ^ other) & (u128::from(EACH * 0x10) << 64 | u128::from(EACH * 0x10));
-        (apart == 0).then_some(one < other)
+        let apart = ((low ^ other_low) | (high ^ other_high)) & (EACH * 0x10);
+        let number = |low: u64, high: u64| u128::from(low.swap_bytes()) << 64 | u128::from(high.swap_bytes());
+        (apart == 0).then_some(number(low, high) < number(other_low, other_high))
     }
 
     /// Units and scale of a decimal of up to eight characters without sign and exponent, the first `bytes` bytes,

@@ -8,10 +8,11 @@ use tickline_config::model::FieldChoice;
 
 use crate::counts::Undecodable;
 use crate::cursor::Cursor;
-use crate::emit::{Emit, VenueTime, flag, is_crossed};
+use crate::emit::{Emit, VenueTime, flag};
 use crate::field::{FieldPlan, Slot};
 use crate::instruments::Instruments;
 use crate::number::Digits;
+use crate::quote::is_crossed;
 use crate::schema::{self, FieldType};
 use crate::series::SeriesId;
 use crate::venue::kraken_tick::venue_error;
@@ -282,7 +283,7 @@ fn forget(known: &mut Level, texts: Option<&mut Texts>, side: usize) {
 /// Flags of a level: only the best can be crossed in a sorted book.
 #[inline]
 fn crossed(level: usize, [bid, _, ask, ..]: &[Slot<'_>; 5]) -> u8 {
-    if level == 0 && is_crossed(*bid, *ask) { flag::CROSSED } else { 0 }
+    if level == 0 && is_crossed(bid, ask) { flag::CROSSED } else { 0 }
 }
 
 #[cold]

@@ -7,10 +7,11 @@ use tickline_config::model::{FieldChoice, TimeUnit};
 
 use crate::counts::Undecodable;
 use crate::cursor::{Cursor, Value};
-use crate::emit::{Emit, VenueTime, flag, is_crossed};
+use crate::emit::{Emit, VenueTime, flag};
 use crate::field::{FieldPlan, Slot};
 use crate::instruments::Instruments;
 use crate::key::{Key, word};
+use crate::quote::is_crossed;
 use crate::schema::{self, FieldType};
 use crate::series::SeriesId;
 use crate::venue::names::Names;
@@ -158,10 +159,10 @@ impl KrakenTick {
         emit: &mut Emit<'_>,
         depth: usize,
     ) -> Result<Shape, Undecodable> {
-        let mut ticker = Ticker::new();
+        let mut ticker: Option<Ticker<'a>> = None;
         let mut channel: &[u8] = &[];
         let mut nested: Option<(bool, Nested<'a>)> = None;
-        let (mut data, mut control, mut flat, mut flags) = (false, false, false, 0);
+        let (mut data, mut control, mut flags) = (false, false, 0);
         for left in (0..entries).rev() {
             let key = cursor.key()?;
             match key.word {
@@ -175,10 +176,7 @@ impl KrakenTick {
                 KEY_DATA => nested = Some((true, Nested::at(cursor, left, depth)?)),
                 KEY_RESULT => nested = Some((false, Nested::at(cursor, left, depth)?)),
                 _ if key.is_reserved() => emit.envelope.read(key.text, cursor)?,
-                _ => {
-                    flat = true;
-                    self.flat_key(key, cursor, &mut ticker, emit, depth)?;
-                }
+                _ => self.flat_key(key, cursor, &mut ticker, emit, depth)?,
             }
         }
         control |= emit.envelope.is_control() || matches!(channel, b"heartbeat" | b"status");
@@ -194,7 +192,9 @@ impl KrakenTick {
             return Ok(Shape::Control);
         }
         let is_empty = |slot: &Slot<'_>| matches!(slot, Slot::Empty);
-        if flat && !(ticker.name.is_empty() && ticker.slots.iter().all(is_empty)) {
+        if let Some(ticker) = ticker
+            && !(ticker.name.is_empty() && ticker.slots.iter().all(is_empty))
+        {
             self.emit(&ticker, emit, flags);
             data = true;
         }
@@ -236,11 +236,11 @@ impl KrakenTick {
         &self,
         key: Key<'a>,
         cursor: &mut Cursor<'a>,
-        ticker: &mut Ticker<'a>,
+        ticker: &mut Option<Ticker<'a>>,
         emit: &mut Emit<'_>,
         depth: usize,
     ) -> Result<(), Undecodable> {
-        self.element_key(key, cursor, ticker, emit, depth)
+        self.element_key(key, cursor, ticker.get_or_insert_with(Ticker::new), emit, depth)
     }
 
     /// One key of a ticker element, or of the predecessor's flat map.
@@ -270,7 +270,7 @@ impl KrakenTick {
 
     #[inline]
     fn emit(&mut self, ticker: &Ticker<'_>, emit: &mut Emit<'_>, mut flags: u8) {
-        let [bid, _, ask, ..] = ticker.slots;
+        let [bid, _, ask, ..] = &ticker.slots;
         if is_crossed(bid, ask) {
             flags |= flag::CROSSED;
         }

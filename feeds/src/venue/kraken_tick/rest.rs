@@ -140,37 +140,61 @@ impl KrakenTick {
         emit: &mut Emit<'_>,
         depth: usize,
     ) -> Result<(), Undecodable> {
-        let start = *cursor;
-        if let Some(places) = self.rest.get(letter)
-            && let Some(items) = cursor.short_array()
-            && let Some(slots) = if items == 3 { &places.three } else { &places.other }.get(..items as usize)
-        {
-            let slots = slots.iter().map(|slot| usize::from(*slot));
-            if places.kind == FieldType::Integer {
-                for slot in slots {
-                    read_slot(slot, FieldType::Integer, cursor, &mut ticker.slots, emit, depth + 1)?;
-                }
-            } else {
-                for slot in slots {
-                    read_slot(slot, FieldType::Float, cursor, &mut ticker.slots, emit, depth + 1)?;
-                }
+        let mut after = *cursor;
+        let Places { kind, three, other } = self.rest.get(letter).unwrap_or(&Places::NONE);
+        if let Some(items @ 2..=3) = after.short_array() {
+            let [first, middle, last] = three;
+            let [first, last] = if items == 3 { [first, last] } else { [&other[0], &other[1]] };
+            self.item(*first, *kind, &mut after, ticker, emit, depth)?;
+            if items == 3 {
+                self.item(*middle, *kind, &mut after, ticker, emit, depth)?;
             }
+            self.item(*last, *kind, &mut after, ticker, emit, depth)?;
+            *cursor = after;
             return Ok(());
         }
-        let mut after = start;
+        after = *cursor;
         if letter == b'o'
-            && let Some([first, ..]) = self.rest.get(letter).map(|places| places.other)
             && let Some(value) = Slot::plain(&mut after)
         {
-            if let Some(to) = ticker.slots.get_mut(usize::from(first)) {
+            if let Some(to) = ticker.slots.get_mut(usize::from(other[0])) {
                 *to = value;
             }
             *cursor = after;
             return Ok(());
         }
+        after = *cursor;
         self.rest_oddity(letter, &mut after, ticker, emit, depth)?;
         *cursor = after;
         Ok(())
+    }
+
+    /// One item of an array, depth containers open around the array.
+    #[inline(always)]
+    fn item<'a>(
+        &self,
+        slot: u8,
+        kind: FieldType,
+        cursor: &mut Cursor<'a>,
+        ticker: &mut Ticker<'a>,
+        emit: &mut Emit<'_>,
+        depth: usize,
+    ) -> Result<(), Undecodable> {
+        let slot = usize::from(slot);
+        let plain = match (ticker.slots.get_mut(slot), kind) {
+            (Some(to), FieldType::Integer) => cursor.int().map(|number| *to = Slot::Int(number)),
+            (Some(to), _) => Slot::plain(cursor).map(|value| *to = value),
+            (None, _) => cursor.short_text().map(|_| ()),
+        };
+        match plain {
+            Some(()) => Ok(()),
+            None => {
+                let mut after = *cursor;
+                odd_item(slot, kind, &mut after, ticker, emit, depth + 1)?;
+                *cursor = after;
+                Ok(())
+            }
+        }
     }
 
     /// What else stands there: one value for `o`, or more items.
@@ -198,6 +222,20 @@ impl KrakenTick {
         }
         Ok(())
     }
+}
+
+/// An item in any form.
+#[cold]
+#[inline(never)]
+fn odd_item<'a>(
+    slot: usize,
+    kind: FieldType,
+    cursor: &mut Cursor<'a>,
+    ticker: &mut Ticker<'a>,
+    emit: &mut Emit<'_>,
+    depth: usize,
+) -> Result<(), Undecodable> {
+    read_slot(slot, kind, cursor, &mut ticker.slots, emit, depth)
 }
 
 /// A key that may be anything, as a letter, and the cursor behind it; 0 if it is none.
