@@ -303,7 +303,7 @@ impl<'a> Cursor<'a> {
     /// Walks over one value that stands inside `depth` open containers.
     #[inline]
     pub fn skip(&mut self, depth: usize) -> Result<(), Undecodable> {
-        if self.short_text().is_some() {
+        if self.short_text().is_some() || self.int().is_some() {
             return Ok(());
         }
         let mut after = *self;

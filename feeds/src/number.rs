@@ -7,7 +7,7 @@ pub const DECIMAL_BYTES_MAX: usize = 40;
 const DIGITS_KEPT: u32 = 15;
 
 pub use digits::{Digits, LastNumber, SCALE_MAX, scaled_text};
-pub use wide::{WIDE_BYTES, Wide, eight_digits};
+pub use wide::{WIDE_BYTES, Wide, eight_digits, short_decimal, short_units};
 
 mod digits;
 mod wide;

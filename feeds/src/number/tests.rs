@@ -143,6 +143,24 @@ proptest! {
     }
 
     #[test]
+    fn short_decimals_are_read_as_wide_ones(
+        input in prop_oneof!["[0-9]{1,8}", "[0-9]{1,5}[.][0-9]{1,2}", "[0-9.e/é-]{0,4}"], behind in any::<[u8; 8]>(), more in 9_usize..300
+    ) {
+        let mut wide = [0; 16];
+        wide[..8].copy_from_slice(&behind);
+        wide[..input.len()].copy_from_slice(input.as_bytes());
+        let text = u64::from_le_bytes(*wide.first_chunk().unwrap());
+        let short = short_decimal(text, input.len());
+        prop_assert_eq!(short.map(|(_, places)| places), Wide::new(wide).places(input.len()));
+        if let Some((text, places)) = short {
+            prop_assert_eq!(Wide::of(input.as_bytes()), Some(Wide::of_words([text, 0])));
+            let units = short_units(text, input.len() as u32, places);
+            prop_assert_eq!(Some((units, places)), Wide::new(wide).scaled(input.len()));
+        }
+        prop_assert_eq!(short_decimal(text, more), None);
+    }
+
+    #[test]
     fn short_texts_that_are_not_rounded_read_back_exactly(units in prop_oneof![0_i64..1_000_000_000_000_000, 0_i64..200_000_000, 0_i64..10_000], scale in 0_u32..12) {
         let written = text(|o| o.extend(Digits::scaled(units, scale).as_bytes()));
         prop_assert_eq!(scaled(written.as_bytes()), Some((units, scale)));

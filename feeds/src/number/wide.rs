@@ -124,6 +124,36 @@ impl Wide {
     }
 }
 
+/// The first `bytes` of up to eight bytes of text, then zeros, and the digits behind their point, if they are a plain
+/// decimal ([`Wide::is_plain_decimal`]). `None` says nothing.
+#[inline]
+pub fn short_decimal(text: u64, bytes: usize) -> Option<(u64, u32)> {
+    let [kept, _] = FRONTS.get(bytes).filter(|_| bytes <= 8)?;
+    let others = non_digits(text, *kept);
+    if others == 0 {
+        return (bytes > 0).then_some((text & kept, 0));
+    }
+    let bit = others.trailing_zeros() & 0x38;
+    let at = bit as usize / 8;
+    let good = others & (others - 1) == 0
+        && (text >> bit) as u8 == b'.'
+        && at.wrapping_sub(1) < bytes.wrapping_sub(2);
+    good.then(|| (text & kept, (bytes - 1 - at) as u32))
+}
+
+/// The number of such a decimal without its point, of `bytes` bytes with `places` digits behind the point.
+#[inline]
+pub fn short_units(text: u64, bytes: u32, places: u32) -> i64 {
+    // Values of the digits, right-aligned: the last one highest, zeros in front.
+    let values = (text ^ EIGHT_ZEROS).wrapping_shl(0_u32.wrapping_sub(8 * bytes));
+    if places == 0 {
+        return eight_values(values);
+    }
+    // The digits behind the point stay, those in front of it come behind the point's place.
+    let behind = u64::MAX.wrapping_shl(0_u32.wrapping_sub(8 * places));
+    eight_values(values & behind | (values << 8) & !behind & !0xff)
+}
+
 /// Bit 7 of each of the bytes in `kept` that is no ASCII digit. The byte behind one that is no ASCII character may be
 /// marked too, which no one need know: such a text is no decimal in any case.
 #[inline]

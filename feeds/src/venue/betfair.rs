@@ -6,7 +6,7 @@ use hashbrown::DefaultHashBuilder;
 use tickline_config::model::FieldChoice;
 
 use crate::counts::Undecodable;
-use crate::cursor::{Cursor, Value};
+use crate::cursor::Cursor;
 use crate::emit::{Emit, VenueTime, flag};
 use crate::field::FieldPlan;
 use crate::key::word;
@@ -113,19 +113,25 @@ impl Betfair {
         depth: usize,
     ) -> Result<Shape, Undecodable> {
         let mut message = Message::default();
+        let mut at = *cursor;
         for left in (0..entries).rev() {
-            let key = cursor.key()?;
+            let key = at.key()?;
             match key.word {
-                KEY_OP => message.op = read_text(cursor, depth)?,
-                KEY_PT => message.time = read_time(cursor, UNIT_NS, emit, depth)?,
-                KEY_CT => message.change_type = read_text(cursor, depth)?,
-                _ if key.text == b"segmentType" => message.segment = read_text(cursor, depth)?,
-                KEY_STATUS => message.suspect = read_id(cursor, depth)? == Some(503),
-                KEY_MC => message.markets = Some(Nested::at(cursor, left, depth)?),
-                _ if key.is_reserved() => emit.envelope.read(key.text, cursor)?,
-                _ => cursor.skip(depth)?,
+                KEY_OP => message.op = read_text(&mut at, depth)?,
+                KEY_PT => message.time = read_time(&mut at, UNIT_NS, emit, depth)?,
+                KEY_CT => message.change_type = read_text(&mut at, depth)?,
+                _ if key.text == b"segmentType" => message.segment = read_text(&mut at, depth)?,
+                KEY_STATUS => message.suspect = read_id(&mut at, depth)? == Some(503),
+                KEY_MC => message.markets = Some(Nested::at(&mut at, left, depth)?),
+                _ if key.is_reserved() => {
+                    let mut after = at;
+                    emit.envelope.read(key.text, &mut after)?;
+                    at = after;
+                }
+                _ => at.skip(depth)?,
             }
         }
+        *cursor = at;
         let is_data = message.is_data(emit);
         self.changes.clear();
         if let Some(mut at) = message.markets {
@@ -154,29 +160,35 @@ impl Betfair {
         emit: &mut Emit<'_>,
         depth: usize,
     ) -> Result<(), Undecodable> {
-        let at = |cursor: &Cursor<'_>| payload.len() - cursor.left();
-        for _ in 0..read_array(cursor, depth)?.unwrap_or(0) {
+        let place = |cursor: &Cursor<'_>| payload.len() - cursor.left();
+        let mut at = *cursor;
+        for _ in 0..read_array(&mut at, depth)?.unwrap_or(0) {
             let mut market = self.changes.begin();
-            for _ in 0..read_map(cursor, depth + 1)?.unwrap_or(0) {
-                let key = cursor.key()?;
+            for _ in 0..read_map(&mut at, depth + 1)?.unwrap_or(0) {
+                let key = at.key()?;
                 match key.word {
                     KEY_ID => {
-                        let bytes = read_text(cursor, depth + 2)?.len();
-                        market.id = at(cursor) - bytes..at(cursor);
+                        let bytes = read_text(&mut at, depth + 2)?.len();
+                        market.id = place(&at) - bytes..place(&at);
                     }
-                    KEY_IMG => market.image = is_true(cursor, depth + 2)?,
-                    KEY_CON => market.conflated = is_true(cursor, depth + 2)?,
-                    KEY_TV => market.total = Amount::read(cursor, &mut emit.fields, depth + 2)?,
-                    KEY_RC => self.changes.read(cursor, &mut emit.fields, depth + 2)?,
+                    KEY_IMG => market.image = is_true(&mut at, depth + 2)?,
+                    KEY_CON => market.conflated = is_true(&mut at, depth + 2)?,
+                    KEY_TV => market.total = Amount::read(&mut at, &mut emit.fields, depth + 2)?,
+                    KEY_RC => {
+                        let mut after = at;
+                        self.changes.read(&mut after, &mut emit.fields, depth + 2)?;
+                        at = after;
+                    }
                     _ if key.text == b"marketDefinition" => {
-                        market.definition = Some(at(cursor));
-                        cursor.skip(depth + 2)?;
+                        market.definition = Some(place(&at));
+                        at.skip(depth + 2)?;
                     }
-                    _ => cursor.skip(depth + 2)?,
+                    _ => at.skip(depth + 2)?,
                 }
             }
             self.changes.markets.push(market);
         }
+        *cursor = at;
         Ok(())
     }
 
@@ -221,10 +233,14 @@ impl Betfair {
     }
 }
 
+#[inline]
 fn is_true(cursor: &mut Cursor<'_>, depth: usize) -> Result<bool, Undecodable> {
-    let mut value = *cursor;
+    if let Some([marker @ 0xc2..=0xc3]) = cursor.ahead() {
+        cursor.pass(1);
+        return Ok(*marker == 0xc3);
+    }
     cursor.skip(depth)?;
-    Ok(value.value()? == Value::Bool(true))
+    Ok(false)
 }
 
 #[cfg(test)]

@@ -74,9 +74,21 @@ impl Amount {
         }
     }
 
-    /// The number at the cursor if its text is kept, as nearly all are; else the cursor stays where it is.
+    /// The number at the cursor if its text has up to eight characters and is kept, as nearly all are; else the cursor
+    /// stays where it is.
     #[inline(always)]
     pub(super) fn read_short(cursor: &mut Cursor<'_>) -> Option<Self> {
+        let [marker, text @ ..] = cursor.ahead::<9>()?;
+        let bytes = usize::from(marker.wrapping_sub(0xa0));
+        let (text, places) = number::short_decimal(u64::from_le_bytes(*text), bytes)?;
+        let amount = Self::of_words([text, 0], bytes, places)?;
+        cursor.pass(1 + bytes);
+        Some(amount)
+    }
+
+    /// A longer one, such as the total of a market, or one at the payload's end.
+    #[inline]
+    fn read_long(cursor: &mut Cursor<'_>) -> Option<Self> {
         let mut after = *cursor;
         let (wide, bytes) = after.wide_text()?;
         let amount = Self::of_text(wide, bytes, wide.places(bytes)?)?;
@@ -87,7 +99,11 @@ impl Amount {
     /// A plain decimal of `places` digits behind its point; `None` if it is too long or begins with a needless 0.
     #[inline]
     fn of_text(wide: Wide, bytes: usize, places: u32) -> Option<Self> {
-        let [low, high] = wide.front(bytes)?;
+        Self::of_words(wide.front(bytes)?, bytes, places)
+    }
+
+    #[inline]
+    fn of_words([low, high]: [u64; 2], bytes: usize, places: u32) -> Option<Self> {
         let needless = low as u8 == b'0' && bytes > 1 && (low >> 8) as u8 != b'.';
         if bytes > TEXT_BYTES_MAX || needless {
             return None;
@@ -96,9 +112,21 @@ impl Amount {
         Some(Self { low, high })
     }
 
-    #[cold]
     #[inline(never)]
     fn read_any(
+        cursor: &mut Cursor<'_>,
+        fields: &mut FieldCounts,
+        depth: usize,
+    ) -> Result<Option<Self>, Undecodable> {
+        match Self::read_long(cursor) {
+            Some(amount) => Ok(Some(amount)),
+            None => Self::read_odd(cursor, fields, depth),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn read_odd(
         cursor: &mut Cursor<'_>,
         fields: &mut FieldCounts,
         depth: usize,
@@ -162,6 +190,19 @@ impl Amount {
     /// Position in a ladder, in millionths; saturates far outside any price.
     #[inline]
     pub(super) fn order(self) -> i64 {
+        const TENS: [i64; 4] = [1_000_000, 100_000, 10_000, 1_000];
+        let (bytes, places) = ((self.high.get() >> 48) as u8, self.places().wrapping_sub(1));
+        match TENS.get(places as usize) {
+            // A price, always less than i64 holds.
+            Some(tens) if (1..=8).contains(&bytes) => {
+                number::short_units(self.low, u32::from(bytes), places as u32) * tens
+            }
+            _ => self.odd_order(),
+        }
+    }
+
+    #[inline(never)]
+    fn odd_order(self) -> i64 {
         match self.form() {
             Form::Scaled(units, scale) => {
                 const TENS: [i64; ORDER_SCALE as usize + 1] = [1_000_000, 100_000, 10_000, 1_000, 100, 10, 1];
@@ -187,28 +228,23 @@ impl Amount {
         }
     }
 
-    /// As a field.
+    /// As a field, stored into its place.
     #[inline]
-    pub(super) fn slot<'a>(self) -> Slot<'a> {
+    pub(super) fn store(self, to: &mut Slot<'_>) {
         match self.text() {
-            (text, bytes @ 1..) => Slot::Wide(text, bytes),
-            _ => self.number_slot(),
+            (text, bytes @ 1..) => *to = Slot::Wide(text, bytes),
+            _ => self.store_number(to),
         }
     }
 
     #[cold]
-    fn number_slot<'a>(self) -> Slot<'a> {
-        match self.form() {
+    #[inline(never)]
+    fn store_number(self, to: &mut Slot<'_>) {
+        *to = match self.form() {
             Form::Scaled(units, scale) => Slot::Scaled(units, scale),
             Form::Float(number) => Slot::Float(number),
-        }
+        };
     }
-}
-
-/// The slot of an amount that may not be known.
-#[inline]
-pub(super) fn slot_of<'a>(amount: Option<Amount>) -> Slot<'a> {
-    amount.map_or(Slot::Empty, Amount::slot)
 }
 
 #[cfg(test)]

@@ -132,17 +132,30 @@ impl Changes {
         fields: &mut FieldCounts,
         depth: usize,
     ) -> Result<(), Undecodable> {
-        let figure = match cursor.key()?.word {
+        let word = cursor.key()?.word;
+        let ladder = match word {
+            KEY_ATB => Some((Kind::Full, Side::Back)),
+            KEY_ATL => Some((Kind::Full, Side::Lay)),
+            KEY_BDATB => Some((Kind::Display, Side::Back)),
+            KEY_BDATL => Some((Kind::Display, Side::Lay)),
+            KEY_BATB => Some((Kind::Best, Side::Back)),
+            KEY_BATL => Some((Kind::Best, Side::Lay)),
+            _ => None,
+        };
+        if let Some((kind, side)) = ladder {
+            let mut after = *cursor;
+            match kind {
+                Kind::Full => self.prices(&mut after, side, fields, depth)?,
+                _ => self.levels(&mut after, kind, side, fields, depth)?,
+            }
+            *cursor = after;
+            return Ok(());
+        }
+        let figure = match word {
             KEY_ID => {
                 change.selection = read_id(cursor, depth)?;
                 return Ok(());
             }
-            KEY_ATB => return self.prices(cursor, Side::Back, fields, depth),
-            KEY_ATL => return self.prices(cursor, Side::Lay, fields, depth),
-            KEY_BDATB => return self.levels(cursor, Kind::Display, Side::Back, fields, depth),
-            KEY_BDATL => return self.levels(cursor, Kind::Display, Side::Lay, fields, depth),
-            KEY_BATB => return self.levels(cursor, Kind::Best, Side::Back, fields, depth),
-            KEY_BATL => return self.levels(cursor, Kind::Best, Side::Lay, fields, depth),
             KEY_HC => &mut change.handicap,
             KEY_LTP => &mut change.last_price,
             KEY_TV => &mut change.matched,

@@ -2,7 +2,7 @@
 
 use std::hash::BuildHasher;
 
-use super::amount::{Amount, slot_of};
+use super::amount::Amount;
 use super::change::read_id;
 use crate::counts::Undecodable;
 use crate::cursor::Cursor;
@@ -216,6 +216,8 @@ pub(super) fn with_total<'a>(
     mut slots: [Slot<'a>; MARKET_FIELDS],
     total: Option<Amount>,
 ) -> [Slot<'a>; MARKET_FIELDS] {
-    slots[TOTAL_MATCHED] = slot_of(total);
+    if let Some(total) = total {
+        total.store(&mut slots[TOTAL_MATCHED]);
+    }
     slots
 }

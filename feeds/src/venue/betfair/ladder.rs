@@ -71,8 +71,8 @@ impl Rungs {
 
     fn set_price(&mut self, side: Side, level: Level) {
         // Lay prices are better the lower they are.
-        let order =
-            if side == Side::Back { level.price.order() } else { level.price.order().saturating_neg() };
+        let order = level.price.order();
+        let order = if side == Side::Back { order } else { order.saturating_neg() };
         match self.prices.binary_search_by_key(&order, |(order, _)| *order) {
             Ok(at) if level.size.is_zero() => {
                 self.prices.remove(at);

@@ -12,6 +12,7 @@ use super::ladder::{Delta, Kind};
 use super::runner::{Moved, Runner};
 use crate::counts::Undecodable;
 use crate::emit::{Emit, Suppressed, VenueTime};
+use crate::field::Slot;
 use crate::number::{self, Digits};
 use crate::schema;
 use crate::series::{SeriesId, SeriesTable};
@@ -345,14 +346,16 @@ impl Market {
             return emit.suppress(runner.stream, why);
         }
         runner.written = self.last_change;
-        let slots = runner.slots(&self.status, self.in_play);
+        let mut slots = [Slot::Empty; 10];
+        runner.fill(&mut slots, &self.status, self.in_play);
         emit.point(runner.stream, &rules.plans.stream, &slots, update.at, update.flags);
     }
 
     /// After an image or a change of status or in-play: each runner that has not made a point yet.
     fn emit_rest(&mut self, update: &Update<'_>, rules: Rules<'_>, emit: &mut Emit<'_>) {
         for runner in self.runners.iter().filter(|runner| runner.written != self.last_change) {
-            let slots = runner.slots(&self.status, self.in_play);
+            let mut slots = [Slot::Empty; 10];
+            runner.fill(&mut slots, &self.status, self.in_play);
             emit.point(runner.stream, &rules.plans.stream, &slots, update.at, update.flags);
         }
     }

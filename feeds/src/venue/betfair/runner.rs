@@ -1,6 +1,6 @@
 //! One runner: its ladders, the best levels last told of it, and its figures.
 
-use super::amount::{Amount, slot_of};
+use super::amount::Amount;
 use super::change::Change;
 use super::ladder::{Delta, Kind, Ladders, Level, Side};
 use crate::field::Slot;
@@ -66,24 +66,38 @@ impl Runner {
         moved
     }
 
-    pub(super) fn slots<'a>(&self, status: &'a [u8], in_play: Option<bool>) -> [Slot<'a>; 10] {
-        let side = |side: Side| match self.best.get(side as usize).copied().flatten() {
-            Some(Some(level)) => (level.price.slot(), level.size.slot()),
-            Some(None) => (Slot::Empty, Slot::Whole(0)),
-            None => (Slot::Empty, Slot::Empty),
-        };
-        let ((back, back_size), (lay, lay_size)) = (side(Side::Back), side(Side::Lay));
-        [
-            back,
-            back_size,
-            lay,
-            lay_size,
-            slot_of(self.last_price),
-            slot_of(self.matched),
-            in_play.map_or(Slot::Empty, Slot::Bool),
-            if status.is_empty() { Slot::Empty } else { Slot::Text(status) },
-            slot_of(self.sp_near),
-            slot_of(self.sp_far),
-        ]
+    /// Fills the empty `slots` of its point. Each is stored at once: as one expression they would all be held until the
+    /// last is known.
+    #[inline]
+    pub(super) fn fill<'a>(&self, slots: &mut [Slot<'a>; 10], status: &'a [u8], in_play: Option<bool>) {
+        let [back, back_size, lay, lay_size, last_price, matched, in_play_slot, status_slot, sp_near, sp_far] =
+            slots;
+        let [best_back, best_lay] = &self.best;
+        for (best, price, size) in [(best_back, back, back_size), (best_lay, lay, lay_size)] {
+            match best {
+                Some(Some(level)) => {
+                    level.price.store(price);
+                    level.size.store(size);
+                }
+                Some(None) => *size = Slot::Whole(0),
+                None => {}
+            }
+        }
+        for (known, slot) in [
+            (self.last_price, last_price),
+            (self.matched, matched),
+            (self.sp_near, sp_near),
+            (self.sp_far, sp_far),
+        ] {
+            if let Some(amount) = known {
+                amount.store(slot);
+            }
+        }
+        if let Some(in_play) = in_play {
+            *in_play_slot = Slot::Bool(in_play);
+        }
+        if !status.is_empty() {
+            *status_slot = Slot::Text(status);
+        }
     }
 }
