@@ -80,7 +80,8 @@ impl LastMinute {
             return None;
         }
         let (fraction_ns, zone) = fraction(tail)?;
-        let seconds = self.seconds + i64::from(tens * 10 + ones) - zone_s(zone)?;
+        let zone_s = if zone == b"Z" { 0 } else { zone_s(zone)? };
+        let seconds = self.seconds + i64::from(tens * 10 + ones) - zone_s;
         seconds.checked_mul(1_000_000_000)?.checked_add(fraction_ns)
     }
 }
@@ -170,7 +171,7 @@ fn six_digits(text: u64) -> (i64, usize) {
     }
 }
 
-#[inline]
+#[inline(never)]
 fn zone_s(zone: &[u8]) -> Option<i64> {
     match zone {
         b"Z" | b"z" => Some(0),

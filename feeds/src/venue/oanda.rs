@@ -40,6 +40,11 @@ const KEY_BID: u64 = word("bid");
 const KEY_BIDS: u64 = word("bids");
 const KEY_ASK: u64 = word("ask");
 const KEY_ASKS: u64 = word("asks");
+const KEY_VOLUME: u64 = word("volume");
+// The front and the length of these; their text is compared beside it.
+const KEY_TIMESTAMP: u64 = word("timestamp");
+const KEY_TRADEABLE: u64 = word("tradeable");
+const KEY_CLOSEOUT: u64 = word("closeoutBid");
 
 /// The decoder of OANDA prices.
 #[derive(Debug)]
@@ -94,8 +99,19 @@ impl Oanda {
                     (slots[ASK], slots[ASK_LIQUIDITY]) = best(&mut at, emit, Side::Ask, depth)?;
                     quoted = true;
                 }
-                _ if key.text == b"timestamp" => time = read_time(&mut at, SECOND_NS, emit, depth)?,
-                _ => at = self.further(key.text, at, &mut slots, emit, depth)?,
+                KEY_VOLUME if self.wanted >> VOLUME & 1 != 0 => {
+                    emit.fields.read_into(&mut slots[VOLUME], &mut at, FieldType::Integer, depth)?;
+                }
+                KEY_TIMESTAMP if key.text == b"timestamp" => {
+                    time = read_time(&mut at, SECOND_NS, emit, depth)?;
+                }
+                KEY_TRADEABLE | KEY_CLOSEOUT => at = self.further(key.text, at, &mut slots, emit, depth)?,
+                _ if key.is_reserved() => {
+                    let mut after = at;
+                    emit.envelope.read(key.text, &mut after)?;
+                    at = after;
+                }
+                _ => at.skip(depth)?,
             }
         }
         *cursor = at;
@@ -112,7 +128,7 @@ impl Oanda {
         Ok(Shape::Data)
     }
 
-    /// A key that is no quote and says nothing of the message; returns the cursor behind its value.
+    /// A key that may be one of the rarer fields; returns the cursor behind its value.
     #[inline(never)]
     fn further<'a>(
         &self,
@@ -126,11 +142,6 @@ impl Oanda {
             b"tradeable" => (TRADEABLE, FieldType::Boolean),
             b"closeoutBid" => (CLOSEOUT_BID, FieldType::Float),
             b"closeoutAsk" => (CLOSEOUT_ASK, FieldType::Float),
-            b"volume" => (VOLUME, FieldType::Integer),
-            [b'_', ..] => {
-                emit.envelope.read(key, &mut cursor)?;
-                return Ok(cursor);
-            }
             _ => (slots.len(), FieldType::Float),
         };
         match slots.get_mut(slot).filter(|_| self.wanted >> slot & 1 != 0) {
