@@ -355,7 +355,7 @@ impl<'a> Cursor<'a> {
     /// Checks a whole payload: one value, nothing behind it.
     pub fn check(payload: &'a [u8]) -> Result<(), Undecodable> {
         let mut cursor = Cursor::new(payload);
-        cursor.skip(0)?;
+        cursor.skip_any(0)?;
         if cursor.left() > 0 { fault(Undecodable::Malformed) } else { Ok(()) }
     }
 }
