@@ -2,6 +2,7 @@
 //! nothing here is shared while it is recorded into.
 
 use hdrhistogram::Histogram;
+use tickline_loadgen::result::distribution;
 use tickline_sinks::batch::Mark;
 
 /// A distribution of latencies, ns; differences below 0 are counted apart, never clipped.
@@ -15,11 +16,7 @@ pub struct Latencies {
 
 impl Default for Latencies {
     fn default() -> Self {
-        // Three digits up to a minute; it grows by itself beyond.
-        let mut histogram = Histogram::new_with_bounds(1, 60_000_000_000, 3)
-            .unwrap_or_else(|error| unreachable!("constant bounds are valid: {error:?}"));
-        histogram.auto(true);
-        Self { histogram, negative: 0 }
+        Self { histogram: distribution(), negative: 0 }
     }
 }
 

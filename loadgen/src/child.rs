@@ -177,13 +177,19 @@ impl Engine {
 
     /// Waits for its end.
     pub fn wait(mut self) -> Result<Ended> {
+        // Read while it ends: a report is longer than a pipe is.
+        let mut stdout = self.child.stdout.take().context("its output")?;
+        let read = move || {
+            let mut json = String::new();
+            stdout.read_to_string(&mut json).map(|_| json)
+        };
+        let output = spawn("engine-report".to_owned(), Arc::new(AtomicBool::new(false)), read)?;
         let ended = wait_for("the engine ends", PATIENCE, || Ok(self.child.try_wait()?));
         if ended.is_err() {
             self.child.kill()?;
         }
-        let mut json = String::new();
-        self.child.stdout.take().context("its output")?.read_to_string(&mut json)?;
         let code = self.child.wait()?.code();
+        let json = output.join().map_err(|_| anyhow::anyhow!("its output: the thread has panicked"))??;
         Ok(Ended { code, report: serde_json::from_str(&json).ok(), log: self.whole_log() })
     }
 

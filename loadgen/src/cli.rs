@@ -76,7 +76,7 @@ pub(crate) struct LoadArgs {
     /// How long, such as 10s; without it as the scenario says, or until stopped
     #[arg(long, value_parser = duration)]
     pub(crate) duration: Option<Duration>,
-    /// The same seed gives the same bytes
+    /// The same seed gives the same messages
     #[arg(long)]
     pub(crate) seed: Option<u64>,
     /// Pairs, instruments or markets of each feed
@@ -222,7 +222,7 @@ pub(crate) struct CompareArgs {
     pub(crate) base: PathBuf,
     /// Those of the other side; as many, made in turns with the first, are compared in pairs
     pub(crate) head: PathBuf,
-    /// How much worse a metric may be: 5% of each (the default), or p99=20% of one
+    /// How much worse a metric may be: 5% of each (the default), or due_to_encode.p99=20% of one
     #[arg(long, value_name = "[METRIC=]SHARE", value_parser = threshold)]
     pub(crate) threshold: Vec<(Option<String>, f64)>,
 }

@@ -71,6 +71,14 @@ pub enum CompareError {
         /// The file.
         file: String,
     },
+    /// A run in it is no result.
+    #[error("{file}: every run must have passed, found one with verdict {verdict:?}")]
+    NoResult {
+        /// The file.
+        file: String,
+        /// What it says of itself.
+        verdict: String,
+    },
     /// Too few runs.
     #[error(
         "{file}: must have at least {RUNS_MIN} runs, found {found}; run both sides in turns and append each report"
@@ -97,9 +105,12 @@ pub fn runs(file: &str, text: &str) -> Result<Vec<Run>, CompareError> {
     for value in serde_json::Deserializer::from_str(text).into_iter::<Value>() {
         let value =
             value.map_err(|error| CompareError::Json { file: file.to_owned(), error: error.to_string() })?;
-        match value {
-            Value::Array(values) => runs.extend(values.iter().flat_map(figures)),
-            value => runs.extend(figures(&value)),
+        let values = if let Value::Array(values) = value { values } else { vec![value] };
+        for value in &values {
+            if let Some(verdict) = value["verdict"].as_str().filter(|verdict| *verdict != "pass") {
+                return Err(CompareError::NoResult { file: file.to_owned(), verdict: verdict.to_owned() });
+            }
+            runs.extend(figures(value));
         }
     }
     runs.retain(|run| !run.is_empty());

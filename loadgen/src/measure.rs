@@ -258,12 +258,23 @@ pub fn measure(
     }
     let load = running.finish()?;
     let mut report = load.report(terms.command, terms.build);
+    if terms.stop.load(Ordering::Relaxed) && report.load.sent < report.load.planned {
+        report.verdict = Verdict::Invalid;
+        report
+            .reasons
+            .push(format!("stopped after {} of {} messages", report.load.sent, report.load.planned));
+    }
     if let Some(watch) = watch {
         let last = watch.last_report(&load)?;
         let whole = between(&watch.before, &last)?;
         join(&mut report, whole, &load, &watch);
-        if settled_s.is_none() {
-            report.reasons.push(format!("the target had not settled {:?} after the load", terms.settle));
+        if settled_s.is_none() && !terms.stop.load(Ordering::Relaxed) {
+            // What is not acknowledged has no latency yet: the figures leave out the slowest.
+            report.verdict = Verdict::Fail;
+            report.reasons.push(format!(
+                "the target had not settled {:?} after the load; --settle gives it longer",
+                terms.settle
+            ));
         }
     }
     Ok(Measured { report, seconds: record.seconds, ended_s, settled_s })

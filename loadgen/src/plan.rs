@@ -20,7 +20,7 @@ pub struct LoadPlan {
     pub feeds: Vec<FeedLoad>,
     /// How long; none: until stopped. At a fixed rate it gives the number of messages, and all of them are sent.
     pub duration: Option<Duration>,
-    /// The same seed gives the same bytes.
+    /// The same seed gives the same messages but for times and `_src`, which is new in each run.
     pub seed: u64,
     /// Whether a publisher waits for its first subscriber before its first message.
     pub wait: bool,

@@ -197,9 +197,10 @@ fn feed_report(feed: &FeedResult) -> FeedReport {
     }
 }
 
-/// An empty distribution of ns: three digits up to a minute, where what is longer is counted as a minute.
+/// An empty distribution of ns: three digits up to a day, which is longer than any outage that is waited for. What is
+/// longer counts as a day.
 pub fn distribution() -> Histogram<u64> {
-    Histogram::new_with_bounds(1, 60_000_000_000, 3)
+    Histogram::new_with_bounds(1, 86_400_000_000_000, 3)
         .unwrap_or_else(|error| unreachable!("constant bounds are valid: {error:?}"))
 }
 

@@ -15,6 +15,7 @@ use crate::arrivals::Schedule;
 use crate::door::Porter;
 use crate::generator::{self, Generator, Slot};
 use crate::plan::{FeedLoad, LoadPlan, PlanError};
+use crate::prng::splitmix64;
 use crate::publish::{Due, Progress, Publisher, Source, StartLine, Written};
 use crate::result::{FeedResult, LoadError, LoadResult};
 use crate::sender::Sender;
@@ -53,9 +54,11 @@ pub fn start<C: Clock + Clone + 'static>(plan: LoadPlan, clock: C) -> Result<Run
     let context = zmq::Context::new();
     let porter = plan.door.as_ref().map(|door| door.open(&context)).transpose()?;
     let mut bound = Vec::new();
+    // Each run is a source of its own: an engine takes numbers that it knows for duplicates and would see no loss.
+    let salt = splitmix64(clock.wall().0 as u64);
     for load in &plan.feeds {
         let source = Generated::new(load, &plan)?;
-        let options = (generator::src(plan.seed, &load.feed), plan.sndhwm);
+        let options = (generator::src(plan.seed ^ salt, &load.feed), plan.sndhwm);
         let sender =
             Sender::bind(&context, &load.feed, &load.topic, &load.endpoint, options, plan.door.as_ref())?;
         bound.push((load.feed.clone(), sender, source));

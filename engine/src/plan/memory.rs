@@ -16,7 +16,7 @@ const SERIES_BYTES: u64 = 1_024;
 /// Bytes of one map that met others at one time.
 const TIE_BYTES: u64 = 24;
 /// Bytes of the histograms of one thread and their published copies.
-const HISTOGRAMS_BYTES: u64 = 2 * 5 * 256 * 1024;
+const HISTOGRAMS_BYTES: u64 = 2 * 5 * 320 * 1024;
 
 /// Bytes of a record of the spool in memory.
 const RECORD_BYTES: u64 = 64;

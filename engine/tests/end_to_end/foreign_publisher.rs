@@ -10,7 +10,7 @@ use crate::program::{Engine, feed};
 pub(crate) fn python() -> Option<String> {
     let python = std::env::var("TICKLINE_PYTHON").ok();
     if python.is_none() {
-        assert!(std::env::var_os("CI").is_none(), "TICKLINE_PYTHON is not set");
+        assert!(std::env::var_os("TICKLINE_CI").is_none(), "TICKLINE_PYTHON is not set");
         println!("skipped: TICKLINE_PYTHON not set");
     }
     python

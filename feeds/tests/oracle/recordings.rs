@@ -12,7 +12,7 @@ use crate::betfair_ladders::Pair;
 fn recordings() -> Option<PathBuf> {
     let folder = std::env::var_os("TICKLINE_RECORDINGS").map(PathBuf::from);
     if folder.is_none() {
-        assert!(std::env::var_os("CI").is_none(), "TICKLINE_RECORDINGS is not set");
+        assert!(std::env::var_os("TICKLINE_CI").is_none(), "TICKLINE_RECORDINGS is not set");
         println!("skipped: TICKLINE_RECORDINGS not set");
     }
     folder

@@ -18,6 +18,16 @@ pub(super) fn run(args: CompareArgs) -> anyhow::Result<u8> {
         of(Some(metric)).or_else(|| of(None)).map_or(DEFAULT, |(_, share)| *share)
     };
     let rows = compare((&base_name, &base), (&head_name, &head), threshold).map_err(Usage::of)?;
+    let known = |metric: &str| rows.iter().any(|row| row.metric == metric);
+    if let Some(unknown) =
+        args.threshold.iter().filter_map(|(name, _)| name.as_deref()).find(|name| !known(name))
+    {
+        let names: Vec<&str> = rows.iter().map(|row| row.metric.as_str()).collect();
+        return Err(Usage::of(format!(
+            "threshold: metric must be one of {}, found {unknown:?}",
+            names.join(", ")
+        )));
+    }
     println!("{:<32}{:>16}{:>16}{:>10}   95 % of all intervals", "metric", "base", "head", "change");
     rows.iter().for_each(|row| println!("{}", line(row)));
     println!("{} runs of {base_name}, {} of {head_name}", base.len(), head.len());

@@ -16,6 +16,7 @@ pub(super) fn run(args: ReplayArgs) -> anyhow::Result<u8> {
         Some(feed) => vec![feed.clone()],
         None => replay::feeds_in(&files)?.into_iter().map(str::to_owned).collect(),
     };
+    anyhow::ensure!(!named.is_empty(), "these files must have messages, found none");
     let load = |name: &String| FeedLoad::new(name, &args.bind, Rate::Max).map_err(Usage::of);
     let mut feeds = named.iter().map(load).collect::<Result<Vec<_>, _>>()?;
     endpoints(&mut feeds, &args.endpoint)?;

@@ -110,6 +110,8 @@ fn what_cannot_be_compared_is_refused_with_the_reason() {
         "f.json: must have reports or bench results, found no figure that can be compared"
     );
     assert_eq!(said(""), said("{}"));
+    let invalid = said(r#"{"msgs_per_s":1,"verdict":"invalid"}"#);
+    assert_eq!(invalid, "f.json: every run must have passed, found one with verdict \"invalid\"");
     let few = said(r#"{"msgs_per_s":1} {"msgs_per_s":1}"#);
     assert!(few.starts_with("f.json: must have at least 3 runs, found 2;"), "{few}");
     let other: Vec<Run> = (0..3).map(|_| [("n".to_owned(), (1.0, Better::Lower))].into()).collect();

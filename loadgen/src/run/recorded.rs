@@ -19,7 +19,7 @@ type Messages = Vec<(u64, usize)>;
 
 fn recording(name: &str, feed: &str) -> Option<Messages> {
     let Some(folder) = std::env::var_os("TICKLINE_RECORDINGS").map(PathBuf::from) else {
-        assert!(std::env::var_os("CI").is_none(), "TICKLINE_RECORDINGS is not set");
+        assert!(std::env::var_os("TICKLINE_CI").is_none(), "TICKLINE_RECORDINGS is not set");
         println!("skipped: TICKLINE_RECORDINGS not set");
         return None;
     };

@@ -209,7 +209,7 @@ fn a_capture_depends_on_plan_and_seed_alone() {
 }
 
 #[test]
-fn the_wire_carries_what_the_capture_holds_but_for_times_and_ties() {
+fn the_wire_carries_what_the_capture_holds_but_for_source_times_and_ties() {
     let running = start(plan(&["kraken_trades"], Rate::PerSecond(2_000.0), 100), OsClock::start()).unwrap();
     let (payloads, _) = Subscriber::connect(&endpoint(&running), 1_000).until_end();
     running.finish().unwrap();
@@ -221,7 +221,7 @@ fn the_wire_carries_what_the_capture_holds_but_for_times_and_ties() {
         let record = reader.next_record().unwrap().unwrap();
         let without_times = |payload: &[u8]| {
             let mut message = read(payload);
-            for key in ["_ts", "_recv", "_due"] {
+            for key in ["_src", "_ts", "_recv", "_due"] {
                 message[key].take();
             }
             for trade in message["data"].as_array_mut().unwrap() {

@@ -62,7 +62,7 @@ fn impossible(id: &str, fault: &str, program: &str) -> Option<Row> {
         return None;
     }
     let mut row = Row::skipped(id, fault, format!("needs root and {program}"));
-    if std::env::var_os("CI").is_some() {
+    if std::env::var_os("TICKLINE_CI").is_some() {
         row.verdict = "fail";
     }
     Some(row)
