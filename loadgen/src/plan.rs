@@ -136,9 +136,20 @@ impl FeedLoad {
             DecoderKind::BetfairStream => self.conflate_ns?,
             _ => return None,
         };
-        let (peak, a_second) = (self.pace.peak()?, 1e9 / gap_ns as f64);
-        let needed = (peak / a_second).ceil();
-        let (feed, symbols) = (&self.feed, self.symbols);
+        let (feed, symbols, a_second) = (&self.feed, self.symbols, 1e9 / gap_ns as f64);
+        // What comes in clusters may be due all at once, and then each needs a symbol of its own.
+        let together = match self.arrivals {
+            Arrivals::Even => 0.0,
+            Arrivals::Bursts { messages, .. } => f64::from(messages),
+            Arrivals::Venue => f64::INFINITY,
+        };
+        let Some(peak) = self.pace.peak().filter(|_| together.is_finite()) else {
+            return Some(format!(
+                "{feed}: the venue sends at most {a_second} messages a second of each symbol, and nothing keeps this \
+                 load to that"
+            ));
+        };
+        let needed = (peak / a_second + together).ceil();
         (needed > symbols as f64).then(|| {
             format!(
                 "{feed}: the venue sends at most {a_second} messages a second of each of the {symbols} symbols; \
@@ -204,6 +215,16 @@ mod tests {
         assert_eq!(told, wanted);
         assert_eq!(load("oanda_tick", 272.0).beyond_venue(), None);
         assert_eq!(load("betfair_stream", 1e6).beyond_venue(), None);
+        let bursts = Arrivals::Bursts { messages: 60, within_ns: 10_000_000 };
+        assert_eq!(FeedLoad { arrivals: bursts, ..load("oanda_tick", 32.0) }.beyond_venue(), None);
+        let told = FeedLoad { arrivals: bursts, ..load("oanda_tick", 272.0) }.beyond_venue().unwrap();
+        assert!(told.ends_with("272/s takes 128 of them"), "{told}");
+        for unkept in [
+            FeedLoad { arrivals: Arrivals::Venue, ..load("oanda_tick", 4.0) },
+            FeedLoad::new("oanda_tick", "", Rate::Max).unwrap(),
+        ] {
+            assert!(unkept.beyond_venue().unwrap().ends_with("nothing keeps this load to that"));
+        }
         let conflated = FeedLoad { conflate_ns: Some(1_000_000_000), ..load("betfair_stream", 101.0) };
         assert!(conflated.beyond_venue().unwrap().ends_with("101/s takes 101 of them"));
     }
