@@ -16,8 +16,6 @@ mod source;
 mod v20;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use tickline_config::model::DecoderKind;
@@ -27,9 +25,8 @@ use tickline_feeds::payload::Decimals;
 use crate::door::Door;
 use crate::plan::FeedLoad;
 use crate::prng::splitmix64;
-use crate::publish::Publisher;
 use crate::result::LoadError;
-use crate::run::Running;
+use crate::run::{Running, Terms};
 use crate::sender::Sender;
 
 pub use open::feeds_in;
@@ -182,25 +179,8 @@ pub fn start<C: Clock + Clone + 'static>(
         let sender = Sender::bind(&context, feed, topic, endpoint, (src, plan.sndhwm), plan.door.as_ref())?;
         bound.push((feed.clone(), sender, source));
     }
-    let mut running = Running::new(Arc::new(AtomicBool::new(false)), bound.len());
-    running.porter = porter;
-    for (feed, sender, source) in bound {
-        running.add(Publisher {
-            feed,
-            sender,
-            source,
-            clock: clock.clone(),
-            stop: Arc::clone(&running.stop),
-            leave: Arc::clone(&running.leave),
-            line: Arc::clone(&running.line),
-            progress: Arc::default(),
-            decimals: plan.decimals,
-            wait: plan.wait,
-            wait_timeout: plan.wait_timeout,
-            duration: None,
-        })?;
-    }
-    Ok(running)
+    let (decimals, wait, wait_timeout) = (plan.decimals, plan.wait, plan.wait_timeout);
+    Running::start(bound, porter, &clock, Terms { decimals, wait, wait_timeout, duration: None })
 }
 
 /// The files under these paths: of a folder, such as an archive, its captures in the order of their names.

@@ -6,10 +6,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tickline_feeds::capture::{self, Record};
 use tickline_feeds::clock::{Clock, WallNanos};
-use tickline_feeds::payload::PayloadWriter;
+use tickline_feeds::payload::{Decimals, PayloadWriter};
 
 use crate::arrivals::Schedule;
 use crate::door::Porter;
@@ -31,14 +32,12 @@ const CAPTURE_CHUNK_BYTES: usize = 1 << 20;
 #[derive(Debug)]
 pub struct Running {
     publishers: Vec<Thread>,
-    pub(crate) stop: Arc<AtomicBool>,
+    stop: Arc<AtomicBool>,
     /// The publishers need not keep their connections.
-    pub(crate) leave: Arc<AtomicBool>,
+    leave: Arc<AtomicBool>,
     plan: Option<LoadPlan>,
-    /// Where they wait for each other.
-    pub(crate) line: Arc<StartLine>,
     /// Lets subscribers in, as long as there are publishers.
-    pub(crate) porter: Option<Porter>,
+    _porter: Option<Porter>,
 }
 
 #[derive(Debug)]
@@ -63,36 +62,60 @@ pub fn start<C: Clock + Clone + 'static>(plan: LoadPlan, clock: C) -> Result<Run
             Sender::bind(&context, &load.feed, &load.topic, &load.endpoint, options, plan.door.as_ref())?;
         bound.push((load.feed.clone(), sender, source));
     }
-    let mut running = Running::new(Arc::default(), bound.len());
-    running.porter = porter;
-    for (feed, sender, source) in bound {
-        running.add(Publisher {
-            feed,
-            sender,
-            source,
-            clock: clock.clone(),
-            stop: Arc::clone(&running.stop),
-            leave: Arc::clone(&running.leave),
-            line: Arc::clone(&running.line),
-            progress: Arc::default(),
-            decimals: plan.decimals,
-            wait: plan.wait,
-            wait_timeout: plan.wait_timeout,
-            duration: plan.duration,
-        })?;
-    }
+    let terms = Terms {
+        decimals: plan.decimals,
+        wait: plan.wait,
+        wait_timeout: plan.wait_timeout,
+        duration: plan.duration,
+    };
+    let mut running = Running::start(bound, porter, &clock, terms)?;
     running.plan = Some(plan);
     Ok(running)
 }
 
+/// What all publishers of a run have in common.
+pub(crate) struct Terms {
+    /// How decimals travel.
+    pub(crate) decimals: Decimals,
+    /// Whether to wait for a subscriber before the first message.
+    pub(crate) wait: bool,
+    /// How long; none: until stopped.
+    pub(crate) wait_timeout: Option<Duration>,
+    /// End of a source without schedule.
+    pub(crate) duration: Option<Duration>,
+}
+
 impl Running {
-    /// Without publishers yet; `publishers` will be added.
-    pub(crate) fn new(stop: Arc<AtomicBool>, publishers: usize) -> Self {
-        let line = Arc::new(StartLine::new(publishers));
-        Self { publishers: Vec::new(), stop, leave: Arc::default(), line, plan: None, porter: None }
+    /// Starts a publisher for each feed with its bound sender and its source. They begin together.
+    pub(crate) fn start<S: Source + 'static, C: Clock + Clone + 'static>(
+        bound: Vec<(String, Sender, S)>,
+        porter: Option<Porter>,
+        clock: &C,
+        terms: Terms,
+    ) -> Result<Self, LoadError> {
+        let (stop, leave) = (Arc::default(), Arc::default());
+        let mut running = Self { publishers: Vec::new(), stop, leave, plan: None, _porter: porter };
+        let line = Arc::new(StartLine::new(bound.len()));
+        for (feed, sender, source) in bound {
+            running.add(Publisher {
+                feed,
+                sender,
+                source,
+                clock: clock.clone(),
+                stop: Arc::clone(&running.stop),
+                leave: Arc::clone(&running.leave),
+                line: Arc::clone(&line),
+                progress: Arc::default(),
+                decimals: terms.decimals,
+                wait: terms.wait,
+                wait_timeout: terms.wait_timeout,
+                duration: terms.duration,
+            })?;
+        }
+        Ok(running)
     }
 
-    pub(crate) fn add<S: Source + 'static, C: Clock + 'static>(
+    fn add<S: Source + 'static, C: Clock + 'static>(
         &mut self,
         publisher: Publisher<S, C>,
     ) -> Result<(), LoadError> {
