@@ -158,6 +158,7 @@ impl Shape {
             system_fields: SystemFields { recv_ns: self.reserved, flags: self.reserved, seq: false },
             tiebreak: Tiebreak::Ordinal,
             fan_in: false,
+            deadband_ppm: None,
             series_max: 200_000,
             custom: None,
         };

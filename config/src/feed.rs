@@ -73,22 +73,35 @@ pub(crate) fn read_feed(path: &str, name: &str, node: &Node, context: &mut Conte
         data_silence_max: r.retention("data_silence_max"),
         curve_server_key: r.public_key("curve_server_key"),
         session: r.special("session", session).unwrap_or(Session::Always),
+        deadband_ppm: r.node("deadband_ppm").is_some().then(|| r.number("deadband_ppm")),
         series_max: r.number("series_max"),
         custom: None,
     };
+    if let (Some(kind), Some(_)) = (decoder, feed.deadband_ppm)
+        && !matches!(kind, DecoderKind::KrakenTick | DecoderKind::OandaTick)
+    {
+        let name = name_of(kind);
+        r.wrong(
+            "deadband_ppm",
+            format!("belongs to decoder \"kraken_tick\" or \"oanda_tick\", found {name:?}"),
+        );
+    }
     let described = r.node("custom");
     match (decoder, described) {
         (Some(DecoderKind::Custom), None) => {
             r.wrong("custom", "must be a table, since decoder is \"custom\", found nothing");
         }
         (Some(other), Some(_)) if other != DecoderKind::Custom => {
-            let name = DecoderKind::ALL.iter().find(|(_, k)| *k == other).map_or("", |(n, _)| n);
-            r.wrong("custom", format!("belongs to decoder \"custom\", found decoder {name:?}"));
+            r.wrong("custom", format!("belongs to decoder \"custom\", found decoder {:?}", name_of(other)));
         }
         _ => {}
     }
     let custom = described.and_then(|node| read_custom(&format!("{path}.custom"), node, context));
     Some(Feed { custom, ..feed })
+}
+
+fn name_of(decoder: DecoderKind) -> &'static str {
+    DecoderKind::ALL.iter().find(|(_, kind)| *kind == decoder).map_or("", |(name, _)| name)
 }
 
 /// The decoder; where there is none for the feed's payload in this version, says what there is.

@@ -165,6 +165,7 @@ pub(crate) static FEED: Section = Section {
         has("data_silence_max", Kind::Retention("1s", "5000w")),
         has("session", Kind::Session),
         may("curve_server_key", Kind::PublicKey),
+        may("deadband_ppm", Kind::Integer(0, 1_000_000)),
         has("series_max", Kind::Integer(1, 100_000_000)),
         may("custom", Kind::Table(&CUSTOM)),
     ],

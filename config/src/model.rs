@@ -185,6 +185,8 @@ pub struct Feed {
     pub curve_server_key: Option<String>,
     /// When data is expected.
     pub session: Session,
+    /// A quote is written only if bid or ask has moved by more than this part of itself, in millionths; none: always.
+    pub deadband_ppm: Option<u32>,
     /// Most series that this feed may have; further ones are bad points.
     pub series_max: usize,
     /// `[feeds.NAME.custom]`, there for decoder `custom` only.

@@ -7,6 +7,7 @@ use tickline_config::model::{DecoderKind, Feed, FieldChoice};
 
 use crate::counts::{Counts, Undecodable};
 use crate::cursor::{Cursor, Value};
+use crate::deadband::Deadband;
 use crate::emit::{Emit, Scratch, Settings};
 use crate::envelope::Envelope;
 use crate::frame::Frame;
@@ -148,7 +149,7 @@ impl Decoder {
             series: SeriesTable::new(feed.series_max),
             sequences: Sequences::new(feed.fan_in),
             counts: Counts::default(),
-            scratch: Scratch::default(),
+            scratch: Scratch::new(feed.deadband_ppm.map(Deadband::new)),
             maps: 0,
             minutes: Minutes::default(),
             fan_in: feed.fan_in,
@@ -178,6 +179,7 @@ impl Decoder {
                 (class, points)
             }
             Err(why) => {
+                self.scratch.discard();
                 if let Some(count) = self.counts.undecodable.get_mut(why as usize) {
                     *count += 1;
                 }

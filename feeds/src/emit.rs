@@ -5,6 +5,7 @@ use tickline_config::model::{FieldChoice, SystemFields, Tiebreak};
 
 use crate::clock::WallNanos;
 use crate::counts::Tally;
+use crate::deadband::Deadband;
 use crate::envelope::Envelope;
 use crate::field::{FieldCounts, FieldPlan, Slot};
 use crate::line::Line;
@@ -88,6 +89,7 @@ impl VenueTime {
 #[derive(Debug, Default)]
 pub struct Scratch {
     line: Line,
+    deadband: Option<Deadband>,
     pub(crate) minutes: FrameMinutes,
     recv_text: LastNumber,
     time_text: LastNumber,
@@ -95,6 +97,19 @@ pub struct Scratch {
 }
 
 impl Scratch {
+    /// With the deadband of a quote feed that has one.
+    pub fn new(deadband: Option<Deadband>) -> Self {
+        Self { deadband, ..Self::default() }
+    }
+
+    /// The last frame's points are not written.
+    #[cold]
+    pub fn discard(&mut self) {
+        if let Some(deadband) = &mut self.deadband {
+            deadband.forget();
+        }
+    }
+
     /// The lines of the last frame.
     #[inline]
     pub fn lines(&self) -> &[u8] {
@@ -229,6 +244,18 @@ impl<'o> Emit<'o> {
         let time = self.finish(series, at, flags, position);
         self.scratch.minutes.add(plan.measurement, time);
         self.tally.points_made += 1;
+    }
+
+    /// Whether the feed has a deadband and no side of the quote has left it; then it is counted and makes no point.
+    #[inline]
+    pub fn stays(&mut self, series: Option<SeriesId>, sides: [&Slot<'_>; 2], flags: u8) -> bool {
+        let recv_ns = self.recv_ns();
+        let Some((deadband, id)) = self.scratch.deadband.as_mut().zip(series) else { return false };
+        let stays = deadband.holds(id, sides, flags, recv_ns);
+        if stays {
+            self.suppress(series, Suppressed::Unchanged);
+        }
+        stays
     }
 
     #[cold]

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod counts;
 pub mod cursor;
 pub mod curve;
+pub mod deadband;
 pub mod decoder;
 pub mod emit;
 pub mod envelope;

@@ -36,6 +36,13 @@ pub struct SeriesTable {
     series_max: usize,
 }
 
+impl SeriesId {
+    /// Its position in the table.
+    pub fn position(self) -> usize {
+        self.0 as usize
+    }
+}
+
 impl SeriesTable {
     /// An empty table for at most `series_max` series.
     pub fn new(series_max: usize) -> Self {

@@ -27,6 +27,7 @@ fn feed(decoder: DecoderKind, fields: FieldChoice) -> Feed {
         system_fields: SystemFields { recv_ns: false, flags: true, seq: false },
         tiebreak: Tiebreak::Ordinal,
         fan_in: false,
+        deadband_ppm: None,
         series_max: 1_000,
         custom: None,
     }

@@ -99,6 +99,12 @@ fn a_feed_says_what_it_lacks_and_which_decoders_there_are() {
              oanda_tick, betfair_stream, custom, found none for \"kraken_orders\"",
         ),
         (
+            "[feeds.kraken_depth]\ndeadband_ppm = 5\n[feeds.kraken_tick]\ndeadband_ppm = -1\n".to_owned(),
+            "t.toml:2:1: feeds.kraken_depth.deadband_ppm: belongs to decoder \"kraken_tick\" or \"oanda_tick\", found \
+             \"kraken_depth\"\n\
+             t.toml:4:1: feeds.kraken_tick.deadband_ppm: must be 0..=1000000, found -1",
+        ),
+        (
             "[feeds.kraken_tick]\nendpoint = 'localhost:5558'\n".to_owned(),
             "t.toml:2:1: feeds.kraken_tick.endpoint: must be tcp://HOST:PORT or ipc://PATH, \
              found \"localhost:5558\"",

@@ -21,6 +21,7 @@ fn feed(endpoint: &str) -> Feed {
         system_fields: SystemFields { recv_ns: true, flags: true, seq: false },
         tiebreak: Tiebreak::Ordinal,
         fan_in: false,
+        deadband_ppm: None,
         series_max: 1_000,
         custom: None,
     }

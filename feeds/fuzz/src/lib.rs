@@ -42,6 +42,7 @@ fn decoder(kind: DecoderKind) -> Decoder {
         system_fields: SystemFields { recv_ns: true, flags: true, seq: true },
         tiebreak: Tiebreak::Ordinal,
         fan_in: false,
+        deadband_ppm: None,
         series_max: 100,
         custom: (kind == DecoderKind::Custom).then(custom),
     };

@@ -168,7 +168,9 @@ impl Oanda {
             emit.series.intern(schema::OANDA_TICK.name, &tags)
         });
         let series = series.map(|id| *id);
-        emit.point(series, &self.plan, slots, VenueTime::new(time, UNIT_NS), flags);
+        if !emit.stays(series, [&slots[BID], &slots[ASK]], flags) {
+            emit.point(series, &self.plan, slots, VenueTime::new(time, UNIT_NS), flags);
+        }
     }
 }
 

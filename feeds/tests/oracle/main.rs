@@ -3,6 +3,7 @@
 //! hostile ones, recordings, and times that collide.
 
 mod betfair_ladders;
+mod deadband;
 mod expected;
 mod generated;
 mod golden;

@@ -35,6 +35,7 @@ pub(crate) fn feed(decoder: DecoderKind, fields: FieldChoice) -> Feed {
         system_fields: SystemFields { recv_ns: true, flags: true, seq: false },
         tiebreak: Tiebreak::Ordinal,
         fan_in: false,
+        deadband_ppm: None,
         series_max: 100_000,
         custom: None,
     }

@@ -23,6 +23,7 @@ fn decoder() -> Decoder {
         system_fields: SystemFields { recv_ns: false, flags: true, seq: false },
         tiebreak: Tiebreak::Ordinal,
         fan_in: false,
+        deadband_ppm: None,
         series_max: 100,
         custom: None,
     };
