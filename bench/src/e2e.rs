@@ -1,9 +1,12 @@
 //! What the end-to-end commands have in common: how they end, and what is measured of one run.
 
 pub(crate) mod child;
+pub(crate) mod cost;
 pub(crate) mod engine;
+pub(crate) mod generator;
 pub(crate) mod loader;
 pub(crate) mod pairs;
+pub(crate) mod program;
 pub(crate) mod raw;
 pub(crate) mod receive;
 pub(crate) mod rss;

@@ -27,6 +27,10 @@ enum Command {
     Receive(e2e::receive::Arguments),
     /// Resident memory of `tickline run` with four feeds and many series.
     Rss(e2e::rss::Arguments),
+    /// CPU by stage and memory of `tickline run`, by sockets and symbols.
+    Cost(e2e::cost::Arguments),
+    /// The load generator flat out beside a bare libzmq sender.
+    Generator(e2e::generator::Arguments),
     /// Sends: started by the others.
     #[command(hide = true)]
     Send(e2e::sender::Arguments),
@@ -43,6 +47,8 @@ fn main() -> ExitCode {
         Command::E2e(arguments) => e2e::pairs::run(&arguments),
         Command::Receive(arguments) => e2e::receive::run(&arguments),
         Command::Rss(arguments) => e2e::rss::run(&arguments),
+        Command::Cost(arguments) => e2e::cost::run(&arguments),
+        Command::Generator(arguments) => e2e::generator::run(&arguments),
         Command::Send(arguments) => e2e::sender::run(&arguments),
     };
     let code = ended.unwrap_or_else(|error| {

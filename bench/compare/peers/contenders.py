@@ -35,10 +35,17 @@ class Setting:
     programs: Path
 
 
+# Shapes with 16 ticks a message.
+BUNDLES = {"kraken_tick": "bundle_kraken", "oanda_tick": "bundle_oanda"}
+BUNDLED = 16
+
+
 class Sender:
     """A sender process; it waits for its subscriber, and ends when it is told that everything has come."""
 
-    def __init__(self, setting: Setting, shape: str, messages: int) -> None:
+    def __init__(self, setting: Setting, decoder: str, ticks: int, bundled: bool) -> None:
+        self.decoder, self.ticks = decoder, ticks
+        shape, messages = (BUNDLES[decoder], ticks // BUNDLED) if bundled else (decoder, ticks)
         self.shape, self.messages = shape, messages
         command: list[str | Path] = [setting.programs / "tickline-bench", "send"]
         command += ["--shape", shape, "--seed", str(SEED)]
@@ -95,6 +102,8 @@ class Contender:
     stored: dict[str, tuple[str, str]] | None = None
     # Whether its points must be tickline's, value for value.
     same_points: bool = False
+    # Whether it is sent bundles.
+    bundled: bool = False
 
 
 def measures_itself(command: list[str | Path], setting: Setting, sender: Sender, *flags: str) -> Received:
@@ -132,6 +141,7 @@ def run_tickline(durability: str, setting: Setting, sender: Sender) -> Received:
         keys = {
             f"feeds.{sender.shape}.endpoint": sender.endpoint,
             f"feeds.{sender.shape}.topic": sender.shape,
+            f"feeds.{sender.shape}.decoder": sender.decoder,
             "sinks.influx.kind": "influxdb",
             "sinks.influx.url": setting.server.url,
             "sinks.influx.database": setting.server.database,
@@ -149,7 +159,7 @@ def run_tickline(durability: str, setting: Setting, sender: Sender) -> Received:
         with log.open("w") as stderr:
             process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stderr)
         try:
-            done_ns = wait_until_written(process, log, sender.messages)
+            done_ns = wait_until_written(process, log, sender.ticks)
         finally:
             process.send_signal(signal.SIGTERM)
             _, status, usage = os.wait4(process.pid, 0)
@@ -161,8 +171,8 @@ def run_tickline(durability: str, setting: Setting, sender: Sender) -> Received:
         return Received(points, usage.ru_utime + usage.ru_stime, elapsed_s)
 
 
-def wait_until_written(process: subprocess.Popen[bytes], log: Path, messages: int) -> int:
-    """Wall time, ns, at which the point of each message was written; these shapes make one of each."""
+def wait_until_written(process: subprocess.Popen[bytes], log: Path, ticks: int) -> int:
+    """Wall time, ns, at which the point of each tick was written; these shapes make one of each."""
     deadline, address = time.monotonic() + TIMEOUT_S, None
     while time.monotonic() < deadline:
         time.sleep(LOOK_EVERY_S)
@@ -174,7 +184,7 @@ def wait_until_written(process: subprocess.Popen[bytes], log: Path, messages: in
             ledger: dict[str, Any] = get(f"{address}/status")["ledger"]
         except urllib.error.URLError:
             break
-        if ledger["written"] >= messages:
+        if ledger["written"] >= ticks:
             return time.time_ns()
     raise RuntimeError(f"tickline has not written everything, running: {process.returncode is None}:\n{log.read_text()}")
 
@@ -183,6 +193,9 @@ CONTENDERS = [
     Contender("raw", "raw libzmq receiver, counts only (the limit)", 300_000, rust("raw")),
     Contender("tickline", 'tickline, `durability = "memory"`', 50_000, tickline("memory"), OURS, True),
     Contender("tickline_spill", 'tickline, `durability = "spill"`, the default', 50_000, tickline("spill"), OURS, True),
+    Contender(
+        "tickline_bundles", "tickline, 16 ticks a message", 160_000, tickline("memory"), OURS, bundled=True
+    ),
     Contender("rust", "Rust: rmp-serde, official line builder, batches", 30_000, rust("write"), OURS, True),
     Contender("decode", "Python: receive and unpack only", 20_000, python("decode.py")),
     Contender("batch", "Python: influxdb-client, batches", 5_000, python("batch.py"), OURS, True),

@@ -19,13 +19,13 @@ from typing import Any
 
 import zmq
 
-from contenders import CONTENDERS, SEED, Contender, Sender, Setting
+from contenders import BUNDLED, CONTENDERS, SEED, Contender, Sender, Setting
 from server import Server, cpu_s
 
 SHAPES = ("kraken_tick", "oanda_tick")
 # Points that are read back and held against tickline's.
 CHECKED = 2_000
-MESSAGES_MAX = 10_000_000
+TICKS_MAX = 10_000_000
 PACKAGES = ("pyzmq", "msgpack", "influxdb", "influxdb-client", "urllib3", "requests")
 CRATES = ("zmq", "rmp-serde", "influxdb-line-protocol", "ureq")
 
@@ -34,7 +34,7 @@ CRATES = ("zmq", "rmp-serde", "influxdb-line-protocol", "ureq")
 class Run:
     """What one run did."""
 
-    messages: int
+    ticks: int
     points_sent: int
     points_stored: int | None
     cpu_s: float
@@ -43,23 +43,24 @@ class Run:
 
     def figures(self) -> dict[str, float]:
         """What runs are compared by. A lost point costs those that are stored."""
-        figures = {"msgs_per_s": self.messages / self.elapsed_s, "cpu_ns_per_message": self.cpu_s / self.messages * 1e9}
+        figures = {"ticks_per_s": self.ticks / self.elapsed_s, "cpu_ns_per_tick": self.cpu_s / self.ticks * 1e9}
         if self.points_stored:
             figures["cpu_ns_per_stored_point"] = self.cpu_s / self.points_stored * 1e9
             figures["influxd_cpu_ns_per_stored_point"] = self.influxd_cpu_s / self.points_stored * 1e9
         return figures
 
 
-def run(setting: Setting, contender: Contender, shape: str, messages: int) -> Run:
+def run(setting: Setting, contender: Contender, shape: str, ticks: int) -> Run:
     """One contender, one sender, one fresh database."""
+    ticks -= ticks % BUNDLED
     server = setting.server
     server.renew()
     before = cpu_s(server.pid)
-    with Sender(setting, shape, messages) as sender:
+    with Sender(setting, shape, ticks, contender.bundled) as sender:
         received = contender.receive(setting, sender)
     influxd_cpu_s = cpu_s(server.pid) - before
     stored = server.stored(*contender.stored[shape]) if contender.stored else None
-    return Run(messages, received.points, stored, received.cpu_s, received.elapsed_s, influxd_cpu_s)
+    return Run(ticks, received.points, stored, received.cpu_s, received.elapsed_s, influxd_cpu_s)
 
 
 def check_points(setting: Setting, shape: str) -> None:
@@ -78,27 +79,27 @@ def check_points(setting: Setting, shape: str) -> None:
 def say(shape: str, contender: Contender, done: Run) -> None:
     figures = ", ".join(f"{name} {value:,.0f}" for name, value in done.figures().items())
     stored = "" if done.points_stored is None else f", {done.points_stored:,} of {done.points_sent:,} stored"
-    print(f"{shape} {contender.name}: {done.messages:,} messages, {figures}{stored}", file=sys.stderr, flush=True)
+    print(f"{shape} {contender.name}: {done.ticks:,} ticks, {figures}{stored}", file=sys.stderr, flush=True)
 
 
-def messages_for(setting: Setting, contender: Contender, shape: str, seconds: float) -> int:
-    """How many messages take about that long. The second estimate no longer has the start in it."""
-    messages = contender.first
+def ticks_for(setting: Setting, contender: Contender, shape: str, seconds: float) -> int:
+    """How many ticks take about that long. The second estimate no longer has the start in it."""
+    ticks = contender.first
     for share in (0.5, 1.0):
-        done = run(setting, contender, shape, messages)
-        messages = min(max(int(messages / done.elapsed_s * seconds * share), contender.first), MESSAGES_MAX)
-    return messages
+        done = run(setting, contender, shape, ticks)
+        ticks = min(max(int(ticks / done.elapsed_s * seconds * share), contender.first), TICKS_MAX)
+    return ticks
 
 
 def measure(setting: Setting, shape: str, rounds: int, seconds: float) -> list[dict[str, Any]]:
     """A row a contender: medians over the rounds, and the rounds."""
     check_points(setting, shape)
-    messages = {contender.name: messages_for(setting, contender, shape, seconds) for contender in CONTENDERS}
+    ticks = {contender.name: ticks_for(setting, contender, shape, seconds) for contender in CONTENDERS}
     runs: dict[str, list[Run]] = {contender.name: [] for contender in CONTENDERS}
     for at in range(rounds):
         # Whoever comes later finds a warmer machine: they take turns at that, too.
         for contender in CONTENDERS[at % len(CONTENDERS) :] + CONTENDERS[: at % len(CONTENDERS)]:
-            done = run(setting, contender, shape, messages[contender.name])
+            done = run(setting, contender, shape, ticks[contender.name])
             say(shape, contender, done)
             runs[contender.name].append(done)
     return [row(shape, contender, runs) for contender in CONTENDERS]

@@ -54,13 +54,18 @@ class Server:
         """Empties the database, and waits until influxd has nothing left to do."""
         self.query(f"DROP DATABASE {self.database}")
         self.query(f"CREATE DATABASE {self.database}")
+        self.quiet()
+
+    def quiet(self) -> float:
+        """Waits until influxd has nothing left to do; returns the CPU that it has taken so far."""
         waited, before = 0.0, cpu_s(self.pid)
         while waited < QUIET_WAIT_MAX_S:
             time.sleep(LOOK_EVERY_S)
             waited, now = waited + LOOK_EVERY_S, cpu_s(self.pid)
             if now - before < QUIET_SHARE * LOOK_EVERY_S:
-                return
+                return now
             before = now
+        return before
 
     def stored(self, measurement: str, field: str) -> int:
         """Points stored, once their number does not change any more."""

@@ -3,11 +3,10 @@
 
 use std::fs::File;
 use std::io::BufReader;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use tickline_bench::shapes::Shape;
 use tickline_feeds::capture::Reader;
@@ -16,22 +15,20 @@ use tickline_loadgen::clock::OsClock;
 use tickline_loadgen::plan::{FeedLoad, LoadPlan, Rate};
 use tickline_loadgen::run::start;
 
+use super::Code;
 use super::pairs::duration;
-use super::{Code, Unusable};
+use super::program::Program;
 
 /// Feeds and their symbols: 1 series a pair, 10 a book, 1 an instrument, about 21 a market.
 const FEEDS: [(&str, usize); 4] =
     [("kraken_tick", 1_000), ("kraken_depth", 300), ("oanda_tick", 1_000), ("betfair_stream", 250)];
 const RATE: f64 = 2_000.0;
-/// The engine stops this long after the generator.
-const AFTERWARDS: Duration = Duration::from_secs(3);
 
 /// Arguments of `rss`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// The program; by default the one beside this.
-    #[arg(long)]
-    tickline: Option<PathBuf>,
+    #[command(flatten)]
+    program: Program,
     /// How long the feeds send.
     #[arg(long, default_value = "10s", value_parser = duration)]
     duration: Duration,
@@ -41,22 +38,14 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Code> {
-    let beside = || Some(std::env::current_exe().ok()?.with_file_name("tickline"));
-    let program = arguments.tickline.clone().or_else(beside).unwrap_or_default();
-    if !program.is_file() {
-        return Err(Unusable(format!("--tickline: must be a program, found {:?}", program.display())).into());
-    }
-    let dir = std::env::temp_dir().join(format!("tickline-bench-{}", std::process::id()));
-    std::fs::create_dir_all(&dir)?;
-    let measured = measure(arguments, &program, &dir);
-    std::fs::remove_dir_all(&dir)?;
-    let object = measured?;
+    let dir = tempfile::tempdir()?;
+    let object = measure(arguments, dir.path())?;
     println!("{object:#}");
     let passed = object["report"]["verdict"] == "pass";
     Ok(if passed { Code::Ok } else { Code::Ledger })
 }
 
-fn measure(arguments: &Arguments, program: &Path, dir: &Path) -> Result<Value> {
+fn measure(arguments: &Arguments, dir: &Path) -> Result<Value> {
     let capture = dir.join("load.capture");
     let feeds = FEEDS.iter().map(|(name, symbols)| {
         let load = FeedLoad::new(name, "127.0.0.1", Rate::PerSecond(RATE))?;
@@ -70,23 +59,13 @@ fn measure(arguments: &Arguments, program: &Path, dir: &Path) -> Result<Value> {
         ..LoadPlan::default()
     };
     let generator = start(plan, OsClock::start())?;
-    let mut command = Command::new(program);
-    let seconds = (arguments.duration + AFTERWARDS).as_secs();
-    command.args(["run", "--json", "--duration", &format!("{seconds}s")]);
-    for (feed, endpoint) in generator.endpoints() {
-        command.args(["--set", &format!("feeds.{feed}.endpoint=\"{endpoint}\"")]);
-    }
-    let state_dir = format!("engine.state_dir=\"{}\"", dir.display());
-    for set in
-        ["engine.ledger_every=\"inf\"", "sinks.null.kind=\"null\"", "http.listen=\"127.0.0.1:0\"", &state_dir]
-    {
-        command.args(["--set", set]);
-    }
-    let output = command.stderr(Stdio::inherit()).output()?;
+    let mut sets = vec!["sinks.null.kind=\"null\"".to_owned()];
+    sets.extend(
+        generator.endpoints().map(|(feed, endpoint)| format!("feeds.{feed}.endpoint=\"{endpoint}\"")),
+    );
+    let report = arguments.program.run(arguments.duration, &sets)?;
     generator.stop();
     let load = generator.finish()?;
-    ensure!(output.status.success(), "{} ended with {}", program.display(), output.status);
-    let report: Value = serde_json::from_slice(&output.stdout).context("the report")?;
     let sent: u64 = load.feeds.iter().map(|feed| feed.sent).sum();
     let series = series(&capture, &load.feeds.iter().map(|feed| feed.feed.clone()).collect::<Vec<_>>())?;
     Ok(json!({
