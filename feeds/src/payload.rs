@@ -5,6 +5,7 @@
 use rmp::encode::{self, ByteBuf};
 
 use crate::clock::WallNanos;
+use crate::number::Digits;
 
 /// Wire version in `_v`.
 pub const WIRE_VERSION: u8 = 1;
@@ -15,9 +16,21 @@ pub const RESERVED_BYTES: usize = 84;
 /// Reserved keys in each payload of ours: `_v _src _seq _ts _recv _tie _due`.
 pub const RESERVED_KEYS: u16 = 7;
 
+/// The map of so many keys and the reserved keys, before their values are put in.
+const FRONT: &[u8; RESERVED_BYTES] =
+    b"\xde\0\0\xa2_v\xcc\x01\xa4_src\xce\0\0\0\0\xa4_seq\xcf\0\0\0\0\0\0\0\0\
+    \xa3_ts\xd3\0\0\0\0\0\0\0\0\xa5_recv\xd3\0\0\0\0\0\0\0\0\xa4_tie\xce\0\0\0\0\xa4_due\xd3\0\0\0\0\0\0\0\0";
+const _: () = assert!(FRONT[7] == WIRE_VERSION);
+const SRC_AT: usize = 14;
+const SEQ_AT: usize = 24;
+const TIE_AT: usize = 66;
 const TS_AT: usize = 37;
 const RECV_AT: usize = 52;
 const DUE_AT: usize = 76;
+
+/// Marker of a text of less than [`SHORT_TEXT_BYTES`], its length in the low bits.
+const FIXSTR: u8 = 0xa0;
+const SHORT_TEXT_BYTES: usize = 32;
 
 /// How decimals travel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,14 +81,14 @@ pub fn reserved(payload: &[u8]) -> Option<(Reserved, u16)> {
     let long = |at: usize| Some(i64::from_be_bytes(*payload.get(at..)?.first_chunk()?));
     let int = |at: usize| Some(u32::from_be_bytes(*payload.get(at..)?.first_chunk()?));
     let found = Reserved {
-        src: int(14)?,
-        seq: long(24)? as u64,
+        src: int(SRC_AT)?,
+        seq: long(SEQ_AT)? as u64,
         times: Times {
             sent: WallNanos(long(TS_AT)?),
             recv: WallNanos(long(RECV_AT)?),
             due: WallNanos(long(DUE_AT)?),
         },
-        tie: int(66)?,
+        tie: int(TIE_AT)?,
     };
     let mut again = PayloadWriter::default();
     again.begin(&found, keys.checked_sub(RESERVED_KEYS)?);
@@ -87,12 +100,14 @@ pub fn reserved(payload: &[u8]) -> Option<(Reserved, u16)> {
 pub struct PayloadWriter {
     buffer: ByteBuf,
     decimals: Decimals,
+    /// The last second that was written, s since 1970, and its text: times of a feed share it.
+    second: (i64, Ascii),
 }
 
 impl PayloadWriter {
     /// An empty payload.
     pub fn new(decimals: Decimals) -> Self {
-        Self { buffer: ByteBuf::new(), decimals }
+        Self { decimals, ..Self::default() }
     }
 
     /// What was written so far.
@@ -112,18 +127,18 @@ impl PayloadWriter {
 
     /// Starts the outer map with the reserved keys; `keys` further ones must follow.
     pub fn begin(&mut self, reserved: &Reserved, keys: u16) {
-        self.raw(&[0xde]);
-        self.raw(&(RESERVED_KEYS.saturating_add(keys)).to_be_bytes());
-        self.raw(&[0xa2, b'_', b'v', 0xcc, WIRE_VERSION]);
-        self.text("_src");
-        let Ok(()) = encode::write_u32(&mut self.buffer, reserved.src);
-        self.text("_seq");
-        let Ok(()) = encode::write_u64(&mut self.buffer, reserved.seq);
-        self.time_key("_ts", reserved.times.sent);
-        self.time_key("_recv", reserved.times.recv);
-        self.text("_tie");
-        let Ok(()) = encode::write_u32(&mut self.buffer, reserved.tie);
-        self.time_key("_due", reserved.times.due);
+        let mut front = *FRONT;
+        let mut put = |at: usize, bytes: &[u8]| {
+            if let Some(place) = front.get_mut(at..at + bytes.len()) {
+                place.copy_from_slice(bytes);
+            }
+        };
+        put(1, &RESERVED_KEYS.saturating_add(keys).to_be_bytes());
+        put(SRC_AT, &reserved.src.to_be_bytes());
+        put(SEQ_AT, &reserved.seq.to_be_bytes());
+        put(TIE_AT, &reserved.tie.to_be_bytes());
+        set_times(&mut front, &reserved.times);
+        self.raw(&front);
     }
 
     /// A whole heartbeat (`_hb`) or end (`_end`): `last` is the number of the last message sent.
@@ -158,7 +173,13 @@ impl PayloadWriter {
 
     /// A string, as key or value.
     pub fn text(&mut self, text: &str) {
-        let Ok(()) = encode::write_str(&mut self.buffer, text);
+        if text.len() >= SHORT_TEXT_BYTES {
+            let Ok(()) = encode::write_str(&mut self.buffer, text);
+            return;
+        }
+        let out = self.buffer.as_mut_vec();
+        out.push(FIXSTR | text.len() as u8);
+        out.extend_from_slice(text.as_bytes());
     }
 
     /// A string of ASCII bytes.
@@ -196,9 +217,13 @@ impl PayloadWriter {
     pub fn decimal(&mut self, scaled: i64, digits: u8) {
         match self.decimals {
             Decimals::Text => {
-                let mut text = Ascii::default();
-                text.decimal(scaled, digits);
-                self.ascii(text.bytes());
+                let text = Digits::scaled(scaled, u32::from(digits.min(18)));
+                // Header and text are one copy, of the text's fixed room.
+                let mut value = [FIXSTR | text.bytes() as u8; 1 + SHORT_TEXT_BYTES];
+                if let Some(room) = value.last_chunk_mut() {
+                    *room = text.text;
+                }
+                self.raw(value.get(..=text.bytes()).unwrap_or_default());
             }
             Decimals::Float64 => {
                 let value = scaled as f64 / 10_f64.powi(i32::from(digits));
@@ -219,8 +244,13 @@ impl PayloadWriter {
 
     /// `time` as RFC 3339 text in UTC with `digits` (0 to 9) digits of a second, cut.
     pub fn rfc3339(&mut self, time: WallNanos, digits: u8) {
-        let mut text = Ascii::default();
-        text.rfc3339(time, digits);
+        let second = time.0.div_euclid(1_000_000_000);
+        if self.second.0 != second || self.second.1.len == 0 {
+            self.second = (second, Ascii::default());
+            self.second.1.seconds(second);
+        }
+        let mut text = self.second.1;
+        text.fraction(time, digits);
         self.ascii(text.bytes());
     }
 }
@@ -237,7 +267,8 @@ pub enum ControlKey {
 /// `time` as RFC 3339 text in UTC with `digits` (0 to 9) digits of a second, cut.
 pub fn rfc3339(time: WallNanos, digits: u8) -> String {
     let mut text = Ascii::default();
-    text.rfc3339(time, digits);
+    text.seconds(time.0.div_euclid(1_000_000_000));
+    text.fraction(time, digits);
     String::from_utf8_lossy(text.bytes()).into_owned()
 }
 
@@ -248,8 +279,8 @@ pub fn append_digits(value: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(text.bytes());
 }
 
-/// Digits on the stack; a decimal or a time needs fewer.
-#[derive(Default)]
+/// Digits on the stack; a time needs fewer.
+#[derive(Clone, Copy, Debug, Default)]
 struct Ascii {
     bytes: [u8; 32],
     len: usize,
@@ -279,20 +310,8 @@ impl Ascii {
         }
     }
 
-    fn decimal(&mut self, scaled: i64, digits: u8) {
-        if scaled < 0 {
-            self.push(b'-');
-        }
-        let unit = 10_u64.pow(u32::from(digits.min(18)));
-        self.number(scaled.unsigned_abs() / unit, 1);
-        if digits > 0 {
-            self.push(b'.');
-            self.number(scaled.unsigned_abs() % unit, usize::from(digits.min(18)));
-        }
-    }
-
-    fn rfc3339(&mut self, time: WallNanos, digits: u8) {
-        let seconds = time.0.div_euclid(1_000_000_000);
+    /// Date and time up to the second.
+    fn seconds(&mut self, seconds: i64) {
         let (year, month, day) = civil(seconds.div_euclid(86_400));
         let of_day = seconds.rem_euclid(86_400) as u64;
         let fields = [(year, 4, b'-'), (month, 2, b'-'), (day, 2, b'T'), (of_day / 3_600, 2, b':')];
@@ -303,6 +322,10 @@ impl Ascii {
         self.number(of_day / 60 % 60, 2);
         self.push(b':');
         self.number(of_day % 60, 2);
+    }
+
+    /// The places behind the second, and the zone.
+    fn fraction(&mut self, time: WallNanos, digits: u8) {
         let digits = digits.min(9);
         if digits > 0 {
             self.push(b'.');
