@@ -12,6 +12,7 @@ use tickline_loadgen::arrivals::Arrivals;
 use tickline_loadgen::clock::OsClock;
 use tickline_loadgen::plan::{FeedLoad, LoadPlan, Rate};
 use tickline_loadgen::replay::{self, ReplayPlan, Speed, TimeMode};
+use tickline_loadgen::result::LoadResult;
 use tickline_loadgen::run::{Running, start};
 
 use super::Code;
@@ -73,8 +74,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Code> {
     let report = arguments.program.run(arguments.duration, &sets)?;
     let cpu_s = children_cpu_s()? - before_s;
     generator.stop();
-    let sent: u64 = generator.finish()?.feeds.iter().map(|feed| feed.sent).sum();
-    println!("{:#}", told(arguments, &report, sent, cpu_s)?);
+    println!("{:#}", told(arguments, &report, &generator.finish()?, cpu_s)?);
     Ok(if report["verdict"] == "pass" { Code::Ok } else { Code::Ledger })
 }
 
@@ -115,7 +115,9 @@ fn publish(arguments: &Arguments) -> Result<(Running, String, String)> {
     Ok((running, topic, kind))
 }
 
-fn told(arguments: &Arguments, report: &Value, sent: u64, cpu_s: f64) -> Result<Value> {
+fn told(arguments: &Arguments, report: &Value, load: &LoadResult, cpu_s: f64) -> Result<Value> {
+    let sent: u64 = load.feeds.iter().map(|feed| feed.sent).sum();
+    let elapsed_ns = load.feeds.iter().map(|feed| feed.elapsed_ns).max().unwrap_or_default();
     let a_message = |seconds: f64| (seconds * 1e9 / sent.max(1) as f64).round();
     let stage =
         |name: &str| report["cpu_s"][name].as_f64().with_context(|| format!("cpu_s.{name} of the report"));
@@ -129,6 +131,7 @@ fn told(arguments: &Arguments, report: &Value, sent: u64, cpu_s: f64) -> Result<
     Ok(json!({
         "command": "cost", "feed": arguments.feed, "sockets": arguments.sockets, "symbols": arguments.symbols,
         "rate_per_s": arguments.rate, "even": arguments.even, "seed": arguments.seed, "sets": arguments.sets, "messages": sent,
+        "load": load.load(), "achieved_per_s": sent as f64 * 1e9 / elapsed_ns.max(1) as f64,
         "payload_bytes": payload_bytes / sent.max(1), "cpu_ns_a_message": a_message(cpu_s),
         "stages_ns_a_message": {
             "receive": a_message(rx), "encode": a_message(enc), "write": a_message(wr),
