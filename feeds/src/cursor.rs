@@ -264,6 +264,18 @@ impl<'a> Cursor<'a> {
         self.short_container(0x80, 2)
     }
 
+    /// The number of entries if the next value is a map of 16 bits' length, as our publishers begin theirs.
+    #[inline]
+    pub fn wide_map(&mut self) -> Option<u32> {
+        let ([0xde, high, low], rest) = self.rest.split_first_chunk::<3>()? else { return None };
+        let entries = u16::from_be_bytes([*high, *low]);
+        if 2 * usize::from(entries) > rest.len() {
+            return None;
+        }
+        self.rest = rest;
+        Some(u32::from(entries))
+    }
+
     #[inline]
     fn short_container(&mut self, marker: u8, entry_bytes: usize) -> Option<u32> {
         let (first, rest) = self.rest.split_first()?;

@@ -283,14 +283,14 @@ impl Venue {
     #[inline]
     fn payload(&mut self, payload: &[u8], emit: &mut Emit<'_>) -> Result<Shape, Undecodable> {
         let mut cursor = Cursor::new(payload);
-        let shape = match cursor.short_map() {
+        let shape = match cursor.short_map().or_else(|| cursor.wide_map()) {
             Some(entries) => self.map(payload, &mut cursor, entries, emit, 1)?,
             None => self.long_payload(payload, &mut cursor, emit)?,
         };
         if cursor.left() > 0 { Err(Undecodable::Malformed) } else { Ok(shape) }
     }
 
-    /// A bundle, or a map of more than 15 keys.
+    /// A bundle, or a map of an odd form.
     #[inline(never)]
     fn long_payload<'a>(
         &mut self,

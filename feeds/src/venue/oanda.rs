@@ -82,7 +82,12 @@ impl Oanda {
                 KEY_TYPE => kind = read_text(&mut at, depth)?,
                 KEY_STATUS => status = read_text(&mut at, depth)?,
                 KEY_INSTRUMENT if key.text == b"instrument" => instrument = read_text(&mut at, depth)?,
-                KEY_TIME => time = read_time(&mut at, SECOND_NS, emit, depth)?,
+                KEY_TIME => {
+                    // Only a copy's place is told to others, so that the cursor itself stays in registers.
+                    let mut after = at;
+                    time = read_time(&mut after, SECOND_NS, emit, depth)?;
+                    at = after;
+                }
                 KEY_BID => {
                     emit.fields.read_into(&mut slots[BID], &mut at, FieldType::Float, depth)?;
                     quoted = true;
@@ -92,18 +97,24 @@ impl Oanda {
                     quoted = true;
                 }
                 KEY_BIDS => {
-                    (slots[BID], slots[BID_LIQUIDITY]) = best(&mut at, emit, Side::Bid, depth)?;
+                    let mut after = at;
+                    (slots[BID], slots[BID_LIQUIDITY]) = best(&mut after, emit, Side::Bid, depth)?;
+                    at = after;
                     quoted = true;
                 }
                 KEY_ASKS => {
-                    (slots[ASK], slots[ASK_LIQUIDITY]) = best(&mut at, emit, Side::Ask, depth)?;
+                    let mut after = at;
+                    (slots[ASK], slots[ASK_LIQUIDITY]) = best(&mut after, emit, Side::Ask, depth)?;
+                    at = after;
                     quoted = true;
                 }
                 KEY_VOLUME if self.wanted >> VOLUME & 1 != 0 => {
                     emit.fields.read_into(&mut slots[VOLUME], &mut at, FieldType::Integer, depth)?;
                 }
                 KEY_TIMESTAMP if key.text == b"timestamp" => {
-                    time = read_time(&mut at, SECOND_NS, emit, depth)?;
+                    let mut after = at;
+                    time = read_time(&mut after, SECOND_NS, emit, depth)?;
+                    at = after;
                 }
                 KEY_TRADEABLE | KEY_CLOSEOUT => at = self.further(key.text, at, &mut slots, emit, depth)?,
                 _ if key.is_reserved() => {
@@ -118,7 +129,7 @@ impl Oanda {
         if emit.envelope.is_control() || kind == b"HEARTBEAT" {
             return Ok(Shape::Control);
         }
-        if !matches!(kind, b"PRICE" | b"") || (instrument.is_empty() && !quoted) {
+        if !(kind == b"PRICE" || kind.is_empty()) || (instrument.is_empty() && !quoted) {
             return Err(Undecodable::UnknownShape);
         }
         if matches!(slots[TRADEABLE], Slot::Empty) && !status.is_empty() {
