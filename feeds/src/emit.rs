@@ -86,14 +86,28 @@ impl VenueTime {
 }
 
 /// Where a decoder's lines are made, and what is kept from one to the next.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Scratch {
     line: Line,
     deadband: Option<Deadband>,
     pub(crate) minutes: FrameMinutes,
-    recv_text: LastNumber,
-    time_text: LastNumber,
+    /// The field `recv_ns`.
+    recv_text: LastNumber<9>,
+    /// The time at the end of a line.
+    time_text: LastNumber<1>,
     last_minute: LastMinute,
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self {
+            line: Line::default(),
+            minutes: FrameMinutes::default(),
+            recv_text: LastNumber::new(b",recv_ns=", b'i'),
+            time_text: LastNumber::new(b" ", b'\n'),
+            last_minute: LastMinute::default(),
+        }
+    }
 }
 
 impl Scratch {
@@ -299,17 +313,15 @@ impl<'o> Emit<'o> {
         }
         let from = line.position();
         if self.settings.system.recv_ns {
-            line.put_wide(Wide::new(*b",recv_ns=       "), 9);
-            line.number(self.scratch.recv_text.text(recv_ns));
-            line.push(b'i');
+            let (text, bytes) = self.scratch.recv_text.text(recv_ns);
+            line.name(text, bytes);
         }
         if !plain {
             self.rare_fields(flags, off);
         }
         let line = &mut self.scratch.line;
-        line.push(b' ');
-        line.number(self.scratch.time_text.text(time));
-        line.push(b'\n');
+        let (text, bytes) = self.scratch.time_text.text(time);
+        line.name(text, bytes);
         self.tail = Tail { recv_ns, time, from, to: if plain { line.position() } else { 0 } };
         time
     }

@@ -121,7 +121,7 @@ impl Line {
         self.at = self.buffer.len().saturating_sub(left);
     }
 
-    /// Writes the first `bytes` of a field's name.
+    /// Writes the first `bytes` of a short text, such as a field's name.
     #[inline]
     pub fn name(&mut self, name: &[u8; NAME_BYTES], bytes: usize) {
         match self.buffer.get_mut(self.at..).and_then(|rest| rest.first_chunk_mut::<NAME_BYTES>()) {
@@ -159,13 +159,7 @@ impl Line {
     /// Writes a number.
     #[inline]
     pub fn number(&mut self, digits: &Digits) {
-        match self.buffer.get_mut(self.at..).and_then(|rest| rest.first_chunk_mut::<32>()) {
-            Some(to) => {
-                *to = digits.text;
-                self.at += digits.bytes();
-            }
-            None => self.put_slowly(Some(digits.as_bytes())),
-        }
+        self.name(&digits.text, digits.bytes());
     }
 
     /// Writes `units` × 10^-`scale`.

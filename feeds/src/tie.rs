@@ -201,21 +201,22 @@ impl TieState {
         }
         let ordinal = rule.first();
         self.newest = self.next;
-        self.put(self.next, Moment::new(time, message, ordinal), kept);
+        self.put(self.next, (time, ordinal), message, kept);
         Some(ordinal)
     }
 
     #[inline]
-    fn put(&mut self, at: u8, moment: Moment, kept: &mut usize) {
+    fn put(&mut self, at: u8, (time, ordinal): (i64, u32), message: MessageId, kept: &mut usize) {
         self.next = (at + 1) % TIMES_KEPT as u8;
         match self.ring.get_mut(usize::from(at)) {
             Some(place) => {
-                let gone = std::mem::replace(place, moment).time;
+                let gone = place.time;
+                *place = Moment::new(time, message, ordinal);
                 if !self.crowds.is_empty() {
                     self.forget(gone, kept);
                 }
             }
-            None => self.grow(moment),
+            None => self.grow(Moment::new(time, message, ordinal)),
         }
     }
 
@@ -246,7 +247,7 @@ impl TieState {
             // A late time never takes the place of the latest.
             let at = if self.next == self.newest { (self.next + 1) % TIMES_KEPT as u8 } else { self.next };
             let ordinal = rule.first();
-            self.put(at, Moment::new(time, message, ordinal), kept);
+            self.put(at, (time, ordinal), message, kept);
             return Ordinal { ordinal, collision: false, out_of_order, forgotten: false };
         };
         let same_map = moment.map == message.map as u32;

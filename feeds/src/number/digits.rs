@@ -108,19 +108,6 @@ impl Digits {
         let text = text.first_chunk::<32>().copied().unwrap_or([0; 32]);
         Self { text, bytes: bytes as u8 }
     }
-
-    /// Overwrites the last nine digits, of which there are as many.
-    #[inline]
-    fn set_last_nine(&mut self, number: u32) {
-        let end = self.bytes();
-        let nine = self.text.get_mut(end.saturating_sub(9)..end).and_then(|text| text.split_first_mut());
-        if let Some((first, rest)) = nine
-            && let Some(rest) = rest.first_chunk_mut::<8>()
-        {
-            *first = b'0' + (number / GROUP as u32) as u8;
-            *rest = (eight_digits(number % GROUP as u32) | EIGHT_ZEROS).to_le_bytes();
-        }
-    }
 }
 
 /// The text of `units` × 10^-`scale`, the first byte lowest, and its bytes, where a register holds it: at most eight
@@ -185,44 +172,77 @@ const fn eight_digits(number: u32) -> u64 {
     tens | (pairs - 10 * tens) << 8
 }
 
-/// The text of one integer, kept for the next line: the levels of a book share their times, and of a time in the same
-/// second only the last nine digits are new.
+/// The text of one integer between two others that never change, kept for the next line: the levels of a book share
+/// their times, and of a time in the same second only the last nine digits are new.
 #[derive(Clone, Copy, Debug)]
-pub struct LastNumber {
+pub struct LastNumber<const AT: usize> {
     number: i64,
-    /// `number` without its last nine digits, 0 if it has no others.
+    /// `number` without its last nine digits if it has ten in front of them, as every time since 2001; else 0.
     second: i64,
-    digits: Digits,
+    /// The text in front, the number from `AT` on, the byte behind it, then anything.
+    text: [u8; 32],
+    bytes: u8,
+    end: u8,
 }
 
-impl LastNumber {
-    /// Knows the text of 0.
-    pub fn new() -> Self {
-        Self { number: 0, second: 0, digits: Digits::of(0) }
-    }
-
-    /// The text of `number`.
-    #[inline]
-    pub fn text(&mut self, number: i64) -> &Digits {
-        if self.number != number {
-            self.number = number;
-            let below = number.wrapping_sub(self.second);
-            if self.second > 0 && (0..NINE_DIGITS).contains(&below) {
-                self.digits.set_last_nine(below as u32);
-            } else {
-                self.second = (number - number % NINE_DIGITS).max(0);
-                self.digits = Digits::of(number);
-            }
-        }
-        &self.digits
-    }
-}
+/// Digits of a time in ns, from 2001 to 2286.
+const TIME_DIGITS: usize = 19;
 
 /// Numbers of nine digits: the ns of a second.
 const NINE_DIGITS: i64 = 1_000_000_000;
 
-impl Default for LastNumber {
-    fn default() -> Self {
-        Self::new()
+impl<const AT: usize> LastNumber<AT> {
+    /// Longest text in front: behind it a number of 20 characters and one byte fit.
+    const FRONT_FITS: () = assert!(AT + 21 <= 32);
+
+    /// Knows the text of 0 between `front` and `end`.
+    pub fn new(front: &[u8; AT], end: u8) -> Self {
+        let () = Self::FRONT_FITS;
+        let mut text = [0; 32];
+        text.iter_mut().zip(front).for_each(|(to, from)| *to = *from);
+        let mut new = Self { number: 0, second: 0, text, bytes: 0, end };
+        new.rewrite(0);
+        new
+    }
+
+    /// The text of `number` at the front of an array, and its bytes.
+    #[inline]
+    pub fn text(&mut self, number: i64) -> (&[u8; 32], usize) {
+        if self.number != number {
+            let below = number.wrapping_sub(self.second);
+            if self.second > 0 && (0..NINE_DIGITS).contains(&below) {
+                self.number = number;
+                self.set_last_nine(below as u32);
+            } else {
+                self.rewrite(number);
+            }
+        }
+        (&self.text, usize::from(self.bytes))
+    }
+
+    #[inline(never)]
+    fn rewrite(&mut self, number: i64) {
+        let digits = Digits::of(number);
+        let end = AT + digits.bytes();
+        if let Some(to) = self.text.get_mut(AT..end) {
+            to.copy_from_slice(digits.as_bytes());
+        }
+        self.text.get_mut(end).into_iter().for_each(|to| *to = self.end);
+        self.bytes = end as u8 + 1;
+        self.number = number;
+        let has_second = digits.bytes() == TIME_DIGITS && number > 0;
+        self.second = if has_second { number - number % NINE_DIGITS } else { 0 };
+    }
+
+    #[inline]
+    fn set_last_nine(&mut self, number: u32) {
+        let nine =
+            self.text.get_mut(AT + TIME_DIGITS - 9..AT + TIME_DIGITS).and_then(<[u8]>::split_first_mut);
+        if let Some((first, rest)) = nine
+            && let Some(rest) = rest.first_chunk_mut::<8>()
+        {
+            *first = b'0' + (number / GROUP as u32) as u8;
+            *rest = (eight_digits(number % GROUP as u32) | EIGHT_ZEROS).to_le_bytes();
+        }
     }
 }

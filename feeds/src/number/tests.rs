@@ -67,9 +67,10 @@ proptest! {
         numbers in prop::collection::vec(
             prop_oneof![any::<i64>(), -3_000_000_000_i64..3_000_000_000, 1_785_641_762_000_000_000_i64..1_785_641_765_000_000_000], 1..20)
     ) {
-        let mut last = LastNumber::new();
+        let mut last = LastNumber::new(b",n=", b'i');
         for n in numbers {
-            prop_assert_eq!(text(|o| o.extend(last.text(n).as_bytes())), n.to_string());
+            let (text, bytes) = last.text(n);
+            prop_assert_eq!(std::str::from_utf8(&text[..bytes]).unwrap(), format!(",n={n}i"));
         }
     }
 
