@@ -11,6 +11,7 @@ use crate::field::{FieldCounts, FieldPlan, Slot};
 use crate::line::Line;
 use crate::minutes::FrameMinutes;
 use crate::number::{Digits, LastNumber, Wide};
+use crate::quote::is_crossed;
 use crate::series::{SeriesId, SeriesTable};
 use crate::tie::{MessageId, Rule};
 use crate::time::{self, LastMinute};
@@ -211,6 +212,12 @@ impl<'o> Emit<'o> {
             Envelope { sent, .. } if sent != 0 => sent,
             _ => self.engine_recv.0,
         }
+    }
+
+    /// The flag of a quote that is crossed, locked or not positive; 0 where flags are not written.
+    #[inline]
+    pub fn crossed(&self, bid: &Slot<'_>, ask: &Slot<'_>) -> u8 {
+        if self.settings.system.flags && is_crossed(bid, ask) { flag::CROSSED } else { 0 }
     }
 
     /// A candidate that makes no point by design.

@@ -11,9 +11,7 @@ pub fn is_crossed(bid: &Slot<'_>, ask: &Slot<'_>) -> bool {
         && let Some(below) = bid.is_below(*ask, usize::from(*bid_bytes))
     {
         // What is above a positive bid is positive.
-        let positive =
-            bid.bytes().iter().take(usize::from(*bid_bytes)).any(|byte| matches!(byte, b'1'..=b'9'));
-        return !(below && positive);
+        return !(below && bid.is_positive(usize::from(*bid_bytes)));
     }
     is_crossed_as_units(bid, ask)
 }

@@ -98,6 +98,13 @@ proptest! {
     }
 
     #[test]
+    fn a_plain_decimal_is_positive_unless_its_digits_are_zeros(text in "0{0,3}[0-9]\\.[01]{1,4}|0{0,3}[0-9]") {
+        let mut wide = [b'9'; 16];
+        wide[..text.len()].copy_from_slice(text.as_bytes());
+        prop_assert_eq!(Wide::new(wide).is_positive(text.len()), text.parse::<f64>().unwrap() > 0.0);
+    }
+
+    #[test]
     fn unsigned_integers_too(n in any::<u64>()) {
         prop_assert_eq!(text(|o| o.extend(Digits::of_unsigned(n).as_bytes())), n.to_string());
     }

@@ -99,6 +99,14 @@ impl Wide {
         (apart == 0).then_some(number(low, high) < number(other_low, other_high))
     }
 
+    /// Whether the first `bytes` bytes, a plain decimal, have another digit than 0.
+    #[inline]
+    pub fn is_positive(self, bytes: usize) -> bool {
+        // Nearly every price begins with it.
+        let Self([low, _]) = self;
+        low as u8 > b'0' || self.bytes().iter().take(bytes).any(|byte| matches!(byte, b'1'..=b'9'))
+    }
+
     /// Units and scale of a decimal of up to eight characters without sign and exponent, the first `bytes` bytes,
     /// checked on the way; `None` says nothing.
     #[inline]

@@ -11,7 +11,6 @@ use crate::emit::{Emit, VenueTime, flag};
 use crate::field::{FieldPlan, Slot};
 use crate::instruments::Instruments;
 use crate::key::{Key, word};
-use crate::quote::is_crossed;
 use crate::schema::{self, FieldType};
 use crate::series::SeriesId;
 use crate::venue::names::Names;
@@ -271,9 +270,7 @@ impl KrakenTick {
     #[inline]
     fn emit(&mut self, ticker: &Ticker<'_>, emit: &mut Emit<'_>, mut flags: u8) {
         let [bid, _, ask, ..] = &ticker.slots;
-        if is_crossed(bid, ask) {
-            flags |= flag::CROSSED;
-        }
+        flags |= emit.crossed(bid, ask);
         let at = VenueTime::new(ticker.time, UNIT_NS);
         let Self { instruments, plan, legacy_plan, pairs, .. } = self;
         let series = pairs.get(ticker.name, |name| resolve(name, instruments, legacy_plan.is_some(), emit));

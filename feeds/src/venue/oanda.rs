@@ -6,11 +6,10 @@ use tickline_config::model::FieldChoice;
 
 use crate::counts::Undecodable;
 use crate::cursor::Cursor;
-use crate::emit::{Emit, VenueTime, flag};
+use crate::emit::{Emit, VenueTime};
 use crate::field::{FieldPlan, Slot};
 use crate::key::word;
 use crate::number;
-use crate::quote::is_crossed;
 use crate::schema::{self, FieldType};
 use crate::series::SeriesId;
 use crate::venue::names::Names;
@@ -164,7 +163,7 @@ impl Oanda {
 
     #[inline]
     fn emit(&mut self, name: &[u8], slots: &mut [Slot<'_>; 9], time: Option<i64>, emit: &mut Emit<'_>) {
-        let flags = if is_crossed(&slots[BID], &slots[ASK]) { flag::CROSSED } else { 0 };
+        let flags = emit.crossed(&slots[BID], &slots[ASK]);
         if self.wanted >> SPREAD & 1 != 0 {
             slots[SPREAD] = spread(slots[BID], slots[ASK]);
         }
