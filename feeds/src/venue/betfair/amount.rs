@@ -41,10 +41,8 @@ pub(super) enum Form {
 impl PartialEq for Amount {
     #[inline]
     fn eq(&self, other: &Self) -> bool {
-        if self.places() == other.places() && self.places() != FLOAT {
-            return self.low == other.low && self.high == other.high;
-        }
-        is_same_number(*self, *other)
+        let same = self.low == other.low && self.high == other.high;
+        same || (self.places() != other.places() || self.places() == FLOAT) && is_same_number(*self, *other)
     }
 }
 
@@ -220,7 +218,8 @@ impl Amount {
     pub(super) fn is_zero(self) -> bool {
         const ZERO: Wide = Wide::new(*b"0.00000000000000");
         if let (text, bytes @ 1..) = self.text() {
-            return text.front(usize::from(bytes)) == ZERO.front(usize::from(bytes));
+            let bytes = usize::from(bytes);
+            return self.low as u8 == b'0' && text.front(bytes) == ZERO.front(bytes);
         }
         match self.form() {
             Form::Scaled(units, _) => units == 0,

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::amount::Amount;
-use super::ladder::{Delta, Kind, Level, Side, Step};
+use super::ladder::{Kind, LadderChange, Level, Side, Step};
 use crate::counts::Undecodable;
 use crate::cursor::{Cursor, Value};
 use crate::field::FieldCounts;
@@ -34,8 +34,8 @@ pub(super) struct Change {
     pub(super) matched: Option<Amount>,
     pub(super) sp_near: Option<Amount>,
     pub(super) sp_far: Option<Amount>,
-    /// Its deltas: from this one to the next entry's first.
-    first_delta: usize,
+    /// Its ladders: from this one to the next entry's first.
+    first_ladder: usize,
 }
 
 /// One entry of `mc`, its texts and its definition by their places in the payload.
@@ -50,7 +50,7 @@ pub(super) struct MarketChange {
     first_runner: usize,
 }
 
-/// Changes and deltas for which memory is kept however small the messages are.
+/// Changes and steps for which memory is kept however small the messages are.
 const KEPT: usize = 4_096;
 
 /// Messages after which larger memory is given back: the image of all markets must not stay for ever.
@@ -61,27 +61,30 @@ const PATIENCE: u32 = 1_024;
 pub(super) struct Changes {
     pub(super) markets: Vec<MarketChange>,
     runners: Vec<Change>,
-    deltas: Vec<Delta>,
+    ladders: Vec<LadderChange>,
+    steps: Vec<Step>,
     /// Messages since the memory was needed.
     idle: u32,
 }
 
 impl Changes {
     pub(super) fn clear(&mut self) {
-        if self.deltas.capacity() > KEPT {
+        if self.steps.capacity() > KEPT {
             self.shrink();
         }
         self.markets.clear();
         self.runners.clear();
-        self.deltas.clear();
+        self.ladders.clear();
+        self.steps.clear();
     }
 
     fn shrink(&mut self) {
-        self.idle = if self.deltas.len() > KEPT { 0 } else { self.idle + 1 };
+        self.idle = if self.steps.len() > KEPT { 0 } else { self.idle + 1 };
         if self.idle == PATIENCE {
             self.idle = 0;
             self.runners.shrink_to(KEPT);
-            self.deltas.shrink_to(KEPT);
+            self.ladders.shrink_to(KEPT);
+            self.steps.shrink_to(KEPT);
         }
     }
 
@@ -90,19 +93,18 @@ impl Changes {
         MarketChange { first_runner: self.runners.len(), ..MarketChange::default() }
     }
 
-    /// The `rc` entries of market `at` with their deltas.
-    pub(super) fn of(&self, at: usize) -> impl Iterator<Item = (&Change, &[Delta])> + Clone {
+    /// The `rc` entries of market `at`.
+    pub(super) fn of(&self, at: usize) -> Entries<'_> {
         let first = self.markets.get(at).map_or(0, |market| market.first_runner);
-        let next = self.markets.get(at + 1).map_or(self.runners.len(), |market| market.first_runner);
-        let runners = self.runners.get(first..next).unwrap_or_default();
-        runners.iter().zip(first..).map(|(change, at)| (change, self.deltas_of(change, at)))
+        let end = self.markets.get(at + 1).map_or(self.runners.len(), |market| market.first_runner);
+        Entries { all: self, runners: first..end }
     }
 
-    /// The deltas of entry `at`.
+    /// The ladders of the entries from `first` to before `end`.
     #[inline]
-    fn deltas_of(&self, change: &Change, at: usize) -> &[Delta] {
-        let next = self.runners.get(at + 1).map_or(self.deltas.len(), |next| next.first_delta);
-        self.deltas.get(change.first_delta..next).unwrap_or_default()
+    fn ladders_of(&self, first: usize, end: usize) -> &[LadderChange] {
+        let begin = |at: usize| self.runners.get(at).map_or(self.ladders.len(), |runner| runner.first_ladder);
+        self.ladders.get(begin(first)..begin(end)).unwrap_or_default()
     }
 
     /// Reads the `rc` array.
@@ -113,7 +115,7 @@ impl Changes {
         depth: usize,
     ) -> Result<(), Undecodable> {
         for _ in 0..read_array(cursor, depth)?.unwrap_or(0) {
-            let mut change = Change { first_delta: self.deltas.len(), ..Change::default() };
+            let mut change = Change { first_ladder: self.ladders.len(), ..Change::default() };
             let mut at = *cursor;
             for _ in 0..read_map(&mut at, depth + 1)?.unwrap_or(0) {
                 self.key(&mut at, &mut change, fields, depth + 2)?;
@@ -178,9 +180,10 @@ impl Changes {
         fields: &mut FieldCounts,
         depth: usize,
     ) -> Result<(), Undecodable> {
-        let kind = Kind::Full;
+        let from = self.steps.len();
         let mut at = *cursor;
-        for _ in 0..self.entries(&mut at, kind, side, depth)? {
+        let entries = read_array(&mut at, depth)?.unwrap_or(0);
+        for _ in 0..entries {
             let mut after = at;
             let level = match after.short_array() {
                 Some(2) => Amount::read_short(&mut after).zip(Amount::read_short(&mut after)),
@@ -195,11 +198,12 @@ impl Changes {
                 }
             };
             if let Some(level) = level {
-                self.deltas.push(Delta { kind, side, step: Step::Price(level) });
+                self.steps.push(Step { at: 0, level });
             }
             at = after;
         }
         *cursor = at;
+        self.mention(Kind::Full, side, entries, from);
         Ok(())
     }
 
@@ -212,7 +216,9 @@ impl Changes {
         fields: &mut FieldCounts,
         depth: usize,
     ) -> Result<(), Undecodable> {
-        for _ in 0..self.entries(cursor, kind, side, depth)? {
+        let from = self.steps.len();
+        let entries = read_array(cursor, depth)?.unwrap_or(0);
+        for _ in 0..entries {
             let Some(items) = read_array(cursor, depth + 1)? else { continue };
             let level = if items > 0 { read_id(cursor, depth + 2)? } else { None };
             let price = read_item(cursor, items, 1, fields, depth)?;
@@ -220,26 +226,61 @@ impl Changes {
             skip_items(cursor, items, 3, depth)?;
             let level = level.and_then(|level| usize::try_from(level).ok());
             if let (Some(at), Some(price), Some(size)) = (level, price, size) {
-                self.deltas.push(Delta { kind, side, step: Step::Level(at, Level { price, size }) });
+                self.steps.push(Step { at, level: Level { price, size } });
             }
         }
+        self.mention(kind, side, entries, from);
         Ok(())
     }
 
-    /// The entries of one side; none, or null, clear it.
+    /// One side of `entries` entries is read, with its steps from `from` on. Entries that are all odd say nothing.
     #[inline]
-    fn entries(
-        &mut self,
-        cursor: &mut Cursor<'_>,
-        kind: Kind,
-        side: Side,
-        depth: usize,
-    ) -> Result<u32, Undecodable> {
-        let entries = read_array(cursor, depth)?.unwrap_or(0);
-        if entries == 0 {
-            self.deltas.push(Delta { kind, side, step: Step::Clear });
+    fn mention(&mut self, kind: Kind, side: Side, entries: u32, from: usize) {
+        let steps = from..self.steps.len();
+        if entries == 0 || !steps.is_empty() {
+            self.ladders.push(LadderChange { kind, side, steps });
         }
-        Ok(entries)
+    }
+}
+
+/// The `rc` entries of one market.
+#[derive(Clone, Debug)]
+pub(super) struct Entries<'c> {
+    all: &'c Changes,
+    runners: Range<usize>,
+}
+
+/// One of them with its ladders.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry<'c> {
+    pub(super) change: &'c Change,
+    pub(super) ladders: &'c [LadderChange],
+    steps: &'c [Step],
+}
+
+impl<'c> Entries<'c> {
+    /// The ladders of all of them.
+    pub(super) fn ladders(&self) -> &'c [LadderChange] {
+        self.all.ladders_of(self.runners.start, self.runners.end)
+    }
+}
+
+impl<'c> Iterator for Entries<'c> {
+    type Item = Entry<'c>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Entry<'c>> {
+        let at = self.runners.next()?;
+        let change = self.all.runners.get(at)?;
+        Some(Entry { change, ladders: self.all.ladders_of(at, at + 1), steps: &self.all.steps })
+    }
+}
+
+impl<'c> Entry<'c> {
+    /// The steps of one of its ladders.
+    #[inline]
+    pub(super) fn steps(&self, ladder: &LadderChange) -> &'c [Step] {
+        self.steps.get(ladder.steps.clone()).unwrap_or_default()
     }
 }
 

@@ -1,5 +1,7 @@
 //! The ladders of one runner: price by price (`atb atl`) and level by level (`bdatb bdatl`, `batb batl`).
 
+use std::ops::Range;
+
 use super::amount::Amount;
 
 /// Most prices kept of one side: the FINEST ladder has more, but no market uses them all.
@@ -35,23 +37,21 @@ pub(super) struct Level {
     pub(super) size: Amount,
 }
 
-/// One change of one ladder.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Delta {
+/// What one `rc` entry says of one side of one kind.
+#[derive(Clone, Debug)]
+pub(super) struct LadderChange {
     pub(super) kind: Kind,
     pub(super) side: Side,
-    pub(super) step: Step,
+    /// Its steps among those of the message. Without any, for `[]` or null, the side is cleared.
+    pub(super) steps: Range<usize>,
 }
 
-/// What changes.
+/// One changed level; size 0 removes it.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Step {
-    /// `[]` or null: the side is empty.
-    Clear,
-    /// `[price, size]`; size 0 removes.
-    Price(Level),
-    /// `[level, price, size]`; size 0 removes.
-    Level(usize, Level),
+pub(super) struct Step {
+    /// Which level, where the ladder goes level by level.
+    pub(super) at: usize,
+    pub(super) level: Level,
 }
 
 /// One side of one kind. Both forms keep their memory when cleared.
@@ -69,24 +69,26 @@ impl Rungs {
         self.levels.clear();
     }
 
-    fn set_price(&mut self, side: Side, level: Level) {
-        // Lay prices are better the lower they are.
-        let order = level.price.order();
-        let order = if side == Side::Back { order } else { order.saturating_neg() };
-        match self.prices.binary_search_by_key(&order, |(order, _)| *order) {
-            Ok(at) if level.size.is_zero() => {
-                self.prices.remove(at);
-            }
-            Ok(at) => {
-                if let Some(known) = self.prices.get_mut(at) {
-                    known.1 = level;
+    fn set_prices(&mut self, side: Side, steps: &[Step]) {
+        for Step { level, .. } in steps {
+            // Lay prices are better the lower they are: with every bit turned they are in the other order.
+            let order = level.price.order();
+            let order = if side == Side::Back { order } else { !order };
+            match self.prices.binary_search_by_key(&order, |(order, _)| *order) {
+                Ok(at) if level.size.is_zero() => {
+                    self.prices.remove(at);
                 }
-            }
-            Err(_) if level.size.is_zero() => {}
-            Err(at) => {
-                self.prices.insert(at, (order, level));
-                if self.prices.len() > PRICES_MAX {
-                    self.prices.remove(0);
+                Ok(at) => {
+                    if let Some(known) = self.prices.get_mut(at) {
+                        known.1 = *level;
+                    }
+                }
+                Err(_) if level.size.is_zero() => {}
+                Err(at) => {
+                    self.prices.insert(at, (order, *level));
+                    if self.prices.len() > PRICES_MAX {
+                        self.prices.remove(0);
+                    }
                 }
             }
         }
@@ -125,18 +127,17 @@ impl Ladders {
         self.rungs.iter_mut().flatten().for_each(Rungs::clear);
     }
 
-    /// Applies one change.
+    /// Applies one change, whose steps are given.
     #[inline]
-    pub(super) fn apply(&mut self, delta: &Delta) {
-        let Some(rungs) =
-            self.rungs.get_mut(delta.kind as usize).and_then(|k| k.get_mut(delta.side as usize))
-        else {
+    pub(super) fn apply(&mut self, change: &LadderChange, steps: &[Step]) {
+        let LadderChange { kind, side, .. } = *change;
+        let Some(rungs) = self.rungs.get_mut(kind as usize).and_then(|k| k.get_mut(side as usize)) else {
             return;
         };
-        match delta.step {
-            Step::Clear => rungs.clear(),
-            Step::Price(level) => rungs.set_price(delta.side, level),
-            Step::Level(at, level) => rungs.set_level(at, level),
+        match kind {
+            _ if steps.is_empty() => rungs.clear(),
+            Kind::Full => rungs.set_prices(side, steps),
+            _ => steps.iter().for_each(|step| rungs.set_level(step.at, step.level)),
         }
     }
 

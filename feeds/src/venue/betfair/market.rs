@@ -6,9 +6,9 @@ use hashbrown::{DefaultHashBuilder, HashMap};
 
 use super::Plans;
 use super::amount::{Amount, Form};
-use super::change::Change;
+use super::change::{Entries, Entry};
 use super::definition::{Definition, RunnerDefinition, with_total};
-use super::ladder::{Delta, Kind};
+use super::ladder::{Kind, LadderChange};
 use super::runner::{Moved, Runner};
 use crate::counts::Undecodable;
 use crate::emit::{Emit, Suppressed, VenueTime};
@@ -76,11 +76,11 @@ struct Market {
 
 impl Markets {
     /// Applies one change of market `id` and writes its points.
-    pub(super) fn apply<'c>(
+    pub(super) fn apply(
         &mut self,
         id: &[u8],
         update: Update<'_>,
-        changes: impl Iterator<Item = (&'c Change, &'c [Delta])> + Clone,
+        changes: Entries<'_>,
         rules: Rules<'_>,
         emit: &mut Emit<'_>,
     ) -> Result<(), Undecodable> {
@@ -103,14 +103,14 @@ impl Markets {
             all |= market.take_state(definition);
             market.define(id, definition, &update, rules, emit)?;
         }
-        market.choose_ladder(changes.clone().flat_map(|(_, deltas)| deltas));
-        for (change, deltas) in changes {
-            let known = market.runner(id, change.selection, change.handicap, emit);
+        market.choose_ladder(changes.ladders());
+        for entry in changes {
+            let known = market.runner(id, entry.change.selection, entry.change.handicap, emit);
             let Some(runner) = known else {
                 emit.bad_candidate();
                 continue;
             };
-            let mut moved = market.change(runner, change, deltas);
+            let mut moved = market.change(runner, &entry);
             moved.figures |= all;
             market.emit_change(runner, moved, &update, rules, emit);
         }
@@ -168,11 +168,11 @@ impl Market {
         }
     }
 
-    fn seed_silently<'c>(
+    fn seed_silently(
         &mut self,
         id: &[u8],
         update: &Update<'_>,
-        changes: impl Iterator<Item = (&'c Change, &'c [Delta])> + Clone,
+        changes: Entries<'_>,
         rules: Rules<'_>,
         emit: &mut Emit<'_>,
     ) -> Result<(), Undecodable> {
@@ -193,10 +193,10 @@ impl Market {
                 }
             })?;
         }
-        self.choose_ladder(changes.clone().flat_map(|(_, deltas)| deltas));
-        for (change, deltas) in changes {
-            if let Some(runner) = self.runner(id, change.selection, change.handicap, emit) {
-                self.change(runner, change, deltas);
+        self.choose_ladder(changes.ladders());
+        for entry in changes {
+            if let Some(runner) = self.runner(id, entry.change.selection, entry.change.handicap, emit) {
+                self.change(runner, &entry);
             }
         }
         Ok(())
@@ -306,10 +306,11 @@ impl Market {
 
     /// One kind of ladder a market: the best that any of its runners has sent.
     #[inline]
-    fn choose_ladder<'c>(&mut self, deltas: impl Iterator<Item = &'c Delta>) {
+    fn choose_ladder(&mut self, ladders: &[LadderChange]) {
         let before = self.kind;
-        for delta in deltas.filter(|delta| !(self.level_ladders_only && delta.kind == Kind::Full)) {
-            self.kind = self.kind.max(Some(delta.kind));
+        for ladder in ladders.iter().filter(|ladder| !(self.level_ladders_only && ladder.kind == Kind::Full))
+        {
+            self.kind = self.kind.max(Some(ladder.kind));
         }
         if self.kind != before && self.seeded {
             for runner in &mut self.runners {
@@ -319,15 +320,15 @@ impl Market {
     }
 
     /// Applies one `rc` entry and says what of the runner moved.
-    fn change(&mut self, at: usize, change: &Change, deltas: &[Delta]) -> Moved {
+    fn change(&mut self, at: usize, entry: &Entry<'_>) -> Moved {
         let Some(runner) = self.runners.get_mut(at) else { return Moved::default() };
-        let figures = runner.take_figures(change);
+        let figures = runner.take_figures(entry.change);
         let mut prices = false;
         if self.seeded {
-            deltas.iter().for_each(|delta| runner.ladders.apply(delta));
-            prices = runner.settle(self.kind, deltas);
+            entry.ladders.iter().for_each(|ladder| runner.ladders.apply(ladder, entry.steps(ladder)));
+            prices = runner.settle(self.kind, entry.ladders);
         }
-        Moved { figures, prices, deltas: !deltas.is_empty() }
+        Moved { figures, prices, ladders: !entry.ladders.is_empty() }
     }
 
     /// One candidate for one `rc` entry.
@@ -341,7 +342,7 @@ impl Market {
     ) {
         let Some(runner) = self.runners.get_mut(at) else { return };
         if !(moved.figures || moved.prices) {
-            let awaiting = !self.seeded && moved.deltas;
+            let awaiting = !self.seeded && moved.ladders;
             let why = if awaiting { Suppressed::AwaitingImage } else { Suppressed::Unchanged };
             return emit.suppress(runner.stream, why);
         }

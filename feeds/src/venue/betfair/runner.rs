@@ -2,7 +2,7 @@
 
 use super::amount::Amount;
 use super::change::Change;
-use super::ladder::{Delta, Kind, Ladders, Level, Side};
+use super::ladder::{Kind, LadderChange, Ladders, Level, Side};
 use crate::field::Slot;
 use crate::series::SeriesId;
 
@@ -29,7 +29,7 @@ pub(super) struct Runner {
 pub(super) struct Moved {
     pub(super) figures: bool,
     pub(super) prices: bool,
-    pub(super) deltas: bool,
+    pub(super) ladders: bool,
 }
 
 impl Runner {
@@ -50,14 +50,14 @@ impl Runner {
     }
 
     /// Takes the best levels over from the ladders. A side counts as known once it was mentioned.
-    pub(super) fn settle(&mut self, kind: Option<Kind>, deltas: &[Delta]) -> bool {
+    pub(super) fn settle(&mut self, kind: Option<Kind>, ladders: &[LadderChange]) -> bool {
         let Some(kind) = kind else { return false };
         let mut moved = false;
         for side in [Side::Back, Side::Lay] {
             let best = self.ladders.best(kind, side);
             let Some(known) = self.best.get_mut(side as usize) else { continue };
             let mentioned =
-                known.is_some() || best.is_some() || deltas.iter().any(|delta| delta.side == side);
+                known.is_some() || best.is_some() || ladders.iter().any(|ladder| ladder.side == side);
             if mentioned && *known != Some(best) {
                 *known = Some(best);
                 moved = true;
