@@ -252,6 +252,14 @@ impl<'a> Cursor<'a> {
         Some(number)
     }
 
+    /// The next value if it is a boolean; else the cursor stays where it is.
+    #[inline]
+    pub fn boolean(&mut self) -> Option<bool> {
+        let (marker @ 0xc2..=0xc3, rest) = self.rest.split_first()? else { return None };
+        self.rest = rest;
+        Some(*marker == 0xc3)
+    }
+
     /// The number of entries if the next value is an array of up to 15, as most are.
     #[inline]
     pub fn short_array(&mut self) -> Option<u32> {

@@ -179,6 +179,12 @@ impl FieldCounts {
             *to = Slot::Int(number);
             return Ok(());
         }
+        if kind == FieldType::Boolean
+            && let Some(flag) = cursor.boolean()
+        {
+            *to = Slot::Bool(flag);
+            return Ok(());
+        }
         let mut after = *cursor;
         *to = self.read_any(&mut after, kind, depth)?;
         *cursor = after;
@@ -303,6 +309,10 @@ impl FieldPlan {
                             _ => break Some((name, slot)),
                         }
                     }
+                    (Some(Slot::Bool(true)), Name::Short(name, name_bytes))
+                        if room.field(name, *name_bytes, Wide::new(*b"true............"), 4) => {}
+                    (Some(Slot::Bool(false)), Name::Short(name, name_bytes))
+                        if room.field(name, *name_bytes, Wide::new(*b"false..........."), 5) => {}
                     (Some(slot), name) => break Some((name, slot)),
                 }
             };

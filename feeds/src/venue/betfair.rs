@@ -235,9 +235,8 @@ impl Betfair {
 
 #[inline]
 fn is_true(cursor: &mut Cursor<'_>, depth: usize) -> Result<bool, Undecodable> {
-    if let Some([marker @ 0xc2..=0xc3]) = cursor.ahead() {
-        cursor.pass(1);
-        return Ok(*marker == 0xc3);
+    if let Some(flag) = cursor.boolean() {
+        return Ok(flag);
     }
     cursor.skip(depth)?;
     Ok(false)

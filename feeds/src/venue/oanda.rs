@@ -40,9 +40,11 @@ const KEY_BIDS: u64 = word("bids");
 const KEY_ASK: u64 = word("ask");
 const KEY_ASKS: u64 = word("asks");
 const KEY_VOLUME: u64 = word("volume");
+const KEY_PRICE: u64 = word("price");
 // The front and the length of these; their text is compared beside it.
 const KEY_TIMESTAMP: u64 = word("timestamp");
 const KEY_TRADEABLE: u64 = word("tradeable");
+const KEY_LIQUIDITY: u64 = word("liquidity");
 const KEY_CLOSEOUT: u64 = word("closeoutBid");
 
 /// The decoder of OANDA prices.
@@ -81,7 +83,7 @@ impl Oanda {
                 KEY_TYPE => kind = read_text(&mut at, depth)?,
                 KEY_STATUS => status = read_text(&mut at, depth)?,
                 KEY_INSTRUMENT if key.text == b"instrument" => instrument = read_text(&mut at, depth)?,
-                KEY_TIME => {
+                KEY_TIME | KEY_TIMESTAMP if matches!(key.text, b"time" | b"timestamp") => {
                     // Only a copy's place is told to others, so that the cursor itself stays in registers.
                     let mut after = at;
                     time = read_time(&mut after, SECOND_NS, emit, depth)?;
@@ -96,26 +98,26 @@ impl Oanda {
                     quoted = true;
                 }
                 KEY_BIDS => {
-                    let mut after = at;
-                    (slots[BID], slots[BID_LIQUIDITY]) = best(&mut after, emit, Side::Bid, depth)?;
-                    at = after;
+                    let (mut after, mut bucket) = (at, Bucket::default());
+                    best(&mut bucket, &mut after, emit, Side::Bid, depth)?;
+                    (at, slots[BID], slots[BID_LIQUIDITY]) = (after, bucket.price, bucket.liquidity);
                     quoted = true;
                 }
                 KEY_ASKS => {
-                    let mut after = at;
-                    (slots[ASK], slots[ASK_LIQUIDITY]) = best(&mut after, emit, Side::Ask, depth)?;
-                    at = after;
+                    let (mut after, mut bucket) = (at, Bucket::default());
+                    best(&mut bucket, &mut after, emit, Side::Ask, depth)?;
+                    (at, slots[ASK], slots[ASK_LIQUIDITY]) = (after, bucket.price, bucket.liquidity);
                     quoted = true;
                 }
                 KEY_VOLUME if self.wanted >> VOLUME & 1 != 0 => {
                     emit.fields.read_into(&mut slots[VOLUME], &mut at, FieldType::Integer, depth)?;
                 }
-                KEY_TIMESTAMP if key.text == b"timestamp" => {
-                    let mut after = at;
-                    time = read_time(&mut after, SECOND_NS, emit, depth)?;
-                    at = after;
+                KEY_TRADEABLE if key.text == b"tradeable" && self.wanted >> TRADEABLE & 1 != 0 => {
+                    emit.fields.read_into(&mut slots[TRADEABLE], &mut at, FieldType::Boolean, depth)?;
                 }
-                KEY_TRADEABLE | KEY_CLOSEOUT => at = self.further(key.text, at, &mut slots, emit, depth)?,
+                KEY_CLOSEOUT if self.wanted >> CLOSEOUT_BID != 0 => {
+                    at = self.closeout(key.text, at, &mut slots, emit, depth)?;
+                }
                 _ if key.is_reserved() => {
                     let mut after = at;
                     emit.envelope.read(key.text, &mut after)?;
@@ -138,9 +140,9 @@ impl Oanda {
         Ok(Shape::Data)
     }
 
-    /// A key that may be one of the rarer fields; returns the cursor behind its value.
+    /// A key that may be one of the prices for closing out; returns the cursor behind its value.
     #[inline(never)]
-    fn further<'a>(
+    fn closeout<'a>(
         &self,
         key: &[u8],
         mut cursor: Cursor<'a>,
@@ -148,14 +150,13 @@ impl Oanda {
         emit: &mut Emit<'_>,
         depth: usize,
     ) -> Result<Cursor<'a>, Undecodable> {
-        let (slot, field) = match key {
-            b"tradeable" => (TRADEABLE, FieldType::Boolean),
-            b"closeoutBid" => (CLOSEOUT_BID, FieldType::Float),
-            b"closeoutAsk" => (CLOSEOUT_ASK, FieldType::Float),
-            _ => (slots.len(), FieldType::Float),
+        let slot = match key {
+            b"closeoutBid" => CLOSEOUT_BID,
+            b"closeoutAsk" => CLOSEOUT_ASK,
+            _ => slots.len(),
         };
         match slots.get_mut(slot).filter(|_| self.wanted >> slot & 1 != 0) {
-            Some(to) => emit.fields.read_into(to, &mut cursor, field, depth)?,
+            Some(to) => emit.fields.read_into(to, &mut cursor, FieldType::Float, depth)?,
             None => cursor.skip(depth)?,
         }
         Ok(cursor)
@@ -190,34 +191,65 @@ enum Side {
     Ask,
 }
 
-/// Best price of `[{price, liquidity} …]` and what is there.
-#[inline]
+/// One price and what is there.
+#[derive(Clone, Copy, Default)]
+struct Bucket<'a> {
+    price: Slot<'a>,
+    liquidity: Slot<'a>,
+}
+
+impl<'a> Bucket<'a> {
+    /// Fills it from `{price, liquidity}`.
+    #[inline]
+    fn read(
+        &mut self,
+        cursor: &mut Cursor<'a>,
+        emit: &mut Emit<'_>,
+        depth: usize,
+    ) -> Result<(), Undecodable> {
+        let Some(keys) = read_map(cursor, depth)? else { return Err(Undecodable::UnknownShape) };
+        let mut at = *cursor;
+        for _ in 0..keys {
+            let key = at.key()?;
+            match key.word {
+                KEY_PRICE => emit.fields.read_into(&mut self.price, &mut at, FieldType::Float, depth + 1)?,
+                KEY_LIQUIDITY if key.text == b"liquidity" => {
+                    emit.fields.read_into(&mut self.liquidity, &mut at, FieldType::Integer, depth + 1)?;
+                }
+                _ => at.skip(depth + 1)?,
+            }
+        }
+        *cursor = at;
+        Ok(())
+    }
+}
+
+/// The bucket with the best price of `[{price, liquidity} …]`.
+#[inline(never)]
 fn best<'a>(
+    best: &mut Bucket<'a>,
     cursor: &mut Cursor<'a>,
     emit: &mut Emit<'_>,
     side: Side,
     depth: usize,
-) -> Result<(Slot<'a>, Slot<'a>), Undecodable> {
-    let mut best = (Slot::Empty, Slot::Empty);
-    let Some(buckets) = read_array(cursor, depth)? else { return Ok(best) };
-    let mut at = *cursor;
-    for _ in 0..buckets {
-        let Some(keys) = read_map(&mut at, depth + 1)? else { return Err(Undecodable::UnknownShape) };
-        let (mut price, mut liquidity) = (Slot::Empty, Slot::Empty);
-        for _ in 0..keys {
-            match at.key()?.text {
-                b"price" => emit.fields.read_into(&mut price, &mut at, FieldType::Float, depth + 2)?,
-                b"liquidity" => liquidity = emit.fields.read(&mut at, FieldType::Integer, depth + 2)?,
-                _ => at.skip(depth + 2)?,
-            }
+) -> Result<(), Undecodable> {
+    let buckets = read_array(cursor, depth)?.unwrap_or(0);
+    for at in 0..buckets {
+        if at == 0 {
+            best.read(cursor, emit, depth + 1)?;
+            continue;
         }
-        if !matches!(price, Slot::Empty) && (matches!(best.0, Slot::Empty) || is_better(side, price, best.0))
-        {
-            best = (price, liquidity);
+        let mut other = Bucket::default();
+        other.read(cursor, emit, depth + 1)?;
+        let first = matches!(best.price, Slot::Empty);
+        if !matches!(other.price, Slot::Empty) && (first || is_better(side, other.price, best.price)) {
+            *best = other;
         }
     }
-    *cursor = at;
-    Ok(best)
+    if matches!(best.price, Slot::Empty) {
+        *best = Bucket::default();
+    }
+    Ok(())
 }
 
 #[cold]
