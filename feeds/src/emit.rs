@@ -73,6 +73,8 @@ pub enum Suppressed {
 pub struct VenueTime {
     /// ns since 1970, or none.
     pub nanos: Option<i64>,
+    /// The same in whole units: cut once for all points of a message.
+    whole: i64,
     /// The decoder's precision, ns: the slots between two venue times.
     pub unit_ns: i64,
     /// The venue's own key for points of one time, where it has one.
@@ -81,8 +83,13 @@ pub struct VenueTime {
 
 impl VenueTime {
     /// A time of precision `unit_ns` without a key of the venue's own.
+    #[inline]
     pub const fn new(nanos: Option<i64>, unit_ns: i64) -> Self {
-        Self { nanos, unit_ns, own_ordinal: None }
+        let whole = match nanos {
+            Some(nanos) => time::truncate(nanos, unit_ns),
+            None => 0,
+        };
+        Self { nanos, whole, unit_ns, own_ordinal: None }
     }
 }
 
@@ -370,7 +377,7 @@ impl<'o> Emit<'o> {
             self.tally.rare().venue_time_off += 1;
             return (received, 1, Some(nanos));
         }
-        (time::truncate(nanos, at.unit_ns), at.unit_ns, None)
+        (at.whole, at.unit_ns, None)
     }
 
     /// Where the ordinal at the venue's time comes from.
