@@ -185,22 +185,17 @@ impl Changes {
         let entries = read_array(&mut at, depth)?.unwrap_or(0);
         for _ in 0..entries {
             let mut after = at;
-            let level = match after.short_array() {
-                Some(2) => Amount::read_short(&mut after).zip(Amount::read_short(&mut after)),
-                _ => None,
-            };
-            let level = match level {
-                Some((price, size)) => Some(Level { price, size }),
-                None => {
-                    let level;
-                    (level, after) = odd_price(at, fields, depth)?;
-                    level
-                }
-            };
-            if let Some(level) = level {
-                self.steps.push(Step { at: 0, level });
+            if after.short_array() == Some(2)
+                && let Some(price) = Amount::read_short(&mut after)
+                && let Some(size) = Amount::read_short(&mut after)
+            {
+                self.steps.push(Step { at: 0, level: Level { price, size } });
+                at = after;
+                continue;
             }
-            at = after;
+            let level;
+            (level, at) = odd_price(at, fields, depth)?;
+            self.steps.extend(level.map(|level| Step { at: 0, level }));
         }
         *cursor = at;
         self.mention(Kind::Full, side, entries, from);

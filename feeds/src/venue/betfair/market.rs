@@ -308,6 +308,10 @@ impl Market {
     #[inline]
     fn choose_ladder(&mut self, ladders: &[LadderChange]) {
         let before = self.kind;
+        if before == Some(Kind::Full) {
+            // No kind is better.
+            return;
+        }
         for ladder in ladders.iter().filter(|ladder| !(self.level_ladders_only && ladder.kind == Kind::Full))
         {
             self.kind = self.kind.max(Some(ladder.kind));
