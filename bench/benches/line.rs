@@ -8,9 +8,10 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tickline_bench::shapes::START_NS;
 use tickline_config::model::{FieldChoice, SystemFields, Tiebreak};
 use tickline_feeds::clock::WallNanos;
-use tickline_feeds::emit::{Emit, Scratch, Settings, VenueTime};
+use tickline_feeds::emit::{Emit, Settings, VenueTime};
 use tickline_feeds::field::{FieldPlan, Slot};
 use tickline_feeds::schema;
+use tickline_feeds::scratch::Scratch;
 use tickline_feeds::series::SeriesTable;
 
 const UNIT_NS: i64 = 1_000;

@@ -5,13 +5,11 @@ use tickline_config::model::{FieldChoice, SystemFields, Tiebreak};
 
 use crate::clock::WallNanos;
 use crate::counts::Tally;
-use crate::deadband::Deadband;
 use crate::envelope::Envelope;
 use crate::field::{FieldCounts, FieldPlan, Slot};
-use crate::line::Line;
-use crate::minutes::FrameMinutes;
-use crate::number::{Digits, LastNumber, Wide};
+use crate::number::{Digits, Wide};
 use crate::quote::is_crossed;
+use crate::scratch::Scratch;
 use crate::series::{SeriesId, SeriesTable};
 use crate::tie::{MessageId, Rule};
 use crate::time::{self, LastMinute};
@@ -90,52 +88,6 @@ impl VenueTime {
             None => 0,
         };
         Self { nanos, whole, unit_ns, own_ordinal: None }
-    }
-}
-
-/// Where a decoder's lines are made, and what is kept from one to the next.
-#[derive(Debug)]
-pub struct Scratch {
-    line: Line,
-    deadband: Option<Deadband>,
-    pub(crate) minutes: FrameMinutes,
-    /// The field `recv_ns`.
-    recv_text: LastNumber<9>,
-    /// The time at the end of a line.
-    time_text: LastNumber<1>,
-    last_minute: LastMinute,
-}
-
-impl Default for Scratch {
-    fn default() -> Self {
-        Self {
-            line: Line::default(),
-            minutes: FrameMinutes::default(),
-            recv_text: LastNumber::new(b",recv_ns=", b'i'),
-            time_text: LastNumber::new(b" ", b'\n'),
-            last_minute: LastMinute::default(),
-        }
-    }
-}
-
-impl Scratch {
-    /// With the deadband of a quote feed that has one.
-    pub fn new(deadband: Option<Deadband>) -> Self {
-        Self { deadband, ..Self::default() }
-    }
-
-    /// The last frame's points are not written.
-    #[cold]
-    pub fn discard(&mut self) {
-        if let Some(deadband) = &mut self.deadband {
-            deadband.forget();
-        }
-    }
-
-    /// The lines of the last frame.
-    #[inline]
-    pub fn lines(&self) -> &[u8] {
-        self.line.text()
     }
 }
 

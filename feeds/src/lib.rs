@@ -26,6 +26,7 @@ pub mod number;
 pub mod payload;
 pub mod quote;
 pub mod schema;
+pub mod scratch;
 pub mod sequence;
 pub mod series;
 pub mod socket;
