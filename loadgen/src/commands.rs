@@ -33,6 +33,7 @@ impl Usage {
     }
 }
 
+const NO_RESULT: u8 = 1;
 const INVALID: u8 = 3;
 const FAILED: u8 = 4;
 const CROSSED: u8 = 99;
@@ -65,17 +66,18 @@ fn build() -> Build {
     host::build(env!("CARGO_PKG_VERSION"), option_env!("TICKLINE_COMMIT"))
 }
 
-/// Writes the report as JSON where that was asked for, as text otherwise.
+/// Writes the report as JSON where that was asked for, as text otherwise; to the terminal first, so that a disk that
+/// is full does not take it away.
 fn give(report: &Report, output: &OutputArgs) -> anyhow::Result<()> {
     let json = serde_json::to_string_pretty(report)?;
-    if let Some(path) = &output.report {
-        std::fs::write(path, format!("{json}\n")).with_context(|| path.display().to_string())?;
-    }
     let mut out = std::io::stdout().lock();
     if output.json {
         writeln!(out, "{json}")?;
     } else {
         write!(out, "{}", output::text(report))?;
+    }
+    if let Some(path) = &output.report {
+        std::fs::write(path, format!("{json}\n")).with_context(|| path.display().to_string())?;
     }
     Ok(())
 }

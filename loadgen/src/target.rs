@@ -137,7 +137,7 @@ fn cause(error: &dyn std::error::Error) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::io::{Read, Write};
     use std::net::TcpListener;
     use std::sync::Arc;
@@ -148,7 +148,7 @@ mod tests {
     use crate::spawn::spawn;
 
     /// Answers `times` requests with these bytes.
-    fn serve(times: usize, answer: impl Fn() -> String + Send + 'static) -> String {
+    pub(crate) fn serve(times: usize, mut answer: impl FnMut() -> String + Send + 'static) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let body = move || {

@@ -303,16 +303,20 @@ impl Unknown {
     }
 }
 
-/// Holds a report to what must not be and writes down what became of each condition. True: the run has failed.
+/// Holds a report to what must not be and writes down what became of each condition. True: the run has failed. An
+/// error names a condition of which the report does not know; all the others are written down nevertheless.
 pub fn judge(report: &mut Report, fail_if: &[Condition]) -> Result<bool, Unknown> {
-    let mut any = false;
+    let (mut any, mut unknown) = (false, None);
     for condition in fail_if {
-        let crossed = condition.holds(report).ok_or_else(|| Unknown::of(condition))?;
-        let measured = condition.shown(report);
+        let held = condition.holds(report);
+        if held.is_none() && unknown.is_none() {
+            unknown = Some(Unknown::of(condition));
+        }
+        let (crossed, measured) = (held.unwrap_or(false), condition.shown(report));
         report.thresholds.push(ThresholdReport { condition: condition.to_string(), measured, crossed });
         any |= crossed;
     }
-    Ok(any)
+    unknown.map_or(Ok(any), Err)
 }
 
 /// The distributions of a stage: one, or one a sink.

@@ -1,5 +1,6 @@
 //! The binary's promises to scripts: exit codes, and nothing but the report on stdout.
 
+use std::io::{Read, Write};
 use std::process::{Command, Output};
 
 use tickline_config::report::{Report, Verdict};
@@ -77,6 +78,33 @@ fn a_named_target_that_does_not_answer_ends_with_1_before_anything_is_sent() {
         stderr(&output)
     );
     assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn a_named_target_that_goes_away_ends_with_1_and_the_report_says_that_its_figures_are_missing() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let json = serde_json::to_string(&Report::default()).unwrap();
+    let one_answer = move || {
+        let (mut client, _) = listener.accept().unwrap();
+        let _ = client.read(&mut [0; 4_096]).unwrap();
+        let length = json.len();
+        write!(client, "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{json}")
+            .unwrap();
+    };
+    let line = format!(
+        "run --feeds kraken_tick --rate 1000/s --duration 100ms --no-wait --endpoint tcp://127.0.0.1:* --json \
+         --target http://{address}"
+    );
+    let output = std::thread::scope(|threads| {
+        threads.spawn(one_answer);
+        loadgen(&line)
+    });
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let report: Report = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((report.load.sent, report.verdict, report.target), (100, Verdict::Fail, None));
+    let last = report.reasons.last().unwrap();
+    assert!(last.starts_with("the engine's figures are missing: target http://"), "{last}");
 }
 
 #[test]

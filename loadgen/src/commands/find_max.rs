@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use clap::Parser;
 use tickline_config::report::Report;
 use tickline_feeds::clock::Clock;
@@ -139,6 +139,9 @@ fn attempt(
     let running = run::start(plan, clock)?;
     let terms = Terms { command: "loadgen find-max", build: build(), settle: args.settle, stop };
     let measured = measure(running, Some(watch), terms, |_, _| {})?;
+    if let Some(missing) = &measured.missing {
+        bail!("at {rate_per_s:.0}/s the engine's figures are missing: {missing}");
+    }
     let mut trial = Trial::judge(&measured.report, rate_per_s, &args.slo)?;
     // A rate holds if it can go on: what is left at the end may be what a moment of it brings, not more.
     let late_s = measured.settled_s.map(|settled_s| settled_s - measured.ended_s);

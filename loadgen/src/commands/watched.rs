@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
-use tickline_feeds::clock::{Clock, WallNanos};
+use tickline_config::report::Verdict;
 use tickline_loadgen::clock::OsClock;
 use tickline_loadgen::interval;
 use tickline_loadgen::measure::{Measured, Second, Terms, Watch, measure, stages};
@@ -15,7 +15,7 @@ use tickline_loadgen::run::Running;
 use tickline_loadgen::target::{DEFAULT_URL, Target};
 use tickline_loadgen::threshold::{Condition, Metric, Stage, judge, nanos};
 
-use super::{Usage, build, exit_code, give};
+use super::{NO_RESULT, Usage, build, exit_code, give};
 use crate::cli::MeasureArgs;
 
 /// The engine to watch; none if there is none and nothing needs it.
@@ -32,7 +32,8 @@ pub(super) fn begin(
         }
         Some(url) => Watch::begin(Target::new(url).map_err(Usage::of)?, clock)?,
         None => match (Watch::begin(Target::new(DEFAULT_URL)?, clock), needing) {
-            (Ok(watch), _) => watch,
+            (Ok(watch), Some(_)) => watch,
+            (Ok(watch), None) => watch.if_it_lasts(),
             (Err(error), Some(condition)) => {
                 return Err(error).context(format!("{condition} needs a target"));
             }
@@ -64,7 +65,6 @@ pub(super) fn finish(
     for (feed, endpoint) in running.endpoints() {
         eprintln!("{feed}: publishes at {endpoint}");
     }
-    let start = OsClock::start().wall();
     let terms = Terms { command, build: build(), settle: args.settle, stop };
     let on_terminal = std::io::stderr().is_terminal();
     let mut measured = measure(running, watch, terms, |running, second| {
@@ -72,10 +72,14 @@ pub(super) fn finish(
             eprintln!("{}", status_line(running, second));
         }
     })?;
-    let crossed = judge(&mut measured.report, fail_if)?;
-    write_files(&measured, start, args)?;
+    let crossed = judge(&mut measured.report, fail_if);
     give(&measured.report, &args.output)?;
-    Ok(exit_code(&measured.report, crossed))
+    write_files(&measured, args)?;
+    // What nobody needs may be missing; the report says that it is.
+    if measured.missing.is_some() && measured.report.verdict == Verdict::Fail {
+        return Ok(NO_RESULT);
+    }
+    Ok(exit_code(&measured.report, crossed?))
 }
 
 fn status_line(running: &Running, second: Option<&Second>) -> String {
@@ -97,7 +101,7 @@ fn status_line(running: &Running, second: Option<&Second>) -> String {
     line
 }
 
-fn write_files(measured: &Measured, start: WallNanos, args: &MeasureArgs) -> anyhow::Result<()> {
+fn write_files(measured: &Measured, args: &MeasureArgs) -> anyhow::Result<()> {
     let write =
         |path: &Path, content: &[u8]| fs::write(path, content).with_context(|| path.display().to_string());
     if let Some(path) = &args.csv {
@@ -108,7 +112,7 @@ fn write_files(measured: &Measured, start: WallNanos, args: &MeasureArgs) -> any
     }
     if let Some(prefix) = &args.hdr {
         let path = |ending: &str| PathBuf::from(format!("{}.{ending}", prefix.display()));
-        write(&path("hlog"), &output::interval_log(&measured.seconds, start)?)?;
+        write(&path("hlog"), &output::interval_log(&measured.seconds, measured.start)?)?;
         for stage in stages(&measured.report) {
             let Some(histogram) = interval::histogram(stage.due) else { continue };
             write(&path(&format!("{}.hgrm", stage.label())), output::percentiles(&histogram).as_bytes())?;

@@ -39,8 +39,11 @@ fn measured() -> Measured {
     Measured {
         report,
         seconds: vec![second(0.5, 0.5, Some(target)), second(1.5, 1.0, None)],
+        start: tickline_feeds::clock::WallNanos(0),
         ended_s: 1.5,
         settled_s: None,
+        left: 0,
+        missing: None,
     }
 }
 
