@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use tickline_config::report::Report;
+use tickline_config::report::{Report, Verdict};
 use tickline_loadgen::certificate::Certificate;
 
 #[path = "../../sinks/tests/influxd/mod.rs"]
@@ -101,6 +101,31 @@ fn a_backlog_behind_a_database_that_is_away_is_worked_off_without_loss() {
     assert!(stderr(&drained).contains("backlog 4000 points after"), "{}", stderr(&drained));
     // All of it waited until the load was over.
     assert!(report.sinks["s"].due_to_ack_ns.p90 > 100_000_000, "{:?}", report.sinks["s"].due_to_ack_ns);
+}
+
+#[test]
+fn a_database_that_stays_away_is_no_backlog_of_nothing_and_the_report_is_not_lost() {
+    if engine().is_none() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let sink = format!("kind = \"influxdb\"\nversion = 1\nurl = \"http://{nobody}\"\ndatabase = \"tick\"");
+    let endpoint = configure(dir, &sink);
+    let drained = loadgen(
+        dir,
+        &format!(
+            "drain --feeds kraken_tick --rate 1000/s --duration 1s --endpoint {endpoint} --away --run t.toml --json \
+             --settle 2s"
+        ),
+    );
+    assert_eq!(drained.status.code(), Some(1), "{}", stderr(&drained));
+    let report: Report = serde_json::from_slice(&drained.stdout).unwrap();
+    assert_eq!((report.verdict, report.ledger.written), (Verdict::Fail, 0), "{:?}", report.reasons);
+    let said = stderr(&drained);
+    assert!(said.contains("backlog 1000 points after"), "{said}");
+    assert!(said.contains("NOT WORKED OFF: 1000 of them still wait"), "{said}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use tickline_loadgen::measure::{Measured, Terms, Watch, measure};
 use tickline_loadgen::run;
 
 use super::engine::{Found, databases};
-use super::{Usage, build, exit_code, give, load, stop_on_signals};
+use super::{NO_RESULT, Usage, build, exit_code, give, load, stop_on_signals};
 use crate::cli::DrainArgs;
 
 pub(super) fn run(args: DrainArgs) -> anyhow::Result<u8> {
@@ -34,10 +34,11 @@ pub(super) fn run(args: DrainArgs) -> anyhow::Result<u8> {
             gates.iter().for_each(Gate::open);
         }
     })?;
-    found.end()?;
     give(&measured.report, &args.output)?;
     say(&measured, args.away);
-    Ok(if measured.settled_s.is_none() { 1 } else { exit_code(&measured.report, false) })
+    // An engine that could not get rid of everything ends with an error; what was measured stands.
+    found.end()?;
+    Ok(if measured.settled_s.is_none() { NO_RESULT } else { exit_code(&measured.report, false) })
 }
 
 /// A shut gate before each database of a configuration, and the keys that lead the engine through them.
@@ -62,14 +63,19 @@ fn gates(config: &std::path::Path) -> anyhow::Result<(Vec<Gate>, Vec<String>)> {
 }
 
 fn say(measured: &Measured, away: bool) {
-    let backlog = measured.backlog();
+    eprintln!("{}", said(measured, away));
+}
+
+fn said(measured: &Measured, away: bool) -> String {
+    let (backlog, left, ended_s) = (measured.backlog(), measured.left, measured.ended_s);
     let how = if away { "with the database away" } else { "under load" };
-    eprint!("backlog {backlog} points after {:.1} s {how}", measured.ended_s);
-    match measured.settled_s.map(|settled_s| settled_s - measured.ended_s) {
-        Some(took_s) if took_s > 0.0 => {
-            eprintln!(", empty {took_s:.1} s later: {:.0} points/s", backlog as f64 / took_s);
+    let after = format!("backlog {backlog} points after {ended_s:.1} s {how}");
+    match (&measured.missing, measured.settled_s.map(|settled_s| settled_s - ended_s)) {
+        (Some(missing), _) => format!("backlog unknown: {missing}"),
+        (None, Some(took_s)) if took_s > 0.0 => {
+            format!("{after}, empty {took_s:.1} s later: {:.0} points/s", backlog as f64 / took_s)
         }
-        Some(_) => eprintln!(", empty at once"),
-        None => eprintln!(", not empty in time"),
+        (None, Some(_)) => format!("{after}, empty at once"),
+        (None, None) => format!("{after}, NOT WORKED OFF: {left} of them still wait"),
     }
 }
