@@ -1,21 +1,21 @@
 //! An engine of our own, under drill or under load: the real program as a child process, its log, its `/status`, and its end.
 
 use std::ffi::OsString;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::atomic::AtomicBool;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use tickline_config::report::Report;
 use tickline_feeds::clock::Clock;
 
 use crate::clock::OsClock;
 use crate::spawn::spawn;
+use crate::target::Target;
 
 /// Longest wait for anything that should happen at once.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -23,13 +23,24 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A free port, so that none that is in use is in the way.
 const LISTEN: &str = "http.listen=\"127.0.0.1:0\"";
 
+/// It ended before anyone asked it to.
+#[derive(Debug, thiserror::Error)]
+#[error("the engine has ended ({status}): {log}")]
+pub struct Died {
+    /// Its exit code; none after a signal.
+    pub code: Option<i32>,
+    status: ExitStatus,
+    log: String,
+}
+
 /// A running engine.
 #[derive(Debug)]
 pub struct Engine {
     child: Child,
     log: Arc<Mutex<Vec<String>>>,
     reader: Option<JoinHandle<()>>,
-    http: String,
+    /// Where it serves, once it does.
+    http: Option<Target>,
 }
 
 /// How it ended.
@@ -46,18 +57,22 @@ pub struct Ended {
 impl Engine {
     /// Starts it in `dir` with these keys and waits until it serves.
     pub fn start(program: &[OsString], dir: &Path, sets: &[String]) -> Result<Self> {
-        Self::spawn(program, dir, sets)?.listening()
+        Self::spawn(program, dir, sets)?.listening(&AtomicBool::new(false))
     }
 
-    fn listening(mut self) -> Result<Self> {
-        let line = self.wait_log("listening on http://")?;
-        self.http = line.rsplit("http://").next().unwrap_or_default().trim().to_owned();
+    fn listening(mut self, stop: &AtomicBool) -> Result<Self> {
+        let line = wait_for("the engine serves", PATIENCE, || {
+            ensure!(!stop.load(Ordering::Relaxed), "stopped before the engine served");
+            self.logged("listening on http://")
+        })?;
+        let address = line.rsplit("http://").next().unwrap_or_default().trim();
+        self.http = Some(Target::patient(&format!("http://{address}"), PATIENCE)?);
         Ok(self)
     }
 
     /// Where it serves.
-    pub fn url(&self) -> String {
-        format!("http://{}", self.http)
+    pub fn target(&self) -> Result<&Target> {
+        self.http.as_ref().context("the engine does not serve yet")
     }
 
     /// Starts it and does not wait. Before the program there may be another that runs it.
@@ -70,12 +85,13 @@ impl Engine {
         Self::run(command)
     }
 
-    /// Starts it with a configuration of the user's, on a free admin port, and waits until it serves.
-    pub fn configured(program: &Path, config: &Path, sets: &[String]) -> Result<Self> {
+    /// Starts it with a configuration of the user's, on a free admin port, and waits until it serves or `stop` is
+    /// set, which is an error.
+    pub fn configured(program: &Path, config: &Path, sets: &[String], stop: &AtomicBool) -> Result<Self> {
         let mut command = Command::new(program);
         command.args(["run", "--json", "--set", LISTEN, "--config"]).arg(config);
         command.args(sets.iter().flat_map(|set| ["--set", set]));
-        Self::run(command).with_context(|| program.display().to_string())?.listening()
+        Self::run(command).with_context(|| program.display().to_string())?.listening(stop)
     }
 
     fn run(mut command: Command) -> Result<Self> {
@@ -91,7 +107,7 @@ impl Engine {
             }
         };
         let reader = Some(spawn("drill-log".to_owned(), Arc::new(AtomicBool::new(false)), lines)?);
-        Ok(Self { child, log, reader, http: String::new() })
+        Ok(Self { child, log, reader, http: None })
     }
 
     /// Its process id.
@@ -106,32 +122,30 @@ impl Engine {
 
     /// Waits until a line of the log has `text`.
     pub fn wait_log(&mut self, text: &str) -> Result<String> {
-        wait_for(text, PATIENCE, || {
-            if let Some(line) = self.log().into_iter().find(|line| line.contains(text)) {
-                return Ok(Some(line));
-            }
+        wait_for(text, PATIENCE, || self.logged(text))
+    }
+
+    /// The line of the log that has `text`, if there is one yet.
+    fn logged(&mut self, text: &str) -> Result<Option<String>> {
+        let line = self.log().into_iter().find(|line| line.contains(text));
+        if line.is_none() {
             self.must_run()?;
-            Ok(None)
-        })
+        }
+        Ok(line)
     }
 
     /// Fails with how it ended, if it has.
     pub fn must_run(&mut self) -> Result<()> {
         if let Some(status) = self.child.try_wait()? {
-            bail!("the engine has ended ({status}): {}", self.log().join(" | "));
+            let log = self.whole_log().join(" | ");
+            return Err(Died { code: status.code(), status, log }.into());
         }
         Ok(())
     }
 
     /// Status and body of one page.
     pub fn get(&self, path: &str) -> Result<(u16, String)> {
-        let mut stream = TcpStream::connect(&self.http)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        let (head, body) = answer.split_once("\r\n\r\n").context("a body")?;
-        Ok((head.get(9..12).unwrap_or_default().parse()?, body.to_owned()))
+        Ok(self.target()?.page(path)?)
     }
 
     /// `/status`
@@ -170,13 +184,18 @@ impl Engine {
     }
 
     /// Ends it with SIGTERM.
-    pub fn stop(self) -> Result<Ended> {
+    pub fn stop(mut self) -> Result<Ended> {
         self.signal("-TERM")?;
-        self.wait()
+        self.end()
     }
 
     /// Waits for its end.
     pub fn wait(mut self) -> Result<Ended> {
+        self.end()
+    }
+
+    /// Waits for its end, and makes one if it does not come.
+    fn end(&mut self) -> Result<Ended> {
         // Read while it ends: a report is longer than a pipe is.
         let mut stdout = self.child.stdout.take().context("its output")?;
         let read = move || {
@@ -209,7 +228,10 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        // Only a row that failed leaves it running.
+        // Only what failed leaves it running. It still may spool what it has, as long as it takes.
+        if self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
+            self.signal("-TERM").and_then(|()| self.end()).ok();
+        }
         if self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
             self.child.kill().ok();
             self.child.wait().ok();
@@ -226,5 +248,28 @@ pub fn wait_for<T>(what: &str, patience: Duration, mut look: impl FnMut() -> Res
         }
         ensure!(clock.mono().0 < patience.as_nanos() as u64, "not within {patience:?}: {what}");
         std::thread::park_timeout(Duration::from_millis(5));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_engine_that_is_left_running_by_an_error_is_asked_to_end_and_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let script = "trap 'echo spooled > spool; exit' TERM; echo 'listening on http://127.0.0.1:1' >&2; \
+                      while :; do sleep 0.01; done";
+        let program = ["sh", "-c", script].map(OsString::from);
+        drop(Engine::start(&program, dir.path(), &[]).unwrap());
+        assert_eq!(std::fs::read_to_string(dir.path().join("spool")).unwrap(), "spooled\n");
+    }
+
+    #[test]
+    fn an_engine_that_ends_at_once_tells_its_code_and_its_last_words() {
+        let program = ["sh", "-c", "echo 'no such key' >&2; exit 78"].map(OsString::from);
+        let error = Engine::start(&program, Path::new("."), &[]).unwrap_err();
+        assert_eq!(error.downcast_ref::<Died>().and_then(|died| died.code), Some(78));
+        assert!(error.to_string().ends_with(": no such key"), "{error}");
     }
 }

@@ -18,7 +18,7 @@ use values::{duration, feed_endpoint, per_second, percent, speed, threshold, tim
 /// Generates, replays and records market ticks on ZeroMQ.
 ///
 /// Exit codes: 0 ok, 1 run-time failure, 2 usage, 3 invalid run (this generator was the limit: late or busy), 4 a
-/// drill failed or a ledger does not balance, 99 a threshold was crossed.
+/// drill failed or a ledger does not balance, 78 an engine's configuration, 99 a threshold was crossed.
 #[derive(Debug, Parser)]
 #[command(name = "tickline-loadgen", version)]
 pub(crate) struct CommandLine {

@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 use anyhow::Context;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use tickline_config::report::{Build, Report, Verdict};
+use tickline_loadgen::child::Died;
 use tickline_loadgen::host;
 use tickline_loadgen::output;
 
@@ -33,7 +34,32 @@ impl Usage {
     }
 }
 
+/// A configuration of an engine that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Misconfigured(String);
+
+impl Misconfigured {
+    fn of(error: impl std::fmt::Display) -> anyhow::Error {
+        anyhow::Error::new(Self(error.to_string()))
+    }
+}
+
+/// The exit code of a command that failed: what an engine of ours says of its configuration is its word.
+pub(crate) fn failed(error: &anyhow::Error) -> u8 {
+    let died = error.downcast_ref::<Died>().and_then(|died| died.code);
+    if error.is::<Misconfigured>() || died == Some(i32::from(CONFIGURATION)) {
+        CONFIGURATION
+    } else if error.is::<Usage>() {
+        USAGE
+    } else {
+        NO_RESULT
+    }
+}
+
 const NO_RESULT: u8 = 1;
+const USAGE: u8 = 2;
+const CONFIGURATION: u8 = 78;
 const INVALID: u8 = 3;
 const FAILED: u8 = 4;
 const CROSSED: u8 = 99;

@@ -16,7 +16,7 @@ fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             eprintln!("tickline-loadgen: {error:#}");
-            if error.is::<commands::Usage>() { ExitCode::from(2) } else { ExitCode::FAILURE }
+            ExitCode::from(commands::failed(&error))
         }
     }
 }

@@ -4,8 +4,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use reqwest::Url;
 use reqwest::blocking::Client;
+use reqwest::{StatusCode, Url};
 use tickline_config::report::{CLOCK_HEADER, Report};
 use tickline_feeds::clock::Clock;
 
@@ -52,9 +52,14 @@ pub enum TargetError {
 impl Target {
     /// The engine at an address such as [`DEFAULT_URL`]; nothing is sent yet.
     pub fn new(url: &str) -> Result<Self, TargetError> {
+        Self::patient(url, PATIENCE)
+    }
+
+    /// The same, with another longest wait for an answer.
+    pub(crate) fn patient(url: &str, patience: Duration) -> Result<Self, TargetError> {
         let address = || TargetError::Address(url.to_owned());
         let parsed = Url::parse(url).ok().filter(|url| url.scheme() == "http" && url.host().is_some());
-        let client = Client::builder().timeout(PATIENCE).no_proxy().build().map_err(|_| address())?;
+        let client = Client::builder().timeout(patience).no_proxy().build().map_err(|_| address())?;
         Ok(Self { url: parsed.ok_or_else(address)?, client })
     }
 
@@ -110,23 +115,34 @@ impl Target {
         Ok(offset_ns + way_ns.max(0).unsigned_abs() / 2)
     }
 
+    /// Status and body of one page.
+    pub(crate) fn page(&self, path: &str) -> Result<(u16, String), TargetError> {
+        self.ask(path).map(|answer| (answer.status.as_u16(), answer.text))
+    }
+
     fn get(&self, path: &str) -> Result<Answer, TargetError> {
+        let answer = self.ask(path)?;
+        if answer.status.is_success() {
+            return Ok(answer);
+        }
+        Err(TargetError::Foreign { url: self.url.to_string(), found: answer.status.to_string() })
+    }
+
+    fn ask(&self, path: &str) -> Result<Answer, TargetError> {
         let failed = |error: reqwest::Error| TargetError::Unreachable {
             url: self.url.to_string(),
             error: cause(&error),
         };
         let url = self.url.join(path).map_err(|_| TargetError::Address(self.url.to_string()))?;
         let answer = self.client.get(url).send().map_err(failed)?;
-        if !answer.status().is_success() {
-            let found = answer.status().to_string();
-            return Err(TargetError::Foreign { url: self.url.to_string(), found });
-        }
+        let status = answer.status();
         let clock = answer.headers().get(CLOCK_HEADER).and_then(|value| value.to_str().ok()?.parse().ok());
-        Ok(Answer { clock_ns: clock, text: answer.text().map_err(failed)? })
+        Ok(Answer { status, clock_ns: clock, text: answer.text().map_err(failed)? })
     }
 }
 
 struct Answer {
+    status: StatusCode,
     clock_ns: Option<i64>,
     text: String,
 }

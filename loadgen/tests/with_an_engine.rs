@@ -129,6 +129,49 @@ fn a_database_that_stays_away_is_no_backlog_of_nothing_and_the_report_is_not_los
 }
 
 #[test]
+fn a_configuration_that_the_engine_refuses_ends_with_78_and_its_words() {
+    if engine().is_none() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    std::fs::write(dir.join("bad.toml"), "[feeds.kraken_tick]\nendpint = \"tcp://127.0.0.1:1\"\n").unwrap();
+    for line in [
+        "find-max --slo lost=0 --feeds kraken_tick --run bad.toml",
+        "drain --feeds kraken_tick --duration 1s --run bad.toml",
+        "drain --feeds kraken_tick --duration 1s --away --run bad.toml",
+    ] {
+        let output = loadgen(dir, line);
+        assert_eq!(output.status.code(), Some(78), "{line}: {}", stderr(&output));
+        assert!(stderr(&output).contains("bad.toml:2:1: "), "{line}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn a_signal_right_after_our_engine_was_started_leaves_no_engine_behind() {
+    if engine().is_none() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let endpoint = configure(dir, "kind = \"null\"");
+    let line = format!("find-max --slo lost=0 --feeds kraken_tick --endpoint {endpoint} --run t.toml");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tickline-loadgen"));
+    let mut search = command.current_dir(dir).args(line.split_whitespace()).spawn().unwrap();
+    let id = search.id();
+    let engine = loop {
+        let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
+        if let Some(engine) = children.split_whitespace().next() {
+            break engine.to_owned();
+        }
+        std::thread::yield_now();
+    };
+    assert!(Command::new("kill").args(["-TERM", &id.to_string()]).status().unwrap().success());
+    assert_eq!(search.wait().unwrap().code(), Some(1));
+    assert!(!Path::new(&format!("/proc/{engine}")).exists(), "{engine} still runs");
+}
+
+#[test]
 fn what_cannot_be_searched_or_drained_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();

@@ -23,7 +23,7 @@ pub(super) fn run(args: DrainArgs) -> anyhow::Result<u8> {
         (_, false) => (Vec::new(), Vec::new()),
     };
     let stop = stop_on_signals()?;
-    let found = Found::by(&args.engine, &sets)?;
+    let found = Found::by(&args.engine, &sets, &stop)?;
     let clock = OsClock::start();
     let watch = Watch::begin(found.target.clone(), &clock)?;
     let running = run::start(plan, clock)?;

@@ -78,9 +78,9 @@ fn search(args: &FindMaxArgs, arguments: Vec<String>) -> anyhow::Result<Certific
     let base = planned(&plan, args).ok_or_else(|| {
         Usage::of("find-max: every feed must have a rate that can be scaled, found max".to_owned())
     })?;
-    let found = Found::by(&args.engine, &[])?;
-    let first = found.target.status()?;
     let stop = stop_on_signals()?;
+    let found = Found::by(&args.engine, &[], &stop)?;
+    let first = found.target.status()?;
     let range = (LEAST_PER_S / base, args.max_rate / base);
     let mut search = Search::new((range.0.min(1.0), range.1), args.precision);
     let mut trials: Vec<Trial> = Vec::new();
