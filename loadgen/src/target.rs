@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use reqwest::blocking::Client;
+use reqwest::blocking::{Client, ClientBuilder};
 use reqwest::{StatusCode, Url};
 use tickline_config::report::{CLOCK_HEADER, Report};
 use tickline_feeds::clock::Clock;
@@ -52,14 +52,19 @@ pub enum TargetError {
 impl Target {
     /// The engine at an address such as [`DEFAULT_URL`]; nothing is sent yet.
     pub fn new(url: &str) -> Result<Self, TargetError> {
-        Self::patient(url, PATIENCE)
+        Self::with(url, Client::builder().timeout(PATIENCE))
     }
 
-    /// The same, with another longest wait for an answer.
+    /// One that may be stopped or slow: with another longest wait for an answer, and a connection of its own for
+    /// each request, because a kept one may have been closed over there.
     pub(crate) fn patient(url: &str, patience: Duration) -> Result<Self, TargetError> {
+        Self::with(url, Client::builder().timeout(patience).pool_max_idle_per_host(0))
+    }
+
+    fn with(url: &str, client: ClientBuilder) -> Result<Self, TargetError> {
         let address = || TargetError::Address(url.to_owned());
         let parsed = Url::parse(url).ok().filter(|url| url.scheme() == "http" && url.host().is_some());
-        let client = Client::builder().timeout(patience).no_proxy().build().map_err(|_| address())?;
+        let client = client.no_proxy().build().map_err(|_| address())?;
         Ok(Self { url: parsed.ok_or_else(address)?, client })
     }
 
