@@ -52,6 +52,13 @@ impl Default for LoadPlan {
     }
 }
 
+impl LoadPlan {
+    /// Whether there are messages that have a time at which they are due.
+    pub fn is_scheduled(&self) -> bool {
+        self.feeds.iter().any(|load| load.pace != Pace::FlatOut)
+    }
+}
+
 /// The load of one feed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FeedLoad {

@@ -7,6 +7,10 @@ use std::str::FromStr;
 use tickline_config::report::{Latency, Ledger, Report, ThresholdReport};
 use tickline_config::units::parse_duration;
 
+mod sight;
+
+pub use sight::{Sight, Unseen};
+
 /// A condition as written.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Condition {
@@ -199,6 +203,20 @@ impl Metric {
 }
 
 impl Condition {
+    /// What holds exactly where this one does not; none for an equality, which has no opposite here.
+    pub fn opposite(&self) -> Option<Self> {
+        let operator = match self.operator {
+            Operator::Above => Operator::AtMost,
+            Operator::AtLeast => Operator::Below,
+            Operator::Below => Operator::AtLeast,
+            Operator::AtMost => Operator::Above,
+            Operator::Equal => return None,
+        };
+        let sign = |wanted| OPERATORS.into_iter().find(|(_, known)| *known == wanted).map(|(sign, _)| sign);
+        let text = self.text.replacen(sign(self.operator)?, sign(operator)?, 1);
+        Some(Self { operator, text, ..self.clone() })
+    }
+
     /// What it is about.
     pub fn metric(&self) -> Metric {
         self.metric

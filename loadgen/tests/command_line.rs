@@ -30,6 +30,10 @@ fn a_wrong_command_line_ends_with_2_and_the_rule() {
             "run --feeds kraken_tick --no-wait --target none --fail-if p99>1ms",
             "p99>1ms: must have a target, found --target none",
         ),
+        (
+            "run --feeds kraken_tick --rate max --no-wait --target none --fail-if send.p99>1ms",
+            "send.p99>1ms: must have a schedule, found the rate max: nothing is due",
+        ),
         ("run --feeds kraken_tick --target ftp://x", "target: must be an http:// address or none"),
         ("replay x --feed oanda_tick --time yesterday", "must be original, now or a shift"),
     ] {

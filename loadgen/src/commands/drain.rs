@@ -5,13 +5,14 @@ use tickline_loadgen::clock::OsClock;
 use tickline_loadgen::gate::Gate;
 use tickline_loadgen::measure::{Measured, Terms, Watch, measure};
 use tickline_loadgen::run;
+use tickline_loadgen::threshold::judge;
 
 use super::engine::{Found, databases};
-use super::{NO_RESULT, Usage, build, exit_code, give, load, stop_on_signals};
+use super::{NO_RESULT, Usage, build, exit_code, give, load, stop_on_signals, watched};
 use crate::cli::DrainArgs;
 
 pub(super) fn run(args: DrainArgs) -> anyhow::Result<u8> {
-    let (plan, _) = load::plan(&args.load, &args.publish)?;
+    let (plan, fail_if) = load::plan(&args.load, &args.publish)?;
     if plan.duration.is_none() {
         return Err(Usage::of("duration: must be given: how long the backlog grows"));
     }
@@ -26,19 +27,21 @@ pub(super) fn run(args: DrainArgs) -> anyhow::Result<u8> {
     let found = Found::by(&args.engine, &sets, &stop)?;
     let clock = OsClock::start();
     let watch = Watch::begin(found.target.clone(), &clock)?;
+    watched::refuse_unseen(Some(&watch), &fail_if, plan.is_scheduled())?;
     let running = run::start(plan, clock)?;
     let terms = Terms { command: "loadgen drain", build: build(), settle: args.settle, stop: &stop };
-    let measured = measure(running, Some(watch), terms, |running, _| {
+    let mut measured = measure(running, Some(watch), terms, |running, _| {
         // The database is back when the last message is sent.
         if running.has_ended() {
             gates.iter().for_each(Gate::open);
         }
     })?;
+    let crossed = judge(&mut measured.report, &fail_if);
     give(&measured.report, &args.output)?;
     say(&measured, args.away);
     // An engine that could not get rid of everything ends with an error; what was measured stands.
     found.end()?;
-    Ok(if measured.settled_s.is_none() { NO_RESULT } else { exit_code(&measured.report, false) })
+    Ok(if measured.settled_s.is_none() { NO_RESULT } else { exit_code(&measured.report, crossed?) })
 }
 
 /// A shut gate before each database of a configuration, and the keys that lead the engine through them.

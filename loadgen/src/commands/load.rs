@@ -18,7 +18,7 @@ pub(super) fn run(args: RunArgs) -> anyhow::Result<u8> {
     }
     let stop = stop_on_signals()?;
     let clock = OsClock::start();
-    let watch = watched::begin(&args.measure, &fail_if, &clock)?;
+    let watch = watched::begin(&args.measure, &fail_if, plan.is_scheduled(), &clock)?;
     let running = run::start(plan, clock)?;
     watched::finish("loadgen run", running, watch, &stop, &args.measure, &fail_if)
 }

@@ -4,7 +4,7 @@ use tickline_feeds::clock::{Clock, WallNanos};
 use tickline_feeds::payload::rfc3339;
 use tickline_loadgen::clock::OsClock;
 use tickline_loadgen::plan::{FeedLoad, Rate};
-use tickline_loadgen::replay::{self, ReplayPlan, Span};
+use tickline_loadgen::replay::{self, ReplayPlan, Span, Speed};
 
 use super::load::endpoints;
 use super::{Usage, stop_on_signals, watched};
@@ -37,7 +37,7 @@ pub(super) fn run(args: ReplayArgs) -> anyhow::Result<u8> {
     let spans = replay::scan(&plan)?;
     let whole = Span::whole(&spans);
     describe(&whole, replay::shift_ns(plan.time, plan.speed, plan.loops, &whole, clock.wall()));
-    let watch = watched::begin(&args.measure, &args.measure.fail_if, &clock)?;
+    let watch = watched::begin(&args.measure, &args.measure.fail_if, plan.speed != Speed::Max, &clock)?;
     let running = replay::start(&plan, &spans, clock)?;
     watched::finish("loadgen replay", running, watch, &stop, &args.measure, &args.measure.fail_if)
 }

@@ -13,44 +13,46 @@ use tickline_loadgen::measure::{Measured, Second, Terms, Watch, measure, stages}
 use tickline_loadgen::output;
 use tickline_loadgen::run::Running;
 use tickline_loadgen::target::{DEFAULT_URL, Target};
-use tickline_loadgen::threshold::{Condition, Metric, Stage, judge, nanos};
+use tickline_loadgen::threshold::{Condition, Sight, judge, nanos};
 
 use super::{NO_RESULT, Usage, build, exit_code, give};
 use crate::cli::MeasureArgs;
 
-/// The engine to watch; none if there is none and nothing needs it.
+/// The engine to watch; none if there is none and nothing needs it. Refused is what the run could not tell.
 pub(super) fn begin(
     args: &MeasureArgs,
     fail_if: &[Condition],
+    scheduled: bool,
     clock: &OsClock,
 ) -> anyhow::Result<Option<Watch>> {
+    let watch = find(args, fail_if, clock)?;
+    refuse_unseen(watch.as_ref(), fail_if, scheduled)?;
+    Ok(watch)
+}
+
+/// Refuses conditions on what a run cannot tell, or not so exactly.
+pub(super) fn refuse_unseen(
+    watch: Option<&Watch>,
+    conditions: &[Condition],
+    scheduled: bool,
+) -> anyhow::Result<()> {
+    let (target, clock_error_ns) = (watch.map(Watch::before), watch.and_then(Watch::clock_error_ns));
+    Sight { scheduled, target, clock_error_ns }.shows(conditions).map_err(Usage::of)
+}
+
+fn find(args: &MeasureArgs, fail_if: &[Condition], clock: &OsClock) -> anyhow::Result<Option<Watch>> {
+    let url = match args.target.as_deref() {
+        Some("none") => return Ok(None),
+        Some(url) => return Ok(Some(Watch::begin(Target::new(url).map_err(Usage::of)?, clock)?)),
+        None => DEFAULT_URL,
+    };
     let needing = fail_if.iter().find(|condition| condition.metric().needs_target());
-    let watch = match args.target.as_deref() {
-        Some("none") => {
-            let Some(condition) = needing else { return Ok(None) };
-            return Err(Usage::of(format!("{condition}: must have a target, found --target none")));
-        }
-        Some(url) => Watch::begin(Target::new(url).map_err(Usage::of)?, clock)?,
-        None => match (Watch::begin(Target::new(DEFAULT_URL)?, clock), needing) {
-            (Ok(watch), Some(_)) => watch,
-            (Ok(watch), None) => watch.if_it_lasts(),
-            (Err(error), Some(condition)) => {
-                return Err(error).context(format!("{condition} needs a target"));
-            }
-            (Err(_), None) => return Ok(None),
-        },
-    };
-    let error_ns = watch.clock_error_ns().unwrap_or(0);
-    let blurred = |condition: &&Condition| {
-        let latency = matches!(condition.metric(), Metric::Latency(stage, _) if stage != Stage::Send);
-        latency && error_ns as f64 > condition.value()
-    };
-    if let Some(condition) = fail_if.iter().find(blurred) {
-        let error = nanos(error_ns);
-        let rule = "must be more than the clocks may differ";
-        return Err(Usage::of(format!("{condition}: {rule}, found ± {error} to the target's host")));
+    match (Watch::begin(Target::new(url)?, clock), needing) {
+        (Ok(watch), Some(_)) => Ok(Some(watch)),
+        (Ok(watch), None) => Ok(Some(watch.if_it_lasts())),
+        (Err(error), Some(condition)) => Err(error).context(format!("{condition} needs a target")),
+        (Err(_), None) => Ok(None),
     }
-    Ok(Some(watch))
 }
 
 /// Watches to the end, gives out everything that was asked for, and tells the exit code.

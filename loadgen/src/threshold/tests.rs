@@ -101,3 +101,40 @@ fn only_the_generators_own_figures_do_without_a_target() {
             .all(needs)
     );
 }
+
+#[test]
+fn an_opposite_holds_exactly_where_the_condition_does_not() {
+    let report = report();
+    for (text, opposite) in [
+        ("p99.9>50ms", "p99.9<=50ms"),
+        ("lost >= 5", "lost < 5"),
+        ("rate<5000/s", "rate>=5000/s"),
+        ("encode.p50<=1ms", "encode.p50>1ms"),
+    ] {
+        let turned = condition(text).opposite().unwrap();
+        assert_eq!((turned.to_string().as_str(), &turned), (opposite, &condition(opposite)));
+        assert_ne!(condition(text).holds(&report), turned.holds(&report), "{text}");
+    }
+    assert_eq!(condition("lost=0").opposite(), None);
+}
+
+#[test]
+fn what_a_run_cannot_measure_is_known_before_it() {
+    let (with_sinks, without) = (report(), Report::default());
+    let sight = Sight { scheduled: true, target: Some(&with_sinks), clock_error_ns: Some(2_000_000) };
+    let said = |sight: Sight<'_>, text: &str| sight.shows(&[condition(text)]).unwrap_err().to_string();
+    for seen in ["p99<3ms", "send.p99<1us", "lost=0", "rate>1/s"] {
+        assert_eq!(sight.shows(&[condition(seen)]), Ok(()), "{seen}");
+    }
+    let blurred =
+        "encode.p99<1ms: must be more than the clocks may differ, found ± 2.00 ms to the target's host";
+    assert_eq!(said(sight, "encode.p99<1ms"), blurred);
+    for unscheduled in ["p99<3ms", "send.p99<1us"] {
+        let told = said(Sight { scheduled: false, ..sight }, unscheduled);
+        assert_eq!(told, format!("{unscheduled}: must have a schedule, found the rate max: nothing is due"));
+    }
+    let told = said(Sight { target: Some(&without), ..sight }, "ack.p99<3ms");
+    assert_eq!(told, "ack.p99<3ms: must have a target with a sink, found none");
+    let told = said(Sight { target: None, ..sight }, "lost=0");
+    assert_eq!(told, "lost=0: must have a target, found --target none");
+}
