@@ -24,6 +24,12 @@ pub struct Certificate {
     pub limiter: String,
     /// How to find it out again: the arguments of `find-max` without those that name the target or files.
     pub arguments: Vec<String>,
+    /// How long each run sent, s.
+    #[serde(default)]
+    pub trial_s: Option<f64>,
+    /// How long the load would last, s: a scenario of which a run is only the begin is longer. None: without end.
+    #[serde(default)]
+    pub whole_s: Option<f64>,
     /// Every run, in order.
     pub trials: Vec<Trial>,
     /// When it was made, RFC 3339.
@@ -34,6 +40,9 @@ pub struct Certificate {
     pub target_build: Build,
     /// The engine's machine.
     pub host: Host,
+    /// How far its clock may be from the generator's, ns, and with it every latency; none on one host.
+    #[serde(default)]
+    pub clock_error_ns: Option<u64>,
     /// SHA-256 of the engine's configuration.
     pub config_sha256: Option<String>,
     /// Version of the database of each sink that tells one.
@@ -93,12 +102,15 @@ impl Certificate {
         let databases = |all: &[(String, String)]| {
             all.iter().map(|(sink, version)| format!("{sink} {version}")).collect::<Vec<_>>().join(", ")
         };
+        let length =
+            |seconds: Option<f64>| seconds.map_or_else(|| "unknown".to_owned(), |s| format!("{s} s"));
         let unknown = |sha256: &Option<String>| sha256.clone().unwrap_or_else(|| "unknown".to_owned());
         let aspects = [
             ("host", host(&old.host), host(&self.host)),
             ("engine", build(&old.target_build), build(&self.target_build)),
             ("generator", build(&old.build), build(&self.build)),
             ("configuration", unknown(&old.config_sha256), unknown(&self.config_sha256)),
+            ("trial", length(old.trial_s), length(self.trial_s)),
             ("databases", databases(&old.databases), databases(&self.databases)),
             ("limiter", old.limiter.clone(), self.limiter.clone()),
         ];
@@ -118,11 +130,14 @@ mod tests {
             slo: "lost=0".to_owned(),
             limiter: "ack.a".to_owned(),
             arguments: vec!["--slo".to_owned(), "lost=0".to_owned()],
+            trial_s: Some(10.0),
+            whole_s: None,
             trials: Vec::new(),
             made: "2026-01-01T00:00:00Z".to_owned(),
             build: Build::default(),
             target_build: Build::default(),
             host: Host { kernel: kernel.to_owned(), ..Host::default() },
+            clock_error_ns: None,
             config_sha256: None,
             databases: vec![("a".to_owned(), "1.6.7".to_owned())],
         }

@@ -154,9 +154,9 @@ pub(crate) struct FindMaxArgs {
     #[arg(long, value_name = "CONDITIONS", required = true, value_delimiter = ',',
         value_parser = |text: &str| text.parse::<Condition>())]
     pub(crate) slo: Vec<Condition>,
-    /// How long each rate is tried
-    #[arg(long, value_parser = duration, default_value = "10s")]
-    pub(crate) trial: Duration,
+    /// How long each rate is tried; without it as long as the load lasts, or 10s where it has no end
+    #[arg(long, value_parser = duration)]
+    pub(crate) trial: Option<Duration>,
     /// How exactly the rate is wanted
     #[arg(long, value_parser = percent, default_value = "5%")]
     pub(crate) precision: f64,

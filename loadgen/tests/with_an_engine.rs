@@ -172,6 +172,34 @@ fn a_signal_right_after_our_engine_was_started_leaves_no_engine_behind() {
 }
 
 #[test]
+fn a_search_in_a_scenario_keeps_its_conditions_and_says_how_much_of_it_is_tried() {
+    if engine().is_none() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let endpoint = configure(dir, "kind = \"null\"");
+    let scenario = |fail_if: &str| {
+        let feed = format!("[feeds.kraken_tick]\nrate = \"2/s\"\nendpoint = {endpoint:?}\n");
+        std::fs::write(dir.join("s.toml"), format!("duration = \"3s\"\nfail_if = [{fail_if:?}]\n{feed}"))
+            .unwrap();
+    };
+    let line = "find-max --slo lost=0 --scenario s.toml --max-rate 2/s --run t.toml --json";
+    // Nothing is acknowledged within 1 µs: the scenario's condition breaks each trial.
+    scenario("p50>1us");
+    let found = loadgen(dir, &format!("{line} --trial 1s"));
+    assert!(matches!(found.status.code(), Some(3 | 99)), "{}", stderr(&found));
+    let certificate: Certificate = serde_json::from_slice(&found.stdout).unwrap();
+    assert_eq!((certificate.slo.as_str(), certificate.capacity_per_s), ("lost=0,p50<=1us", 0.0));
+    assert_eq!((certificate.trial_s, certificate.whole_s), (Some(1.0), Some(3.0)));
+    assert!(stderr(&found).contains("a trial lasts 1s of the 3s of this load"), "{}", stderr(&found));
+    scenario("lost=7");
+    let refused = loadgen(dir, line);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(stderr(&refused).contains("fail_if: must be an inequality"), "{}", stderr(&refused));
+}
+
+#[test]
 fn what_cannot_be_searched_or_drained_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use clap::Parser;
@@ -17,14 +18,18 @@ use tickline_loadgen::measure::{Terms, Watch, measure};
 use tickline_loadgen::plan::{FeedLoad, LoadPlan};
 use tickline_loadgen::run;
 use tickline_loadgen::target::Target;
+use tickline_loadgen::threshold::{Condition, nanos};
 
 use super::engine::Found;
-use super::{CROSSED, INVALID, Usage, build, load, stop_on_signals};
+use super::{CROSSED, INVALID, Usage, build, load, stop_on_signals, watched};
 use crate::cli::{CertifyArgs, Command, CommandLine, FindMaxArgs};
 
 /// How long after a trial its last points may be written, as a share of the trial, and at least, s.
 const BACKLOG_SHARE: f64 = 0.2;
 const BACKLOG_LEAST_S: f64 = 1.5;
+
+/// How long a load without an end of its own is tried.
+const TRIAL: Duration = Duration::from_secs(10);
 
 /// Slowest load that is tried, messages a second.
 const LEAST_PER_S: f64 = 1.0;
@@ -74,86 +79,160 @@ fn arguments() -> Vec<String> {
 }
 
 fn search(args: &FindMaxArgs, arguments: Vec<String>) -> anyhow::Result<Certificate> {
-    let (plan, _) = load::plan(&args.load, &args.publish)?;
-    let base = planned(&plan, args).ok_or_else(|| {
+    let (plan, fail_if) = load::plan(&args.load, &args.publish)?;
+    let length = args.trial.or(plan.duration).unwrap_or(TRIAL);
+    if let Some(whole) = plan.duration.filter(|whole| *whole > length) {
+        eprintln!(
+            "tickline-loadgen: warning: a trial lasts {length:?} of the {whole:?} of this load: the rates are those of \
+             its begin; without --trial all of it is tried"
+        );
+    }
+    let base = planned(&plan, length).ok_or_else(|| {
         Usage::of("find-max: every feed must have a rate that can be scaled, found max".to_owned())
     })?;
+    let objective = objective(&args.slo, fail_if)?;
     let stop = stop_on_signals()?;
     let found = Found::by(&args.engine, &[], &stop)?;
-    let first = found.target.status()?;
+    let first = Watch::begin(found.target.clone(), &OsClock::start())?;
+    watched::refuse_unseen(Some(&first), &objective, true)?;
+    let clock_error_ns = first.clock_error_ns();
+    let target = &found.target;
+    let mut trials =
+        Trials { args, plan, length, objective, target, stop: &stop, clock_error_ns, done: Vec::new() };
     let range = (LEAST_PER_S / base, args.max_rate / base);
     let mut search = Search::new((range.0.min(1.0), range.1), args.precision);
-    let mut trials: Vec<Trial> = Vec::new();
     while let Some(factor) = search.next() {
-        let mut trial = attempt(args, &plan, factor, trials.len(), &found.target, &stop)?;
-        show(&trial);
-        if !trial.held && !stop.load(Ordering::Relaxed) {
-            // One disturbance of the machine is no limit: what breaks once is tried once more.
-            trials.push(trial);
-            trial = attempt(args, &plan, factor, trials.len(), &found.target, &stop)?;
-            show(&trial);
-        }
-        ensure!(!stop.load(Ordering::Relaxed), "stopped before the search had a result");
-        search.tried(factor, trial.held);
-        trials.push(trial);
+        // One disturbance of the machine is no limit: what breaks once is tried once more.
+        let held = trials.holds(factor)? || trials.holds(factor)?;
+        search.tried(factor, held);
     }
-    let databases = versions(&found.target).unwrap_or_default();
+    let databases = versions(target).unwrap_or_default();
+    let capacity_per_s = search.highest().unwrap_or(0.0) * base;
+    let certificate = trials.certificate(arguments, capacity_per_s, first.before(), databases);
     // What was found out holds, however the engine ends.
     if let Err(error) = found.end() {
         eprintln!("tickline-loadgen: warning: {error:#}");
     }
-    Ok(certificate(args, arguments, search.highest().unwrap_or(0.0) * base, trials, &first, databases))
+    Ok(certificate)
 }
 
-/// Messages a second that the unscaled plan has, of all feeds.
-fn planned(plan: &LoadPlan, args: &FindMaxArgs) -> Option<f64> {
-    let trial_ns = u64::try_from(args.trial.as_nanos()).ok()?;
-    let messages = plan.feeds.iter().map(|feed| feed.pace.messages(trial_ns));
+/// What must hold: the command line's conditions, and that none of the scenario's holds.
+fn objective(slo: &[Condition], fail_if: Vec<Condition>) -> anyhow::Result<Vec<Condition>> {
+    let turned = fail_if.into_iter().map(|condition| {
+        let rule = "must be an inequality to be part of an objective";
+        condition.opposite().ok_or_else(|| Usage::of(format!("fail_if: {rule}, found {condition}")))
+    });
+    slo.iter().cloned().map(Ok).chain(turned).collect()
+}
+
+/// Messages a second that a plan has in this time, of all feeds.
+fn planned(plan: &LoadPlan, length: Duration) -> Option<f64> {
+    let length_ns = u64::try_from(length.as_nanos()).ok()?;
+    let messages = plan.feeds.iter().map(|feed| feed.pace.messages(length_ns));
     let messages = messages.sum::<Option<u64>>()?;
-    Some(messages as f64 / args.trial.as_secs_f64())
+    Some(messages as f64 / length.as_secs_f64())
 }
 
-/// One run at `factor` times the load.
-fn attempt(
-    args: &FindMaxArgs,
-    plan: &LoadPlan,
-    factor: f64,
-    number: usize,
-    target: &Target,
-    stop: &AtomicBool,
-) -> anyhow::Result<Trial> {
-    let scaled = |feed: &FeedLoad| {
-        let pace = feed.pace.scaled(factor).unwrap_or(Pace::FlatOut);
-        FeedLoad { pace, ..feed.clone() }
-    };
-    let plan = LoadPlan {
-        feeds: plan.feeds.iter().map(scaled).collect(),
-        duration: Some(args.trial),
-        // Another source each time: the same one would begin again at numbers that are known.
-        seed: plan.seed.wrapping_add(number as u64),
-        ..plan.clone()
-    };
-    let rate_per_s = planned(&plan, args).unwrap_or(0.0);
-    let clock = OsClock::start();
-    let watch = Watch::begin(target.clone(), &clock)?;
-    let running = run::start(plan, clock)?;
-    let terms = Terms { command: "loadgen find-max", build: build(), settle: args.settle, stop };
-    let measured = measure(running, Some(watch), terms, |_, _| {})?;
-    if let Some(missing) = &measured.missing {
-        bail!("at {rate_per_s:.0}/s the engine's figures are missing: {missing}");
+/// The runs of a search.
+struct Trials<'a> {
+    args: &'a FindMaxArgs,
+    plan: LoadPlan,
+    length: Duration,
+    objective: Vec<Condition>,
+    target: &'a Target,
+    stop: &'a AtomicBool,
+    /// The largest that was seen.
+    clock_error_ns: Option<u64>,
+    done: Vec<Trial>,
+}
+
+impl Trials<'_> {
+    /// One run at `factor` times the load: whether the objective held.
+    fn holds(&mut self, factor: f64) -> anyhow::Result<bool> {
+        let trial = self.run(factor)?;
+        ensure!(!self.stop.load(Ordering::Relaxed), "stopped before the search had a result");
+        show(&trial);
+        let held = trial.held;
+        self.done.push(trial);
+        Ok(held)
     }
-    let mut trial = Trial::judge(&measured.report, rate_per_s, &args.slo)?;
-    // A rate holds if it can go on: what is left at the end may be what a moment of it brings, not more.
-    let late_s = measured.settled_s.map(|settled_s| settled_s - measured.ended_s);
-    let allowed_s = (args.trial.as_secs_f64() * BACKLOG_SHARE).max(BACKLOG_LEAST_S);
-    if let Some(late_s) = late_s.filter(|late_s| *late_s > allowed_s) {
-        let (backlog, allowed) = (measured.backlog(), format!("{allowed_s:.1} s"));
-        trial
-            .broken
-            .push(format!("{backlog} points were written up to {late_s:.1} s later, more than {allowed}"));
-        trial.held = false;
+
+    fn run(&mut self, factor: f64) -> anyhow::Result<Trial> {
+        let plan = self.scaled(factor);
+        let rate_per_s = planned(&plan, self.length).unwrap_or(0.0);
+        let clock = OsClock::start();
+        let watch = Watch::begin(self.target.clone(), &clock)?;
+        let unseen = watched::refuse_unseen(Some(&watch), &self.objective, true).err();
+        self.clock_error_ns = self.clock_error_ns.max(watch.clock_error_ns());
+        let running = run::start(plan, clock)?;
+        let (settle, stop) = (self.args.settle, self.stop);
+        let terms = Terms { command: "loadgen find-max", build: build(), settle, stop };
+        let measured = measure(running, Some(watch), terms, |_, _| {})?;
+        if let Some(missing) = &measured.missing {
+            bail!("at {rate_per_s:.0}/s the engine's figures are missing: {missing}");
+        }
+        let mut trial = Trial::judge(&measured.report, rate_per_s, &self.objective);
+        trial.broken.extend(unseen.map(|error| error.to_string()));
+        // A rate holds if it can go on: what is left at the end may be what a moment of it brings, not more.
+        let late_s = measured.settled_s.map(|settled_s| settled_s - measured.ended_s);
+        let allowed_s = (self.length.as_secs_f64() * BACKLOG_SHARE).max(BACKLOG_LEAST_S);
+        if let Some(late_s) = late_s.filter(|late_s| *late_s > allowed_s) {
+            let (backlog, allowed) = (measured.backlog(), format!("{allowed_s:.1} s"));
+            trial.broken.push(format!(
+                "{backlog} points were written up to {late_s:.1} s later, more than {allowed}"
+            ));
+        }
+        trial.held = trial.broken.is_empty();
+        Ok(trial)
     }
-    Ok(trial)
+
+    fn scaled(&self, factor: f64) -> LoadPlan {
+        let scaled = |feed: &FeedLoad| {
+            let pace = feed.pace.scaled(factor).unwrap_or(Pace::FlatOut);
+            FeedLoad { pace, ..feed.clone() }
+        };
+        LoadPlan {
+            feeds: self.plan.feeds.iter().map(scaled).collect(),
+            duration: Some(self.length),
+            // Another source each time: the same one would begin again at numbers that are known.
+            seed: self.plan.seed.wrapping_add(self.done.len() as u64),
+            ..self.plan.clone()
+        }
+    }
+
+    fn certificate(
+        self,
+        arguments: Vec<String>,
+        capacity_per_s: f64,
+        target: &Report,
+        databases: Vec<(String, String)>,
+    ) -> Certificate {
+        // What breaks at the lowest rate is what keeps it from more.
+        // A rate that broke once and then held broke by a disturbance.
+        let broken =
+            self.done.iter().filter(|trial| !trial.held && trial.rate_per_s > capacity_per_s * 1.001);
+        let lowest = broken.min_by(|a, b| a.rate_per_s.total_cmp(&b.rate_per_s));
+        let limiter =
+            lowest.map_or_else(|| "none up to --max-rate".to_owned(), |trial| trial.limiter.clone());
+        let slo: Vec<String> = self.objective.iter().map(ToString::to_string).collect();
+        Certificate {
+            schema: SCHEMA.to_owned(),
+            capacity_per_s,
+            slo: slo.join(","),
+            limiter,
+            arguments,
+            trial_s: Some(self.length.as_secs_f64()),
+            whole_s: self.plan.duration.map(|whole| whole.as_secs_f64()),
+            trials: self.done,
+            made: rfc3339(OsClock::start().wall(), 0),
+            build: build(),
+            target_build: target.build.clone(),
+            host: target.host.clone(),
+            clock_error_ns: self.clock_error_ns,
+            config_sha256: target.config_sha256.clone(),
+            databases,
+        }
+    }
 }
 
 fn show(trial: &Trial) {
@@ -172,47 +251,20 @@ fn versions(target: &Target) -> anyhow::Result<Vec<(String, String)>> {
     Ok(asked.collect())
 }
 
-fn certificate(
-    args: &FindMaxArgs,
-    arguments: Vec<String>,
-    capacity_per_s: f64,
-    trials: Vec<Trial>,
-    target: &Report,
-    databases: Vec<(String, String)>,
-) -> Certificate {
-    // What breaks at the lowest rate is what keeps it from more.
-    // A rate that broke once and then held broke by a disturbance.
-    let broken = trials.iter().filter(|trial| !trial.held && trial.rate_per_s > capacity_per_s * 1.001);
-    let lowest = broken.min_by(|a, b| a.rate_per_s.total_cmp(&b.rate_per_s));
-    let limiter = lowest.map_or_else(|| "none up to --max-rate".to_owned(), |trial| trial.limiter.clone());
-    let slo: Vec<String> = args.slo.iter().map(ToString::to_string).collect();
-    Certificate {
-        schema: SCHEMA.to_owned(),
-        capacity_per_s,
-        slo: slo.join(","),
-        limiter,
-        arguments,
-        trials,
-        made: rfc3339(OsClock::start().wall(), 0),
-        build: build(),
-        target_build: target.build.clone(),
-        host: target.host.clone(),
-        config_sha256: target.config_sha256.clone(),
-        databases,
-    }
-}
-
 fn give(certificate: &Certificate, file: Option<&Path>, json: bool) -> anyhow::Result<()> {
     let text = serde_json::to_string_pretty(certificate)?;
-    if let Some(path) = file {
-        std::fs::write(path, format!("{text}\n")).with_context(|| path.display().to_string())?;
-    }
     let mut out = std::io::stdout().lock();
     if json {
         writeln!(out, "{text}")?;
     } else {
         let Certificate { capacity_per_s, slo, limiter, .. } = certificate;
         writeln!(out, "capacity: {capacity_per_s:.0} messages/s at {slo} (limiter: {limiter})")?;
+        if let Some(error_ns) = certificate.clock_error_ns {
+            writeln!(out, "the target's clock is another one: latencies are ± {}", nanos(error_ns))?;
+        }
+    }
+    if let Some(path) = file {
+        std::fs::write(path, format!("{text}\n")).with_context(|| path.display().to_string())?;
     }
     Ok(())
 }
