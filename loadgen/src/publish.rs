@@ -124,10 +124,8 @@ struct Tally {
 impl<S: Source, C: Clock> Publisher<S, C> {
     /// Publishes until the source is empty, time is up, or `stop` is set.
     pub(crate) fn run(mut self) -> Result<FeedResult, LoadError> {
-        if self.wait {
-            self.wait_for_subscriber()?;
-        }
-        self.progress.started.store(true, Ordering::Relaxed);
+        let started = !self.wait || self.subscriber_comes()?;
+        self.progress.started.store(started, Ordering::Relaxed);
         wake_on_time();
         let start = self.wait_for_the_others();
         let lateness = distribution();
@@ -188,22 +186,20 @@ impl<S: Source, C: Clock> Publisher<S, C> {
         Ok(())
     }
 
-    fn wait_for_subscriber(&mut self) -> Result<(), LoadError> {
+    /// Waits for a subscriber; false if stopped before.
+    fn subscriber_comes(&mut self) -> Result<bool, LoadError> {
         let from = self.clock.mono();
         while !self.stopped() {
             if self.sender.subscriber_came()? {
-                return Ok(());
+                return Ok(true);
             }
             let waited = Duration::from_nanos(self.clock.mono().since(from));
             if self.wait_timeout.is_some_and(|limit| waited >= limit) {
-                return Err(LoadError::NoSubscriber {
-                    feed: self.feed.clone(),
-                    endpoint: self.sender.endpoint().to_owned(),
-                    waited_s: waited.as_secs(),
-                });
+                let missing = vec![format!("{} at {}", self.feed, self.sender.endpoint())];
+                return Err(LoadError::NoSubscriber { missing, waited_s: waited.as_secs() });
             }
         }
-        Ok(())
+        Ok(false)
     }
 
     /// The start of all schedules. On a stop there may be publishers that never come to it.

@@ -29,13 +29,11 @@ pub enum LoadError {
     #[error(transparent)]
     Bind(#[from] BindError),
     /// Nobody subscribed in time.
-    #[error("{feed}: nobody has subscribed at {endpoint} within {waited_s} s")]
+    #[error("nobody has subscribed within {waited_s} s: {}", .missing.join(", "))]
     NoSubscriber {
-        /// Feed without subscriber.
-        feed: String,
-        /// Where it was waited for.
-        endpoint: String,
-        /// How long.
+        /// Feed and endpoint of each publisher that has no subscriber.
+        missing: Vec<String>,
+        /// How long it was waited for.
         waited_s: u64,
     },
     /// libzmq failed.

@@ -166,14 +166,23 @@ impl Running {
     /// has ended does not keep its connection any longer.
     pub fn finish(self) -> Result<LoadResult, LoadError> {
         self.leave.store(true, Ordering::Relaxed);
-        let mut feeds = Vec::new();
+        let (mut feeds, mut waiting) = (Vec::new(), Vec::new());
         let mut failed = None;
         for thread in self.publishers {
+            let (feed, endpoint, progress) = (&thread.feed, &thread.endpoint, Arc::clone(&thread.progress));
+            let named = format!("{feed} at {endpoint}");
             let panicked = || LoadError::Internal(format!("pub-{}: the thread has panicked", thread.feed));
             match thread.handle.join().map_err(|_| panicked()).and_then(|ended| ended) {
                 Ok(feed) => feeds.push(feed),
                 Err(error) => failed = failed.or(Some(error)),
             }
+            if !progress.started.load(Ordering::Relaxed) {
+                waiting.push(named);
+            }
+        }
+        // The first one that gave up has stopped the others.
+        if let Some(LoadError::NoSubscriber { missing, .. }) = &mut failed {
+            *missing = waiting;
         }
         if let Some(error) = failed {
             return Err(error);

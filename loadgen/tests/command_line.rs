@@ -50,7 +50,7 @@ fn nobody_subscribing_ends_with_1_and_names_the_endpoint() {
     );
     assert_eq!(output.status.code(), Some(1));
     assert!(
-        stderr(&output).contains("kraken_tick: nobody has subscribed at tcp://127.0.0.1:"),
+        stderr(&output).contains("nobody has subscribed within 0 s: kraken_tick at tcp://127.0.0.1:"),
         "{}",
         stderr(&output)
     );

@@ -106,12 +106,19 @@ fn flat_out_has_no_due_time() {
 }
 
 #[test]
-fn nobody_subscribing_is_an_error_that_names_the_endpoint() {
-    let plan = LoadPlan { wait_timeout: Some(Duration::ZERO), ..plan(&["kraken_tick"], Rate::Max, 5) };
+fn nobody_subscribing_is_an_error_that_names_each_endpoint_without_a_subscriber() {
+    let feeds = ["kraken_tick", "kraken_trades", "oanda_tick"];
+    let plan = LoadPlan { wait_timeout: Some(Duration::from_secs(2)), ..plan(&feeds, Rate::Max, 5) };
     let running = start(plan, OsClock::start()).unwrap();
-    let endpoint = endpoint(&running);
+    let endpoints: Vec<String> = running.endpoints().map(|(_, endpoint)| endpoint.to_owned()).collect();
+    let subscriber = Subscriber::connect(&endpoints[1], 1_000);
     let error = running.finish().unwrap_err().to_string();
-    assert_eq!(error, format!("kraken_tick: nobody has subscribed at {endpoint} within 0 s"));
+    let (first, last) = (&endpoints[0], &endpoints[2]);
+    assert_eq!(
+        error,
+        format!("nobody has subscribed within 2 s: kraken_tick at {first}, oanda_tick at {last}")
+    );
+    drop(subscriber);
 }
 
 #[test]
