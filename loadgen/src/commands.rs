@@ -1,6 +1,8 @@
 //! The commands: makes a plan of the command line, carries it out, and prints what was done.
 
+use std::fs::File;
 use std::io::Write;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -90,6 +92,17 @@ fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
 
 fn build() -> Build {
     host::build(env!("CARGO_PKG_VERSION"), option_env!("TICKLINE_COMMIT"))
+}
+
+/// Makes sure, before anything is measured, that files can be written in the end: makes their folders and, where they
+/// are new, the files. What they hold stays until then.
+fn writable<'a>(files: impl IntoIterator<Item = &'a PathBuf>) -> anyhow::Result<()> {
+    for path in files {
+        let made = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+        let opened = made.and_then(|()| File::options().create(true).append(true).open(path));
+        opened.with_context(|| path.display().to_string())?;
+    }
+    Ok(())
 }
 
 /// Writes the report as JSON where that was asked for, as text otherwise; to the terminal first, so that a disk that

@@ -126,6 +126,28 @@ fn a_crossed_threshold_ends_with_99_and_stands_in_the_report() {
 }
 
 #[test]
+fn a_file_that_cannot_be_written_is_refused_before_the_run_and_folders_are_made_for_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    std::fs::write(at("file"), "").unwrap();
+    for option in ["html", "csv", "hdr", "report"] {
+        let path = at("file/below");
+        let output = loadgen(&format!("run --feeds kraken_tick --target none --{option} {path}"));
+        assert_eq!(output.status.code(), Some(1), "{option}");
+        assert!(stderr(&output).contains(&path) && output.stdout.is_empty(), "{}", stderr(&output));
+    }
+    let (report, page) = (at("new/report.json"), at("new/deep/page.html"));
+    let output = loadgen(&format!(
+        "run --feeds kraken_tick --rate 1000/s --duration 100ms --no-wait --target none --endpoint tcp://127.0.0.1:* \
+         --report {report} --html {page}"
+    ));
+    assert!(matches!(output.status.code(), Some(0 | 3)), "{}", stderr(&output));
+    let written: Report = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
+    assert_eq!(written.load.sent, 100);
+    assert!(std::fs::read_to_string(page).unwrap().starts_with("<!doctype html>"));
+}
+
+#[test]
 fn a_missing_recording_ends_with_1_and_its_name() {
     let output = loadgen("replay /nowhere/a.json --feed oanda_tick --no-wait --endpoint tcp://127.0.0.1:*");
     assert_eq!(output.status.code(), Some(1));

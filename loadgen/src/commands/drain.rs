@@ -8,7 +8,7 @@ use tickline_loadgen::run;
 use tickline_loadgen::threshold::judge;
 
 use super::engine::{Found, databases};
-use super::{NO_RESULT, Usage, build, exit_code, give, load, stop_on_signals, watched};
+use super::{NO_RESULT, Usage, build, exit_code, give, load, stop_on_signals, watched, writable};
 use crate::cli::DrainArgs;
 
 pub(super) fn run(args: DrainArgs) -> anyhow::Result<u8> {
@@ -16,6 +16,7 @@ pub(super) fn run(args: DrainArgs) -> anyhow::Result<u8> {
     if plan.duration.is_none() {
         return Err(Usage::of("duration: must be given: how long the backlog grows"));
     }
+    writable(&args.output.report)?;
     let (gates, sets) = match (&args.engine.run, args.away) {
         (Some(config), true) => gates(config)?,
         (None, true) => {

@@ -7,7 +7,7 @@ use tickline_loadgen::drill::{self, DrillPlan, Row, Tier};
 use tickline_loadgen::result::LoadResult;
 
 use super::engine::beside;
-use super::{FAILED, build, give};
+use super::{FAILED, build, give, writable};
 use crate::cli::{DrillArgs, TierArg};
 
 pub(super) fn run(args: DrillArgs) -> anyhow::Result<u8> {
@@ -19,6 +19,7 @@ pub(super) fn run(args: DrillArgs) -> anyhow::Result<u8> {
         TierArg::Quick => Tier::Quick,
         TierArg::Release => Tier::Release,
     };
+    writable(&args.output.report)?;
     let clock = OsClock::start();
     let plan = DrillPlan { tier, rows: args.rows, program, seed: args.seed };
     eprintln!("{HEAD}");

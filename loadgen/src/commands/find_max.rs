@@ -21,7 +21,7 @@ use tickline_loadgen::target::Target;
 use tickline_loadgen::threshold::{Condition, nanos};
 
 use super::engine::Found;
-use super::{CROSSED, INVALID, Usage, build, load, stop_on_signals, watched};
+use super::{CROSSED, INVALID, Usage, build, load, stop_on_signals, watched, writable};
 use crate::cli::{CertifyArgs, Command, CommandLine, FindMaxArgs};
 
 /// How long after a trial its last points may be written, as a share of the trial, and at least, s.
@@ -35,6 +35,7 @@ const TRIAL: Duration = Duration::from_secs(10);
 const LEAST_PER_S: f64 = 1.0;
 
 pub(super) fn run(args: FindMaxArgs) -> anyhow::Result<u8> {
+    writable(&args.certificate)?;
     let certificate = search(&args, arguments())?;
     give(&certificate, args.certificate.as_deref(), args.json)?;
     Ok(exit_code(&certificate))
@@ -53,6 +54,7 @@ pub(super) fn certify(args: CertifyArgs) -> anyhow::Result<u8> {
         )));
     };
     again.engine = args.engine;
+    writable(&args.certificate)?;
     let new = search(&again, old.arguments.clone())?;
     give(&new, args.certificate.as_deref(), args.json)?;
     let ratio = new.ratio_to(&old);

@@ -5,7 +5,7 @@ use tickline_loadgen::clock::OsClock;
 use tickline_loadgen::record::{self, RecordPlan};
 use tickline_loadgen::result::LoadResult;
 
-use super::{build, give, stop_on_signals};
+use super::{build, give, stop_on_signals, writable};
 use crate::cli::RecordArgs;
 
 pub(super) fn run(args: RecordArgs) -> anyhow::Result<u8> {
@@ -22,6 +22,7 @@ pub(super) fn run(args: RecordArgs) -> anyhow::Result<u8> {
         rcvhwm: args.rcvhwm,
         curve,
     };
+    writable(&args.output.report)?;
     let stop = stop_on_signals()?;
     let recorded = record::record(&plan, &OsClock::start(), &stop)?;
     let elapsed_s = recorded.elapsed_ns as f64 / 1e9;

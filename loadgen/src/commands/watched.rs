@@ -15,16 +15,19 @@ use tickline_loadgen::run::Running;
 use tickline_loadgen::target::{DEFAULT_URL, Target};
 use tickline_loadgen::threshold::{Condition, Sight, judge, nanos};
 
-use super::{NO_RESULT, Usage, build, exit_code, give};
+use super::{NO_RESULT, Usage, build, exit_code, give, writable};
 use crate::cli::MeasureArgs;
 
-/// The engine to watch; none if there is none and nothing needs it. Refused is what the run could not tell.
+/// The engine to watch; none if there is none and nothing needs it. Refused is what the run could not tell, and a file
+/// that could not be written.
 pub(super) fn begin(
     args: &MeasureArgs,
     fail_if: &[Condition],
     scheduled: bool,
     clock: &OsClock,
 ) -> anyhow::Result<Option<Watch>> {
+    let log = args.hdr.as_deref().map(|prefix| hdr_file(prefix, "hlog"));
+    writable([&args.csv, &args.html, &log, &args.output.report].into_iter().flatten())?;
     let watch = find(args, fail_if, clock)?;
     refuse_unseen(watch.as_ref(), fail_if, scheduled)?;
     Ok(watch)
@@ -103,6 +106,11 @@ fn status_line(running: &Running, second: Option<&Second>) -> String {
     line
 }
 
+/// One of the files that begin with a prefix.
+fn hdr_file(prefix: &Path, ending: &str) -> PathBuf {
+    PathBuf::from(format!("{}.{ending}", prefix.display()))
+}
+
 fn write_files(measured: &Measured, args: &MeasureArgs) -> anyhow::Result<()> {
     let write =
         |path: &Path, content: &[u8]| fs::write(path, content).with_context(|| path.display().to_string());
@@ -113,7 +121,7 @@ fn write_files(measured: &Measured, args: &MeasureArgs) -> anyhow::Result<()> {
         write(path, output::page(measured).as_bytes())?;
     }
     if let Some(prefix) = &args.hdr {
-        let path = |ending: &str| PathBuf::from(format!("{}.{ending}", prefix.display()));
+        let path = |ending: &str| hdr_file(prefix, ending);
         write(&path("hlog"), &output::interval_log(&measured.seconds, measured.start)?)?;
         for stage in stages(&measured.report) {
             let Some(histogram) = interval::histogram(stage.due) else { continue };
