@@ -47,6 +47,9 @@ pub(crate) trait Source: Send {
 
     /// Messages in all, where that is known before.
     fn planned(&self) -> Option<u64>;
+
+    /// How long sending all of them should take, ns; 0 where it is not known.
+    fn lasts_ns(&self) -> u64;
 }
 
 /// What a source has written.
@@ -147,12 +150,16 @@ impl<S: Source, C: Clock> Publisher<S, C> {
                 None => break,
             }
         }
-        let elapsed_ns = self.clock.mono().since(start);
+        let mut elapsed_ns = self.clock.mono().since(start);
+        let sent = self.progress.sent.load(Ordering::Relaxed);
+        if tally.paced && self.source.planned() == Some(sent) {
+            // The last message is due before the end of the time that it stands for.
+            elapsed_ns = elapsed_ns.max(self.source.lasts_ns());
+        }
         let ended = self.sender.end(self.clock.wall())?;
         self.progress.end_said.store(ended, Ordering::Relaxed);
         self.progress.ended.store(true, Ordering::Relaxed);
         self.stay()?;
-        let sent = self.progress.sent.load(Ordering::Relaxed);
         Ok(FeedResult {
             endpoint: self.sender.endpoint().to_owned(),
             src: self.sender.src(),

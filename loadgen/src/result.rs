@@ -16,8 +16,9 @@ use crate::sender::BindError;
 /// Share of late slots from which a run is invalid.
 const LATE_SHARE_MAX: f64 = 0.001;
 
-/// Share of time from which a sender is the limit.
+/// Share of time from which a sender is the limit, and work that is too little to make anything late.
 const BUSY_RATIO_MAX: f64 = 0.95;
+const BUSY_LEAST_NS: u64 = 10_000_000;
 
 /// Why a run failed.
 #[derive(Debug, thiserror::Error)]
@@ -81,7 +82,7 @@ pub struct FeedResult {
     pub blocked: u64,
     /// Time building and sending.
     pub busy_ns: u64,
-    /// Time from the first slot to the last message.
+    /// Time from the first slot to the last message, or to the end of the schedule if all of it was sent.
     pub elapsed_ns: u64,
     /// Whether there was a schedule.
     pub paced: bool,
@@ -120,7 +121,7 @@ impl LoadResult {
                 let (late, sent) = (feed.late, feed.sent);
                 reasons.push(format!("{}: {late} of {sent} messages began more than 10 ms late", feed.feed));
             }
-            if feed.busy_ratio() >= BUSY_RATIO_MAX {
+            if feed.busy_ratio() >= BUSY_RATIO_MAX && feed.busy_ns >= BUSY_LEAST_NS {
                 let percent = feed.busy_ratio() * 100.0;
                 reasons.push(format!("{}: the sender was busy {percent:.1} % of the time", feed.feed));
             }
@@ -230,6 +231,8 @@ pub fn latency(histogram: &Histogram<u64>) -> Latency {
 mod tests {
     use super::*;
 
+    const MS: u64 = 1_000_000;
+
     fn feed(late: u64, blocked: u64, busy_ns: u64, paced: bool) -> FeedResult {
         FeedResult {
             feed: "kraken_tick".to_owned(),
@@ -242,7 +245,7 @@ mod tests {
             late,
             blocked,
             busy_ns,
-            elapsed_ns: 1_000,
+            elapsed_ns: 1_000_000_000,
             paced,
             ended: true,
             lateness: Histogram::new(3).unwrap(),
@@ -252,14 +255,17 @@ mod tests {
     #[test]
     fn a_run_is_invalid_only_where_the_generator_was_the_limit() {
         let table = [
-            (feed(10, 0, 949, true), Verdict::Pass, 0),
-            (feed(11, 0, 949, true), Verdict::Invalid, 1),
-            (feed(0, 0, 950, true), Verdict::Invalid, 1),
-            (feed(11, 0, 999, true), Verdict::Invalid, 2),
-            (feed(0, 10_000, 100, true), Verdict::Pass, 0),
-            (feed(11, 0, 1_000, false), Verdict::Pass, 0),
-            (FeedResult { sent: 0, ..feed(0, 0, 1_000, true) }, Verdict::Pass, 0),
-            (FeedResult { sent: 1_000, ..feed(5, 0, 100, true) }, Verdict::Invalid, 1),
+            (feed(10, 0, 949 * MS, true), Verdict::Pass, 0),
+            (feed(11, 0, 949 * MS, true), Verdict::Invalid, 1),
+            (feed(0, 0, 950 * MS, true), Verdict::Invalid, 1),
+            (feed(11, 0, 999 * MS, true), Verdict::Invalid, 2),
+            (feed(0, 10_000, 100 * MS, true), Verdict::Pass, 0),
+            (feed(11, 0, 1_000 * MS, false), Verdict::Pass, 0),
+            (FeedResult { sent: 0, ..feed(0, 0, 1_000 * MS, true) }, Verdict::Pass, 0),
+            (FeedResult { sent: 1_000, ..feed(5, 0, 100 * MS, true) }, Verdict::Invalid, 1),
+            // One message, and nothing but the work for it: too short to be late.
+            (FeedResult { elapsed_ns: 9 * MS, ..feed(0, 0, 9 * MS, true) }, Verdict::Pass, 0),
+            (FeedResult { elapsed_ns: 10 * MS, ..feed(0, 0, 10 * MS, true) }, Verdict::Invalid, 1),
         ];
         for (feed, verdict, reasons) in table {
             let said = LoadResult { feeds: vec![feed.clone()] }.verdict();
@@ -269,10 +275,10 @@ mod tests {
 
     #[test]
     fn the_report_sums_the_feeds_and_names_the_busiest_sender() {
-        let mut slower = feed(1, 2, 300, true);
+        let mut slower = feed(1, 2, 300 * MS, true);
         slower.feed = "oanda_tick".to_owned();
         slower.lateness.record(7_000).unwrap();
-        let report = LoadResult { feeds: vec![feed(3, 4, 500, true), slower] }
+        let report = LoadResult { feeds: vec![feed(3, 4, 500 * MS, true), slower] }
             .report("loadgen run", host::build("0.1.0", None));
         let load = Load { planned: 20_000, sent: 20_000, late: 4, blocked: 6, busy_ratio: 0.5 };
         assert_eq!(report.load, load);

@@ -203,6 +203,7 @@ struct Generated {
     generator: Generator,
     schedule: Schedule,
     slots: Option<u64>,
+    lasts_ns: u64,
 }
 
 impl Generated {
@@ -216,9 +217,9 @@ impl Generated {
         };
         let seed = generator::feed_seed(plan.seed.wrapping_add(1), &load.feed);
         let schedule = Schedule::new(load.pace.clone(), load.arrivals, seed);
-        let slots =
-            plan.duration.and_then(|d| schedule.messages(u64::try_from(d.as_nanos()).unwrap_or(u64::MAX)));
-        Ok(Self { generator, schedule, slots })
+        let lasts_ns = plan.duration.map(|d| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX));
+        let slots = lasts_ns.and_then(|lasts_ns| schedule.messages(lasts_ns));
+        Ok(Self { generator, schedule, slots, lasts_ns: lasts_ns.unwrap_or(0) })
     }
 }
 
@@ -239,6 +240,10 @@ impl Source for Generated {
 
     fn planned(&self) -> Option<u64> {
         self.slots
+    }
+
+    fn lasts_ns(&self) -> u64 {
+        self.lasts_ns
     }
 }
 

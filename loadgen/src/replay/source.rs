@@ -243,6 +243,13 @@ impl Source for Replayed {
     fn planned(&self) -> Option<u64> {
         Some(self.messages)
     }
+
+    fn lasts_ns(&self) -> u64 {
+        match self.plan.speed {
+            Speed::Times(times) => ((u64::from(self.plan.loops) * self.period_ns) as f64 / times) as u64,
+            Speed::Max => 0,
+        }
+    }
 }
 
 /// Number and bytes of a map's entries; none for another value, or a map too large for more keys.

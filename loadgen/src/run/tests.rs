@@ -97,6 +97,18 @@ fn times_on_the_wire_are_those_of_now_and_due_is_the_schedule() {
 }
 
 #[test]
+fn a_run_lasts_as_long_as_its_schedule_and_not_only_until_its_last_message() {
+    let plan = LoadPlan {
+        duration: Some(Duration::from_millis(100)),
+        wait: false,
+        ..plan(&["kraken_tick"], Rate::PerSecond(10.0), 1)
+    };
+    let result = start(plan, OsClock::start()).unwrap().finish().unwrap();
+    assert_eq!((result.feeds[0].sent, result.verdict().0), (1, tickline_config::report::Verdict::Pass));
+    assert!(result.feeds[0].elapsed_ns >= 100_000_000, "{}", result.feeds[0].elapsed_ns);
+}
+
+#[test]
 fn flat_out_has_no_due_time() {
     let running = start(plan(&["kraken_tick"], Rate::Max, 5), OsClock::start()).unwrap();
     let (payloads, _) = Subscriber::connect(&endpoint(&running), 1_000).until_end();
