@@ -174,7 +174,7 @@ pub fn start<C: Clock + Clone + 'static>(
     let mut bound = Vec::new();
     for ((load, span), salt) in plan.feeds.iter().zip(spans).zip(1..) {
         let FeedLoad { feed, topic, endpoint, .. } = load;
-        let source = source::Replayed::new(plan, load, span.messages, &whole, shift)?;
+        let source = source::Replayed::new(plan, load, span, &whole, shift);
         let src = (splitmix64((now.0 as u64).wrapping_mul(salt)) >> 32) as u32;
         let sender = Sender::bind(&context, feed, topic, endpoint, (src, plan.sndhwm), plan.door.as_ref())?;
         bound.push((feed.clone(), sender, source));

@@ -29,6 +29,8 @@ pub struct Span {
     pub passed_over: u64,
     /// Bytes behind the last whole record of torn captures.
     pub torn_bytes: u64,
+    /// The files that hold any, by their place among all, with when their first message came; in that order.
+    pub(super) begins: Vec<(i64, usize)>,
 }
 
 impl Span {
@@ -45,6 +47,17 @@ impl Span {
             recorded_ns: start.zip(end).map_or(0, |(start, end)| end.saturating_sub(start.0).unsigned_abs()),
             passed_over: spans.iter().map(|span| span.passed_over).max().unwrap_or(0),
             torn_bytes: spans.iter().map(|span| span.torn_bytes).max().unwrap_or(0),
+            begins: Vec::new(),
+        }
+    }
+
+    /// Counts a message.
+    fn take(&mut self, message: &Message, out: &mut PayloadWriter) {
+        self.messages += 1;
+        out.clear();
+        if let Some(time) = retime(&message.payload, 0, out).flatten() {
+            let (first, last) = self.times.unwrap_or((time, time));
+            self.times = Some((first.min(time), last.max(time)));
         }
     }
 
@@ -60,30 +73,32 @@ pub fn scan(plan: &ReplayPlan) -> Result<Vec<Span>, ReplayError> {
     plan.feeds.iter().map(|feed| scan_feed(plan, feed)).collect()
 }
 
+/// One file after the other: an archive may have more of them than a process may have open.
 fn scan_feed(plan: &ReplayPlan, feed: &FeedLoad) -> Result<Span, ReplayError> {
     let mut span = Span::default();
-    let mut out = PayloadWriter::default();
-    let mut files = Merged::open(plan, feed)?;
-    while let Some(message) = files.next()? {
-        out.clear();
-        span.messages += 1;
-        if let Some(at) = message.at {
-            let start = *span.start.get_or_insert(at);
-            span.recorded_ns = span.recorded_ns.max(at.0.saturating_sub(start.0).max(0).unsigned_abs());
+    let (mut end, mut out) = (None, PayloadWriter::default());
+    for (place, path) in plan.files.iter().enumerate() {
+        let mut file = File::open(path, place, plan, feed)?;
+        if file.next.is_some() {
+            span.begins.push(file.key());
         }
-        if let Some(time) = retime(&message.payload, 0, &mut out).flatten() {
-            let (first, last) = span.times.unwrap_or((time, time));
-            span.times = Some((first.min(time), last.max(time)));
+        let mut start = None;
+        while let Some(message) = file.read()? {
+            span.take(&message, &mut out);
+            start = start.or(message.at);
+            end = end.max(message.at);
         }
-    }
-    if span.messages == 0 {
-        return Err(ReplayError::NoMessage { feed: feed.feed.clone() });
-    }
-    for file in &files.files {
+        span.start = [span.start, start].into_iter().flatten().min();
         let (messages, bytes) = file.reader.passed_over();
         span.passed_over += messages;
         span.torn_bytes += bytes;
     }
+    if span.messages == 0 {
+        return Err(ReplayError::NoMessage { feed: feed.feed.clone() });
+    }
+    span.recorded_ns =
+        span.start.zip(end).map_or(0, |(start, end)| end.0.saturating_sub(start.0).max(0).unsigned_abs());
+    span.begins.sort_unstable();
     Ok(span)
 }
 
@@ -109,9 +124,23 @@ struct File {
     next: Option<Message>,
     /// When that message, or the last one before it that has a time, came.
     at: i64,
+    /// Its place among the files.
+    place: usize,
 }
 
 impl File {
+    fn open(path: &Path, place: usize, plan: &ReplayPlan, feed: &FeedLoad) -> Result<Self, ReplayError> {
+        let reader = open(path, feed, plan.decimals)?;
+        let mut file = Self { reader, next: None, at: i64::MIN, place };
+        file.read()?;
+        Ok(file)
+    }
+
+    /// What it is merged by.
+    fn key(&self) -> (i64, usize) {
+        (self.at, self.place)
+    }
+
     fn read(&mut self) -> Result<Option<Message>, ReplayError> {
         let read = std::mem::replace(&mut self.next, self.reader.next()?);
         // A message that came before its predecessor goes with it: a file keeps its own order.
@@ -122,32 +151,39 @@ impl File {
     }
 }
 
-/// The messages of several files, merged by the time at which they came; equal ones in the order of the files.
+/// The messages of several files, merged by the time at which they came; equal ones in the order of the files. A file
+/// is open from its first message to its last.
 struct Merged {
-    files: Vec<File>,
+    open: Vec<File>,
+    /// Those that have not begun yet, the next one last.
+    later: Vec<(i64, usize)>,
 }
 
 impl Merged {
-    fn open(plan: &ReplayPlan, feed: &FeedLoad) -> Result<Self, ReplayError> {
-        let mut files = Vec::with_capacity(plan.files.len());
-        for path in &plan.files {
-            let mut file = File { reader: open(path, feed, plan.decimals)?, next: None, at: i64::MIN };
-            file.read()?;
-            files.push(file);
-        }
-        Ok(Self { files })
+    fn new(begins: &[(i64, usize)]) -> Self {
+        Self { open: Vec::new(), later: begins.iter().rev().copied().collect() }
     }
 
-    fn next(&mut self) -> Result<Option<Message>, ReplayError> {
-        let open = self.files.iter_mut().filter(|file| file.next.is_some());
-        let Some(first) = open.min_by_key(|file| file.at) else { return Ok(None) };
-        first.read()
+    fn next(&mut self, plan: &ReplayPlan, feed: &FeedLoad) -> Result<Option<Message>, ReplayError> {
+        let first = self.open.iter().map(File::key).min();
+        if let Some((_, place)) = self.later.pop_if(|later| first.is_none_or(|first| *later < first)) {
+            let Some(path) = plan.files.get(place) else { return Ok(None) };
+            self.open.push(File::open(path, place, plan, feed)?);
+        }
+        let first = self.open.iter_mut().enumerate().min_by_key(|(_, file)| file.key());
+        let Some((at, file)) = first else { return Ok(None) };
+        let message = file.read()?;
+        if file.next.is_none() {
+            self.open.swap_remove(at);
+        }
+        Ok(message)
     }
 }
 
 pub(super) struct Replayed {
     plan: ReplayPlan,
     feed: FeedLoad,
+    begins: Vec<(i64, usize)>,
     files: Merged,
     waiting: Option<Message>,
     /// When the first message of all feeds came.
@@ -162,32 +198,27 @@ pub(super) struct Replayed {
 }
 
 impl Replayed {
-    /// The `messages` of one feed; the start, and the time a round takes, are those of the `whole`.
-    pub(super) fn new(
-        plan: &ReplayPlan,
-        feed: &FeedLoad,
-        messages: u64,
-        whole: &Span,
-        shift_ns: i64,
-    ) -> Result<Self, ReplayError> {
-        Ok(Self {
+    /// What one feed has; the start, and the time a round takes, are those of the `whole`.
+    pub(super) fn new(plan: &ReplayPlan, feed: &FeedLoad, span: &Span, whole: &Span, shift_ns: i64) -> Self {
+        Self {
             plan: plan.clone(),
             feed: feed.clone(),
-            files: Merged::open(plan, feed)?,
+            begins: span.begins.clone(),
+            files: Merged::new(&span.begins),
             waiting: None,
             start: whole.start.unwrap_or_default(),
             period_ns: whole.period_ns(),
             round: 0,
             shift_ns,
             due_ns: 0,
-            messages: messages * u64::from(plan.loops),
+            messages: span.messages * u64::from(plan.loops),
             moved: PayloadWriter::default(),
-        })
+        }
     }
 
     /// The next message, of the next round if this one has ended.
     fn read(&mut self) -> Result<Option<Message>, ReplayError> {
-        let message = self.files.next()?;
+        let message = self.files.next(&self.plan, &self.feed)?;
         if message.is_some() || self.round + 1 >= self.plan.loops {
             return Ok(message);
         }
@@ -195,8 +226,8 @@ impl Replayed {
         if self.plan.time != TimeMode::Original {
             self.shift_ns = self.shift_ns.saturating_add_unsigned(self.period_ns);
         }
-        self.files = Merged::open(&self.plan, &self.feed)?;
-        self.files.next()
+        self.files = Merged::new(&self.begins);
+        self.files.next(&self.plan, &self.feed)
     }
 }
 
@@ -264,4 +295,56 @@ fn entries(map: &[u8]) -> Option<(u16, &[u8])> {
         _ => return None,
     };
     (keys <= u16::MAX - 16).then_some((keys, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use tickline_feeds::capture::{self, Record};
+
+    use super::*;
+    use crate::plan::Rate;
+
+    #[test]
+    fn a_file_is_open_only_while_its_messages_are_due() {
+        let folder = tempfile::tempdir().unwrap();
+        // Each file has 10 messages and reaches over the first 5 of the next one.
+        let write = |file: i64| -> PathBuf {
+            let mut bytes = Vec::new();
+            capture::begin(&mut bytes);
+            for message in 0..10 {
+                let recv = WallNanos(1 + file * 5 + message);
+                let payload = [&b"\x81\xa1n\xd3"[..], &recv.0.to_be_bytes()].concat();
+                capture::append(&mut bytes, &Record { recv, topic: b"kraken_tick", payload: &payload })
+                    .unwrap();
+            }
+            let path = folder.path().join(format!("{file:03}.cap"));
+            std::fs::write(&path, bytes).unwrap();
+            path
+        };
+        let feed = FeedLoad::new("kraken_tick", "", Rate::Max).unwrap();
+        let plan = ReplayPlan {
+            files: (0..300).rev().map(write).collect(),
+            feeds: vec![feed.clone()],
+            loops: 1,
+            speed: Speed::Max,
+            time: TimeMode::Original,
+            decimals: Decimals::Text,
+            wait: false,
+            wait_timeout: None,
+            sndhwm: 1,
+            door: None,
+        };
+        let span = scan(&plan).unwrap().remove(0);
+        let mut files = Merged::new(&span.begins);
+        let (mut times, mut open) = (Vec::new(), 0);
+        while let Some(message) = files.next(&plan, &feed).unwrap() {
+            times.push(message.at.unwrap().0);
+            open = open.max(files.open.len());
+        }
+        assert_eq!((times.len(), span.messages, span.recorded_ns), (3_000, 3_000, 299 * 5 + 9));
+        assert!(times.is_sorted());
+        assert_eq!(open, 2);
+    }
 }
