@@ -4,6 +4,8 @@ use std::io::{Read, Write};
 use std::process::{Command, Output};
 
 use tickline_config::report::{Report, Verdict};
+use tickline_loadgen::plan::{FeedLoad, LoadPlan, Rate};
+use tickline_loadgen::run::write_capture;
 
 fn loadgen(line: &str) -> Output {
     Command::new(env!("CARGO_BIN_EXE_tickline-loadgen")).args(line.split(' ')).output().unwrap()
@@ -145,6 +147,28 @@ fn a_file_that_cannot_be_written_is_refused_before_the_run_and_folders_are_made_
     let written: Report = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
     assert_eq!(written.load.sent, 100);
     assert!(std::fs::read_to_string(page).unwrap().starts_with("<!doctype html>"));
+}
+
+#[test]
+fn a_torn_capture_is_replayed_up_to_the_tear_and_ends_with_1_and_how_much_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("made");
+    let feed = FeedLoad::new("kraken_tick", "", Rate::PerSecond(1_000.0)).unwrap();
+    write_capture(&LoadPlan { feeds: vec![feed], ..LoadPlan::default() }, &[10], &path).unwrap();
+    let line =
+        format!("replay {} --no-wait --target none --json --endpoint tcp://127.0.0.1:*", path.display());
+    let replayed = |code: &[i32]| {
+        let output = loadgen(&line);
+        assert!(code.contains(&output.status.code().unwrap()), "{}", stderr(&output));
+        serde_json::from_slice::<Report>(&output.stdout).unwrap()
+    };
+    assert_eq!(replayed(&[0, 3]).load.sent, 10);
+    let whole = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &whole[..whole.len() - 5]).unwrap();
+    let report = replayed(&[1]);
+    assert_eq!((report.load.sent, report.verdict), (9, Verdict::Fail));
+    let said = report.reasons.last().unwrap();
+    assert!(said.ends_with(" bytes behind the last whole record of torn captures were not sent"), "{said}");
 }
 
 #[test]

@@ -20,7 +20,9 @@ pub(super) fn run(args: RunArgs) -> anyhow::Result<u8> {
     let clock = OsClock::start();
     let watch = watched::begin(&args.measure, &fail_if, plan.is_scheduled(), &clock)?;
     let running = run::start(plan, clock)?;
-    watched::finish("loadgen run", running, watch, &stop, &args.measure, &fail_if)
+    let (args, fail_if) = (&args.measure, &fail_if);
+    let job = watched::Job { command: "loadgen run", args, fail_if, stop: &stop, flaw: None };
+    watched::finish(running, watch, job)
 }
 
 /// A plan, and what its scenario says must not be.

@@ -39,7 +39,15 @@ pub(super) fn run(args: ReplayArgs) -> anyhow::Result<u8> {
     describe(&whole, replay::shift_ns(plan.time, plan.speed, plan.loops, &whole, clock.wall()));
     let watch = watched::begin(&args.measure, &args.measure.fail_if, plan.speed != Speed::Max, &clock)?;
     let running = replay::start(&plan, &spans, clock)?;
-    watched::finish("loadgen replay", running, watch, &stop, &args.measure, &args.measure.fail_if)
+    let torn =
+        format!("{} bytes behind the last whole record of torn captures were not sent", whole.torn_bytes);
+    let flaw = (whole.torn_bytes > 0).then_some(torn);
+    let (args, fail_if) = (&args.measure, &args.measure.fail_if);
+    watched::finish(
+        running,
+        watch,
+        watched::Job { command: "loadgen replay", args, fail_if, stop: &stop, flaw },
+    )
 }
 
 /// The time span that will be published, before anything is.

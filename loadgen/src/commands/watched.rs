@@ -58,15 +58,21 @@ fn find(args: &MeasureArgs, fail_if: &[Condition], clock: &OsClock) -> anyhow::R
     }
 }
 
+/// How a load is watched to its end.
+pub(super) struct Job<'a> {
+    /// Command, for the report.
+    pub(super) command: &'a str,
+    pub(super) args: &'a MeasureArgs,
+    /// What must not be.
+    pub(super) fail_if: &'a [Condition],
+    pub(super) stop: &'a AtomicBool,
+    /// Why the load is not the one that was asked for, however well it goes.
+    pub(super) flaw: Option<String>,
+}
+
 /// Watches to the end, gives out everything that was asked for, and tells the exit code.
-pub(super) fn finish(
-    command: &str,
-    running: Running,
-    watch: Option<Watch>,
-    stop: &AtomicBool,
-    args: &MeasureArgs,
-    fail_if: &[Condition],
-) -> anyhow::Result<u8> {
+pub(super) fn finish(running: Running, watch: Option<Watch>, job: Job<'_>) -> anyhow::Result<u8> {
+    let Job { command, args, fail_if, stop, flaw } = job;
     for (feed, endpoint) in running.endpoints() {
         eprintln!("{feed}: publishes at {endpoint}");
     }
@@ -78,10 +84,15 @@ pub(super) fn finish(
         }
     })?;
     let crossed = judge(&mut measured.report, fail_if);
+    let flawed = flaw.is_some();
+    if flawed {
+        measured.report.verdict = Verdict::Fail;
+        measured.report.reasons.extend(flaw);
+    }
     give(&measured.report, &args.output)?;
     write_files(&measured, args)?;
     // What nobody needs may be missing; the report says that it is.
-    if measured.missing.is_some() && measured.report.verdict == Verdict::Fail {
+    if flawed || measured.missing.is_some() && measured.report.verdict == Verdict::Fail {
         return Ok(NO_RESULT);
     }
     Ok(exit_code(&measured.report, crossed?))
