@@ -4,12 +4,13 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use hdrhistogram::Histogram;
 use tickline_config::report::{Build, Latency, Report, Verdict};
 use tickline_feeds::clock::{Clock, MonoNanos, WallNanos};
 
 use crate::clock::OsClock;
 use crate::interval::IntervalError;
-use crate::result::LoadError;
+use crate::result::{self, LoadError, distribution};
 use crate::run::Running;
 use crate::target::TargetError;
 
@@ -73,8 +74,19 @@ pub struct Second {
     pub span_s: f64,
     /// Messages sent.
     pub sent: u64,
+    /// How long after they were due they were sent.
+    pub send: Latency,
     /// The target in this second; none without a target, and where it did not answer in time: the next one has both.
     pub target: Option<TargetSecond>,
+}
+
+impl Second {
+    /// Latency from the due time, by stage, in the order of the way.
+    pub fn stages(&self) -> impl Iterator<Item = (&str, &Latency)> {
+        let send = Some(("send", &self.send)).filter(|(_, latency)| latency.count > 0);
+        let target = self.target.iter().flat_map(|target| &target.stages);
+        send.into_iter().chain(target.map(|(name, latency)| (name.as_str(), latency)))
+    }
 }
 
 /// The target in one second.
@@ -162,8 +174,9 @@ pub fn measure(
     let clock = OsClock::start();
     let now = clock.mono();
     let (start, wall) = (now, clock.wall());
+    let (late, seconds) = (distribution(), Vec::new());
     let mut look =
-        Look { running, watch, terms, show, clock, looked: now, start, wall, sent: 0, seconds: Vec::new() };
+        Look { running, watch, terms, show, clock, looked: now, start, wall, sent: 0, late, seconds };
     look.until_sent();
     let ended_s = look.at_s(look.looked);
     let settled_s = look.until_settled();
@@ -184,6 +197,8 @@ struct Look<'a, S> {
     wall: WallNanos,
     /// Messages sent up to the end of the last second.
     sent: u64,
+    /// How late messages were since then.
+    late: Histogram<u64>,
     seconds: Vec<Second>,
 }
 
@@ -197,6 +212,7 @@ impl<S: FnMut(&Running, Option<&Second>)> Look<'_, S> {
                 self.running.stop();
             }
             let now = self.clock.mono();
+            self.hear_lateness();
             if self.sent_now() > 0 {
                 if now.since(self.looked) >= SECOND_NS {
                     self.take(now);
@@ -239,6 +255,7 @@ impl<S: FnMut(&Running, Option<&Second>)> Look<'_, S> {
     /// Ends a second; nothing if no message was sent at all.
     fn take(&mut self, now: MonoNanos) {
         let sent = self.sent_now();
+        self.hear_lateness();
         let target = self.watch.as_mut().and_then(Watch::second);
         let begin = std::mem::replace(&mut self.looked, now);
         if sent > 0 {
@@ -247,7 +264,12 @@ impl<S: FnMut(&Running, Option<&Second>)> Look<'_, S> {
                 self.wall = WallNanos(self.clock.wall().0 - self.clock.mono().since(begin) as i64);
             }
             let (at_s, span_s) = (self.at_s(now), now.since(begin) as f64 / 1e9);
-            self.seconds.push(Second { at_s, span_s, sent: sent - self.sent, target });
+            let send = match self.late.len() {
+                0 => Latency::default(),
+                _ => Latency { hdr: result::encode(&self.late), ..result::latency(&self.late) },
+            };
+            self.late.reset();
+            self.seconds.push(Second { at_s, span_s, sent: sent - self.sent, send, target });
             self.sent = sent;
         }
         (self.show)(&self.running, self.seconds.last());
@@ -289,6 +311,10 @@ impl<S: FnMut(&Running, Option<&Second>)> Look<'_, S> {
         }
         let (start, seconds) = (self.wall, self.seconds);
         Ok(Measured { report, seconds, start, ended_s, settled_s, left, missing })
+    }
+
+    fn hear_lateness(&mut self) {
+        self.running.progress().for_each(|(_, progress)| progress.lateness.take(&mut self.late));
     }
 
     fn stopped(&self) -> bool {

@@ -4,6 +4,7 @@
 mod chart;
 mod hdr;
 mod page;
+mod said;
 mod text;
 
 use std::fmt::{self, Write};
@@ -17,11 +18,9 @@ use crate::measure::Second;
 /// The stages whose columns a CSV has, in its order; a sink's name follows `ack.`.
 fn stage_names(seconds: &[Second]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
-    for (name, _) in
-        seconds.iter().filter_map(|second| second.target.as_ref()).flat_map(|target| &target.stages)
-    {
-        if !names.contains(name) {
-            names.push(name.clone());
+    for (name, _) in seconds.iter().flat_map(Second::stages) {
+        if !names.iter().any(|known| known == name) {
+            names.push(name.to_owned());
         }
     }
     names
@@ -55,9 +54,8 @@ fn write_csv(seconds: &[Second], out: &mut String) -> fmt::Result {
             }
             None => out.push_str(",,,,"),
         }
-        let stages = second.target.as_ref().map_or(&[][..], |target| &target.stages);
         for name in &names {
-            match stages.iter().find(|(known, latency)| known == name && latency.count > 0) {
+            match second.stages().find(|(known, latency)| known == name && latency.count > 0) {
                 Some((_, l)) => write!(out, ",{},{},{},{},{}", l.count, l.p50, l.p99, l.p999, l.max)?,
                 None => out.push_str(",0,,,,"),
             }

@@ -3,7 +3,7 @@
 //! counts as sent was taken by ZeroMQ's queue. Sources are straight lines; time and stop are here.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
@@ -72,6 +72,51 @@ pub struct Progress {
     pub end_said: AtomicBool,
     /// Whether everything is sent that will be.
     pub ended: AtomicBool,
+    /// How late it was lately.
+    pub lateness: Lateness,
+}
+
+/// How late messages were since someone looked: handed over by swapping, so that the publisher neither waits nor
+/// copies.
+#[derive(Debug)]
+pub struct Lateness {
+    /// Whether what was handed over last has been taken.
+    taken: AtomicBool,
+    handed: Mutex<Histogram<u64>>,
+}
+
+impl Default for Lateness {
+    fn default() -> Self {
+        Self { taken: AtomicBool::new(true), handed: Mutex::new(distribution()) }
+    }
+}
+
+impl Lateness {
+    /// Adds what is new, ns: up to about the last time that this was asked.
+    pub fn take(&self, into: &mut Histogram<u64>) {
+        if !self.taken.load(Ordering::Acquire) {
+            let mut handed = self.handed.lock().unwrap_or_else(PoisonError::into_inner);
+            *into += &*handed;
+            handed.reset();
+            self.taken.store(true, Ordering::Release);
+        }
+    }
+
+    /// Hands over what the publisher has gathered if the last of it was taken.
+    fn hand(&self, recent: &mut Histogram<u64>) {
+        if self.taken.load(Ordering::Acquire)
+            && let Ok(mut handed) = self.handed.try_lock()
+        {
+            std::mem::swap(&mut *handed, recent);
+            self.taken.store(false, Ordering::Release);
+        }
+    }
+
+    /// Hands over the rest.
+    fn hand_all(&self, recent: &Histogram<u64>) {
+        *self.handed.lock().unwrap_or_else(PoisonError::into_inner) += recent;
+        self.taken.store(false, Ordering::Release);
+    }
 }
 
 /// Where the publishers of a run wait for each other, so that their schedules begin at one time.
@@ -122,6 +167,8 @@ struct Tally {
     paced: bool,
     punctuality: Punctuality,
     lateness: Histogram<u64>,
+    /// The part of it that nobody has seen yet.
+    recent: Histogram<u64>,
 }
 
 impl<S: Source, C: Clock> Publisher<S, C> {
@@ -131,7 +178,6 @@ impl<S: Source, C: Clock> Publisher<S, C> {
         self.progress.started.store(started, Ordering::Relaxed);
         wake_on_time();
         let start = self.wait_for_the_others();
-        let lateness = distribution();
         let mut tally = Tally {
             start,
             wall: WallOffset::new(start, self.clock.wall()),
@@ -140,7 +186,8 @@ impl<S: Source, C: Clock> Publisher<S, C> {
             bytes: 0,
             paced: false,
             punctuality: Punctuality::default(),
-            lateness,
+            lateness: distribution(),
+            recent: distribution(),
         };
         let mut out = PayloadWriter::new(self.decimals);
         let mut top = start;
@@ -158,6 +205,7 @@ impl<S: Source, C: Clock> Publisher<S, C> {
         }
         let ended = self.sender.end(self.clock.wall())?;
         self.progress.end_said.store(ended, Ordering::Relaxed);
+        self.progress.lateness.hand_all(&tally.recent);
         self.progress.ended.store(true, Ordering::Relaxed);
         self.stay()?;
         Ok(FeedResult {
@@ -297,6 +345,8 @@ impl<S: Source, C: Clock> Publisher<S, C> {
             let behind_ns = begin.since(tally.start).saturating_sub(due_ns);
             tally.punctuality.sent(behind_ns, met_full_queue);
             tally.lateness.saturating_record(behind_ns);
+            tally.recent.saturating_record(behind_ns);
+            self.progress.lateness.hand(&mut tally.recent);
         } else if met_full_queue {
             tally.punctuality.blocked += 1;
         }

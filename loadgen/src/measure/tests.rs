@@ -111,6 +111,10 @@ fn a_target_that_goes_away_leaves_what_the_generator_saw_and_no_figures_of_its_o
     assert!(needed.report.reasons.contains(&format!("the engine's figures are missing: {missing}")));
     let lucky = measured(begun(standing()).if_it_lasts());
     assert_ne!(lucky.report.verdict, Verdict::Fail, "{:?}", lucky.report.reasons);
+    // Each message is in a second, the last ones in the one after.
+    let late: Vec<u64> = lucky.seconds.iter().map(|second| second.send.count).collect();
+    assert_eq!(late.iter().sum::<u64>(), 150);
+    assert!(late[0] > 0, "{late:?}");
     assert!(lucky.missing.is_some() && lucky.seconds.iter().all(|second| second.target.is_none()));
 }
 

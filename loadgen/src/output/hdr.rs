@@ -32,7 +32,7 @@ pub fn interval_log(seconds: &[Second], start: WallNanos) -> io::Result<Vec<u8>>
         for second in seconds {
             let span = Duration::from_secs_f64(second.span_s);
             let at = Duration::from_secs_f64((second.at_s - second.span_s).max(0.0));
-            for (name, latency) in second.target.iter().flat_map(|target| &target.stages) {
+            for (name, latency) in second.stages() {
                 let Some(histogram) = interval::histogram(latency) else { continue };
                 // A tag may not hold what separates columns.
                 let name = name.replace([',', ' ', '\r', '\n'], "_");

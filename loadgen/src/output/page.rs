@@ -2,11 +2,12 @@
 
 use std::fmt::{self, Write};
 
-use tickline_config::report::{Latency, Report, Verdict};
+use tickline_config::report::{Latency, Report};
 
 use super::chart::{Chart, Line};
+use super::said::{Column, QUANTILES, became, latencies, verdict};
 use super::stage_names;
-use super::text::{Column, QUANTILES, text};
+use super::text::text;
 use crate::interval;
 use crate::measure::{Measured, Second, stages};
 use crate::threshold::nanos;
@@ -48,15 +49,6 @@ fn write_page(measured: &Measured, out: &mut String) -> fmt::Result {
     writeln!(out, "<h2>As text</h2><section><pre>{text}</pre></section></main></body></html>")
 }
 
-fn verdict(report: &Report) -> &'static str {
-    match report.verdict {
-        _ if report.thresholds.iter().any(|threshold| threshold.crossed) => "fail",
-        Verdict::Pass => "pass",
-        Verdict::Fail => "fail",
-        Verdict::Invalid => "invalid",
-    }
-}
-
 fn head(report: &Report, out: &mut String) -> fmt::Result {
     let verdict = verdict(report);
     let (command, host) = (escape(&report.command), &report.host);
@@ -73,7 +65,8 @@ fn head(report: &Report, out: &mut String) -> fmt::Result {
     }
     out.push_str("<section><table>");
     for threshold in &report.thresholds {
-        let (class, became) = if threshold.crossed { ("fail", "crossed") } else { ("pass", "ok") };
+        let became = became(threshold);
+        let class = if became == "ok" { "pass" } else { "fail" };
         let (condition, measured) = (escape(&threshold.condition), escape(&threshold.measured));
         write!(
             out,
@@ -128,14 +121,11 @@ fn latency_table(report: &Report, out: &mut String) -> fmt::Result {
     out.push_str("<section><table><tr><th>to</th><th class=\"l\">from</th><th>count</th>");
     QUANTILES.iter().try_for_each(|(name, _)| write!(out, "<th>{name}</th>"))?;
     out.push_str("</tr>");
-    for stage in stages(report) {
-        for (from, latency) in [("due", Some(stage.due)), ("sent", stage.sent)] {
-            let Some(latency) = latency.filter(|latency| latency.count > 0) else { continue };
-            let label = escape(&stage.label());
-            write!(out, "<tr><td>{label}</td><td class=\"l\">{from}</td><td>{}</td>", latency.count)?;
-            QUANTILES.iter().try_for_each(|(_, of)| write!(out, "<td>{}</td>", nanos(of(latency))))?;
-            out.push_str("</tr>");
-        }
+    for row in latencies(report) {
+        let label = escape(&row.stage);
+        write!(out, "<tr><td>{label}</td><td class=\"l\">{}</td><td>{}</td>", row.from, row.latency.count)?;
+        QUANTILES.iter().try_for_each(|(_, of)| write!(out, "<td>{}</td>", nanos(of(row.latency))))?;
+        out.push_str("</tr>");
     }
     out.push_str("</table></section>");
     Ok(())
@@ -167,8 +157,7 @@ fn rates(seconds: &[Second]) -> Chart<'static> {
 }
 
 fn of_stage<'a>(second: &'a Second, name: &str) -> Option<&'a Latency> {
-    let stages = &second.target.as_ref()?.stages;
-    stages.iter().find(|(known, latency)| known == name && latency.count > 0).map(|(_, latency)| latency)
+    second.stages().find(|(known, latency)| *known == name && latency.count > 0).map(|(_, latency)| latency)
 }
 
 fn latency_over_time(seconds: &[Second], name: &str) -> Chart<'static> {

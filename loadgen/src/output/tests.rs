@@ -35,7 +35,7 @@ fn measured() -> Measured {
         spooled: 4,
         stages: vec![("encode".to_owned(), Latency::default()), ("ack.<a>".to_owned(), ack)],
     };
-    let second = |at_s, span_s, target| Second { at_s, span_s, sent: 500, target };
+    let second = |at_s, span_s, target| Second { at_s, span_s, sent: 500, send: latency(&[200]), target };
     Measured {
         report,
         seconds: vec![second(0.5, 0.5, Some(target)), second(1.5, 1.0, None)],
@@ -50,9 +50,9 @@ fn measured() -> Measured {
 #[test]
 fn a_csv_has_a_line_a_second_and_says_nothing_where_nothing_was_measured() {
     let expected = "\
-at_s,sent_per_s,received_per_s,written_per_s,in_flight,spooled,encode.count,encode.p50_ns,encode.p99_ns,encode.p999_ns,encode.max_ns,ack.<a>.count,ack.<a>.p50_ns,ack.<a>.p99_ns,ack.<a>.p999_ns,ack.<a>.max_ns
-0.500,1000.0,1000.0,3000.0,3,4,0,,,,,3,2000895,3000319,3000319,3000319
-1.500,500.0,,,,,0,,,,,0,,,,
+at_s,sent_per_s,received_per_s,written_per_s,in_flight,spooled,send.count,send.p50_ns,send.p99_ns,send.p999_ns,send.max_ns,encode.count,encode.p50_ns,encode.p99_ns,encode.p999_ns,encode.max_ns,ack.<a>.count,ack.<a>.p50_ns,ack.<a>.p99_ns,ack.<a>.p999_ns,ack.<a>.max_ns
+0.500,1000.0,1000.0,3000.0,3,4,1,200,200,200,200,0,,,,,3,2000895,3000319,3000319,3000319
+1.500,500.0,,,,,1,200,200,200,200,0,,,,,0,,,,
 ";
     assert_eq!(csv(&measured().seconds), expected);
 }
@@ -84,8 +84,43 @@ fn the_page_is_one_file_and_names_are_not_markup() {
 }
 
 #[test]
+fn a_text_and_a_page_say_the_same_of_a_run_that_is_invalid_and_crossed_a_threshold() {
+    let mut measured = measured();
+    let crossed = |measured: &Measured| {
+        let page = page(measured);
+        let class = page.split("<h1>loadgen run <span class=\"").nth(1).unwrap();
+        (class.split('"').next().unwrap().to_owned(), text(&measured.report))
+    };
+    measured.report.reasons.push("3 late".to_owned());
+    measured.report.thresholds[0].crossed = true;
+    let (word, said) = crossed(&measured);
+    assert_eq!(word, "fail");
+    assert!(said.contains("3.00 ms  CROSSED\nnote: 3 late"), "{said}");
+    measured.report.verdict = Verdict::Invalid;
+    let (word, said) = crossed(&measured);
+    assert_eq!(word, "invalid");
+    assert!(said.contains("CROSSED\ninvalid: 3 late"), "{said}");
+    measured.report.thresholds[0] = ThresholdReport {
+        crossed: false,
+        measured: "unknown".to_owned(),
+        ..measured.report.thresholds[0].clone()
+    };
+    let (_, said) = crossed(&measured);
+    assert!(said.contains("unknown  NOT MEASURED"), "{said}");
+}
+
+#[test]
+fn an_interval_log_begins_with_the_first_message_and_has_the_generators_own_stage() {
+    let log = interval_log(&measured().seconds, tickline_feeds::clock::WallNanos(1_500_000_000_000_000_000));
+    let log = String::from_utf8(log.unwrap()).unwrap();
+    assert!(log.contains("#[StartTime: 1500000000.000 "), "{log}");
+    let tags = log.lines().filter_map(|line| line.strip_prefix("Tag=")?.split(',').next());
+    assert_eq!(tags.collect::<Vec<_>>(), ["send", "ack.<a>", "send"], "{log}");
+}
+
+#[test]
 fn a_page_of_a_run_without_target_has_no_empty_pictures() {
-    let seconds = vec![Second { at_s: 1.0, span_s: 1.0, sent: 5, target: None }];
+    let seconds = vec![Second { at_s: 1.0, span_s: 1.0, sent: 5, ..Second::default() }];
     let page = page(&Measured { seconds, ..measured() });
     assert!(page.contains("Rate over time") && !page.contains("over time</h2><section></section>"), "{page}");
 }

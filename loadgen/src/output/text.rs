@@ -3,23 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
-use tickline_config::report::{Latency, Report, Verdict};
+use tickline_config::report::Report;
 
-use crate::measure::stages;
+use super::said::{QUANTILES, became, latencies, weight};
 use crate::threshold::nanos;
-
-/// Name of a figure, and the figure.
-pub(super) type Column = (&'static str, fn(&Latency) -> u64);
-
-/// Columns of a table of latencies.
-pub(super) const QUANTILES: [Column; 6] = [
-    ("p50", |l| l.p50),
-    ("p90", |l| l.p90),
-    ("p99", |l| l.p99),
-    ("p99.9", |l| l.p999),
-    ("p99.99", |l| l.p9999),
-    ("max", |l| l.max),
-];
 
 /// What was sent, what became of it, how long it took, and what is to be said of it.
 pub fn text(report: &Report) -> String {
@@ -49,18 +36,13 @@ fn write_all(report: &Report, out: &mut String) -> fmt::Result {
         }
         ledger(report, out)?;
     }
-    latencies(report, out)?;
+    table(report, out)?;
     for threshold in &report.thresholds {
-        let became = if threshold.crossed { "CROSSED" } else { "ok" };
+        let became = became(threshold);
         writeln!(out, "fail if {:<20} {:>12}  {became}", threshold.condition, threshold.measured)?;
     }
-    let verdict = match report.verdict {
-        Verdict::Pass => "note",
-        Verdict::Fail => "fail",
-        Verdict::Invalid => "invalid",
-    };
     for reason in &report.reasons {
-        writeln!(out, "{verdict}: {reason}")?;
+        writeln!(out, "{}: {reason}", weight(report))?;
     }
     Ok(())
 }
@@ -100,11 +82,9 @@ fn ledger(report: &Report, out: &mut String) -> fmt::Result {
     )
 }
 
-/// Two lines a stage: from when a message was due, and from when it was sent. The second is what a load generator
-/// that waits for its victim would tell; where they differ, messages had to wait before they were sent.
-fn latencies(report: &Report, out: &mut String) -> fmt::Result {
-    let stages = stages(report);
-    if stages.is_empty() {
+fn table(report: &Report, out: &mut String) -> fmt::Result {
+    let rows = latencies(report);
+    if rows.is_empty() {
         return Ok(());
     }
     write!(out, "\n{:<22}{:<6}{:>10}", "latency to", "from", "count")?;
@@ -112,16 +92,13 @@ fn latencies(report: &Report, out: &mut String) -> fmt::Result {
         write!(out, "{name:>11}")?;
     }
     out.push('\n');
-    for stage in stages {
-        for (from, latency) in [("due", Some(stage.due)), ("sent", stage.sent)] {
-            let Some(latency) = latency.filter(|latency| latency.count > 0) else { continue };
-            let label = if from == "due" { stage.label() } else { String::new() };
-            write!(out, "{label:<22}{from:<6}{:>10}", latency.count)?;
-            for (_, of) in QUANTILES {
-                write!(out, "{:>11}", nanos(of(latency)))?;
-            }
-            out.push('\n');
+    for row in rows {
+        let label = if row.from == "due" { row.stage.as_str() } else { "" };
+        write!(out, "{label:<22}{:<6}{:>10}", row.from, row.latency.count)?;
+        for (_, of) in QUANTILES {
+            write!(out, "{:>11}", nanos(of(row.latency)))?;
         }
+        out.push('\n');
     }
     Ok(())
 }
