@@ -1,7 +1,7 @@
 //! Two sets of runs compared, metric by metric: how much the one is better or worse, and how sure that is. Reads load
 //! reports, bench results, criterion's estimates and instruction counts; runs nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use statrs::distribution::{ContinuousCDF, StudentsT};
@@ -19,6 +19,8 @@ pub enum Better {
     Higher,
     /// A time, a cost.
     Lower,
+    /// A count that should be 0, which has no shares: differences are compared.
+    Fewer,
 }
 
 /// The figures of one run.
@@ -33,12 +35,25 @@ pub struct Row {
     pub base: f64,
     /// Mean of the head's runs.
     pub head: f64,
-    /// Change from base to head, as a share: 0.05 is 5 % more.
+    /// Which way it is better.
+    pub better: Better,
+    /// Change from base to head, as a share: 0.05 is 5 % more. Of a count the difference.
     pub change: f64,
     /// The interval in which the change is, as sure as all of them together are to be 95 %.
     pub interval: (f64, f64),
     /// What that means.
     pub meaning: Meaning,
+}
+
+/// Two sides compared.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Comparison {
+    /// What every run has.
+    pub rows: Vec<Row>,
+    /// What the base has and not every run: without figures, which is no good sign.
+    pub missing: Vec<String>,
+    /// What only the head has.
+    pub new: Vec<String>,
 }
 
 /// What a change means.
@@ -152,6 +167,8 @@ fn run(value: &Value) -> Run {
     for name in ["msgs_per_s", "ratio_to_floor"] {
         put(name.to_owned(), value[name].as_f64(), Better::Higher);
     }
+    let sent_per_s = value["load"]["sent"].as_f64().zip(value["elapsed_s"].as_f64()).map(|(n, s)| n / s);
+    put("sent_per_s".to_owned(), sent_per_s, Better::Higher);
     put("rss_max_bytes".to_owned(), value["rss_max_bytes"].as_f64(), Better::Lower);
     let received = value["ledger"]["received"].as_f64().filter(|received| *received > 0.0);
     let cpu_s: f64 = ["rx", "enc", "wr"].iter().filter_map(|stage| value["cpu_s"][stage].as_f64()).sum();
@@ -160,7 +177,7 @@ fn run(value: &Value) -> Run {
     let sinks = value["sinks"].as_object().into_iter().flatten();
     let acks = sinks.map(|(sink, report)| (format!("due_to_ack.{sink}"), &report["due_to_ack_ns"]));
     for (stage, latency) in latencies.map(|(stage, latency)| (stage.clone(), latency)).chain(acks) {
-        for quantile in ["p50", "p99", "p999"] {
+        for quantile in ["p50", "p90", "p99", "p999", "max"] {
             put(format!("{stage}.{quantile}"), latency[quantile].as_f64(), Better::Lower);
         }
     }
@@ -168,53 +185,80 @@ fn run(value: &Value) -> Run {
     for (bench, ns) in value["benches"].as_object().into_iter().flatten() {
         put(bench.clone(), ns.as_f64(), Better::Lower);
     }
+    run.extend(counts(&value["ledger"]));
     run
 }
 
-/// Compares what both sides have. `threshold` gives the share of a metric by which it may be worse.
+/// What should not be there at all; none of what a report does not know.
+fn counts(ledger: &Value) -> Run {
+    let sum = |reasons: &str| -> Option<f64> {
+        Some(ledger[reasons].as_object()?.values().filter_map(Value::as_f64).sum())
+    };
+    let overload = ledger["lost_overload"].as_f64().unwrap_or(0.0);
+    let lost = ledger["lost_before_receive"].as_f64().map(|lost| lost + overload);
+    let dropped = sum("dropped").map(|dropped| dropped + sum("dropped_frames").unwrap_or(0.0));
+    let counts = [("lost", lost), ("dropped", dropped), ("rejected", sum("rejected"))];
+    counts.into_iter().filter_map(|(name, count)| Some((name.to_owned(), (count?, Better::Fewer)))).collect()
+}
+
+/// Compares what both sides have. `threshold` gives the share of a metric by which it may be worse, and of a count the
+/// share of the base's.
 pub fn compare(
     (base_file, base): (&str, &[Run]),
     (head_file, head): (&str, &[Run]),
     threshold: impl Fn(&str) -> f64,
-) -> Result<Vec<Row>, CompareError> {
-    let everywhere = |name: &&String| base.iter().chain(head).all(|run| run.contains_key(*name));
-    let names: Vec<&String> = base.first().into_iter().flat_map(Run::keys).filter(everywhere).collect();
+) -> Result<Comparison, CompareError> {
+    let names = |runs: &[Run]| runs.iter().flat_map(Run::keys).cloned().collect::<BTreeSet<String>>();
+    let (known, heads) = (names(base), names(head));
+    let everywhere = |name: &String| base.iter().chain(head).all(|run| run.contains_key(name));
+    let (names, missing): (Vec<&String>, Vec<&String>) = known.iter().partition(|name| everywhere(name));
     if names.is_empty() {
         return Err(CompareError::NothingInCommon { base: base_file.to_owned(), head: head_file.to_owned() });
     }
+    let of = |name: &str, runs: &[Run]| -> Vec<f64> {
+        runs.iter().filter_map(|run| run.get(name)).map(|(figure, _)| *figure).collect()
+    };
+    // A count that is 0 in every run has no interval.
+    let scatters =
+        |name: &&&String| of(name, base).iter().chain(&of(name, head)).any(|figure| *figure != 0.0);
+    let intervals = names.iter().filter(scatters).count().max(1);
     // Of many intervals some would miss by chance: each is made so much surer (Bonferroni).
-    let confidence = 1.0 - (1.0 - CONFIDENCE) / names.len() as f64;
+    let confidence = 1.0 - (1.0 - CONFIDENCE) / intervals as f64;
     let rows = names.into_iter().map(|name| {
-        let of =
-            |runs: &[Run]| -> Vec<f64> { runs.iter().filter_map(|run| run.get(name)).map(|v| v.0).collect() };
         let better = base.first().and_then(|run| run.get(name)).map_or(Better::Lower, |figure| figure.1);
-        row(name, better, (&of(base), &of(head)), confidence, threshold(name))
+        row(name, better, (&of(name, base), &of(name, head)), confidence, threshold(name))
     });
-    Ok(rows.collect())
+    Ok(Comparison {
+        rows: rows.collect(),
+        missing: missing.into_iter().cloned().collect(),
+        new: heads.difference(&known).cloned().collect(),
+    })
 }
 
 fn row(metric: &str, better: Better, (base, head): (&[f64], &[f64]), confidence: f64, threshold: f64) -> Row {
-    // Ratios are what is compared: differences of logarithms.
-    let logs = |values: &[f64]| values.iter().map(|value| value.ln()).collect::<Vec<f64>>();
-    let (low, high) = interval(&logs(base), &logs(head), confidence);
-    let change = mean(&logs(head)) - mean(&logs(base));
-    let share = |log: f64| log.exp() - 1.0;
-    let worse_by = match better {
-        Better::Higher => -share(change),
-        Better::Lower => share(change),
+    // Ratios are what is compared: differences of logarithms. Counts may be 0, and are compared as they are.
+    let counts = better == Better::Fewer;
+    let scaled = |values: &[f64]| -> Vec<f64> {
+        values.iter().map(|value| if counts { *value } else { value.ln() }).collect()
     };
+    let (low, high) = interval(&scaled(base), &scaled(head), confidence);
+    let change = mean(&scaled(head)) - mean(&scaled(base));
+    let told = |change: f64| if counts { change } else { change.exp() - 1.0 };
+    let worse_by = if better == Better::Higher { -told(change) } else { told(change) };
+    let allowed = if counts { threshold * mean(base) } else { threshold };
     let meaning = match (low, high) {
         _ if low <= 0.0 && high >= 0.0 => Meaning::Unchanged,
-        _ if worse_by > threshold => Meaning::Worse,
-        _ if worse_by < -threshold => Meaning::Better,
+        _ if worse_by > allowed => Meaning::Worse,
+        _ if worse_by < -allowed => Meaning::Better,
         _ => Meaning::Small,
     };
     Row {
         metric: metric.to_owned(),
         base: mean(base),
         head: mean(head),
-        change: share(change),
-        interval: (share(low), share(high)),
+        better,
+        change: told(change),
+        interval: (told(low), told(high)),
         meaning,
     }
 }

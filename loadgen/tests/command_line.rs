@@ -172,6 +172,29 @@ fn a_torn_capture_is_replayed_up_to_the_tear_and_ends_with_1_and_how_much_is_mis
 }
 
 #[test]
+fn a_metric_that_the_head_does_not_have_ends_a_comparison_with_1_and_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, run: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, run.repeat(3)).unwrap();
+        path.display().to_string()
+    };
+    let base = file("base", r#"{"benches":{"a":1,"b":2}}"#);
+    let head = file("head", r#"{"benches":{"a":1}}"#);
+    let compared = loadgen(&format!("compare {base} {head}"));
+    let said = String::from_utf8(compared.stdout).unwrap();
+    assert_eq!(compared.status.code(), Some(1), "{said}");
+    assert!(said.contains(&format!("b: MISSING, 3 runs of {base} have it, 0 of {head}")), "{said}");
+    let turned = loadgen(&format!("compare {head} {base}"));
+    let said = String::from_utf8(turned.stdout).unwrap();
+    assert_eq!(
+        (turned.status.code(), said.contains(&format!("b: only in {base}"))),
+        (Some(0), true),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_missing_recording_ends_with_1_and_its_name() {
     let output = loadgen("replay /nowhere/a.json --feed oanda_tick --no-wait --endpoint tcp://127.0.0.1:*");
     assert_eq!(output.status.code(), Some(1));

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use anyhow::Context;
-use tickline_loadgen::compare::{Meaning, Row, Run, compare, runs};
+use tickline_loadgen::compare::{Better, Comparison, Meaning, Row, Run, compare, runs};
 
-use super::{CROSSED, Usage};
+use super::{CROSSED, NO_RESULT, Usage};
 use crate::cli::CompareArgs;
 
 pub(super) fn run(args: CompareArgs) -> anyhow::Result<u8> {
@@ -17,7 +17,8 @@ pub(super) fn run(args: CompareArgs) -> anyhow::Result<u8> {
             |wanted: Option<&str>| args.threshold.iter().rev().find(|(name, _)| name.as_deref() == wanted);
         of(Some(metric)).or_else(|| of(None)).map_or(DEFAULT, |(_, share)| *share)
     };
-    let rows = compare((&base_name, &base), (&head_name, &head), threshold).map_err(Usage::of)?;
+    let Comparison { rows, missing, new } =
+        compare((&base_name, &base), (&head_name, &head), threshold).map_err(Usage::of)?;
     let known = |metric: &str| rows.iter().any(|row| row.metric == metric);
     if let Some(unknown) =
         args.threshold.iter().filter_map(|(name, _)| name.as_deref()).find(|name| !known(name))
@@ -31,6 +32,15 @@ pub(super) fn run(args: CompareArgs) -> anyhow::Result<u8> {
     println!("{:<32}{:>16}{:>16}{:>10}   95 % of all intervals", "metric", "base", "head", "change");
     rows.iter().for_each(|row| println!("{}", line(row)));
     println!("{} runs of {base_name}, {} of {head_name}", base.len(), head.len());
+    new.iter().for_each(|metric| println!("{metric}: only in {head_name}"));
+    for metric in &missing {
+        let of = |runs: &[Run]| runs.iter().filter(|run| run.contains_key(metric)).count();
+        let (has, had) = (of(&head), of(&base));
+        println!("{metric}: MISSING, {had} runs of {base_name} have it, {has} of {head_name}");
+    }
+    if !missing.is_empty() {
+        return Ok(NO_RESULT);
+    }
     Ok(if rows.iter().any(|row| row.meaning == Meaning::Worse) { CROSSED } else { 0 })
 }
 
@@ -50,7 +60,10 @@ fn line(row: &Row) -> String {
         Meaning::Better => "better",
         Meaning::Worse => "WORSE",
     };
-    let percent = |share: f64| format!("{:+.1} %", share * 100.0);
-    let (low, high) = (percent(interval.0), percent(interval.1));
-    format!("{metric:<32}{base:>16.1}{head:>16.1}{:>10}   {low} to {high}  {meaning}", percent(*change))
+    let told = |change: f64| match row.better {
+        Better::Fewer => format!("{change:+.1}"),
+        Better::Higher | Better::Lower => format!("{:+.1} %", change * 100.0),
+    };
+    let (low, high) = (told(interval.0), told(interval.1));
+    format!("{metric:<32}{base:>16.1}{head:>16.1}{:>10}   {low} to {high}  {meaning}", told(*change))
 }

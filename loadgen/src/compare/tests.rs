@@ -6,7 +6,7 @@ fn lower(values: &[f64]) -> Vec<Run> {
 }
 
 fn one(base: &[f64], head: &[f64]) -> Row {
-    compare(("a", &lower(base)), ("b", &lower(head)), |_| 0.05).unwrap().remove(0)
+    compare(("a", &lower(base)), ("b", &lower(head)), |_| 0.05).unwrap().rows.remove(0)
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn runs_of_one_program_are_found_changed_in_less_than_one_comparison_of_twenty()
             |prng: &mut Prng| (0..10).map(|m| (format!("m{m}"), (figure(prng), Better::Lower))).collect();
         (0..runs).map(|_| metrics(&mut prng)).collect()
     };
-    let changed = |rows: Vec<Row>| rows.iter().any(|row| row.meaning != Meaning::Unchanged);
+    let changed = |compared: Comparison| compared.rows.iter().any(|row| row.meaning != Meaning::Unchanged);
     let alarms =
         (0..400).filter(|_| changed(compare(("", &noisy(5)), ("", &noisy(5)), |_| 0.0).unwrap())).count();
     // 5 % of 400 are 20; four standard deviations more are 37.
@@ -75,7 +75,8 @@ fn a_higher_rate_is_better_and_a_higher_latency_worse() {
         let text: String = [1.0, 1.01, 0.99].map(|noise| report(rate * noise, p99 * noise)).concat();
         super::runs("x", &text).unwrap()
     };
-    let rows = compare(("a", &runs(1_000.0, 100.0)), ("b", &runs(1_200.0, 120.0)), |_| 0.05).unwrap();
+    let compared = compare(("a", &runs(1_000.0, 100.0)), ("b", &runs(1_200.0, 120.0)), |_| 0.05).unwrap();
+    let rows = compared.rows;
     let meaning: Vec<(&str, Meaning)> = rows.iter().map(|row| (row.metric.as_str(), row.meaning)).collect();
     assert_eq!(
         meaning,
@@ -117,4 +118,64 @@ fn what_cannot_be_compared_is_refused_with_the_reason() {
     let other: Vec<Run> = (0..3).map(|_| [("n".to_owned(), (1.0, Better::Lower))].into()).collect();
     let error = compare(("a", &lower(&[1.0; 3])), ("b", &other), |_| 0.0).unwrap_err().to_string();
     assert_eq!(error, "a and b: must have a metric in common, found none");
+}
+
+/// Runs of a load report with these counts of lost messages.
+fn losing(lost: &[u64]) -> Vec<Run> {
+    let report = |lost: &u64| {
+        format!(
+            r#"{{"load":{{"sent":1000}},"elapsed_s":2,"latency_ns":{{"due_to_send":{{"p50":1,"p90":2,"p99":3,"p999":4,"max":5}}}},
+            "ledger":{{"lost_before_receive":{lost},"lost_overload":null,"dropped":{{"spool_full":1}},"dropped_frames":{{"queue_full":2}}}}}}"#
+        )
+    };
+    runs("x", &lost.iter().map(report).collect::<String>()).unwrap()
+}
+
+#[test]
+fn a_load_report_has_its_rate_all_quantiles_and_what_should_not_be_there() {
+    let names: Vec<(String, f64)> =
+        losing(&[4; 3])[0].iter().map(|(name, (figure, _))| (name.clone(), *figure)).collect();
+    let expected = [
+        ("dropped", 3.0),
+        ("due_to_send.max", 5.0),
+        ("due_to_send.p50", 1.0),
+        ("due_to_send.p90", 2.0),
+        ("due_to_send.p99", 3.0),
+        ("due_to_send.p999", 4.0),
+        ("lost", 4.0),
+        ("sent_per_s", 500.0),
+    ];
+    assert_eq!(names, expected.map(|(name, figure)| (name.to_owned(), figure)));
+}
+
+#[test]
+fn losses_where_there_were_none_are_worse_and_one_loss_of_three_runs_is_not_shown() {
+    let meaning = |base: &[u64], head: &[u64]| {
+        let compared = compare(("a", &losing(base)), ("b", &losing(head)), |_| 0.05).unwrap();
+        let row = compared.rows.into_iter().find(|row| row.metric == "lost").unwrap();
+        (row.meaning, row.change)
+    };
+    assert_eq!(meaning(&[0, 0, 0], &[7, 7, 7]), (Meaning::Worse, 7.0));
+    assert_eq!(meaning(&[7, 7, 7], &[0, 0, 0]), (Meaning::Better, -7.0));
+    assert_eq!(meaning(&[0, 0, 0], &[0, 0, 0]), (Meaning::Unchanged, 0.0));
+    assert_eq!(meaning(&[0, 0, 0], &[0, 9, 0]), (Meaning::Unchanged, 3.0));
+}
+
+#[test]
+fn what_is_missing_in_a_run_is_told_and_what_is_new_is_told_apart() {
+    let side = |names: &[&str]| -> Run {
+        names.iter().map(|name| ((*name).to_owned(), (1.0, Better::Lower))).collect()
+    };
+    let base = vec![
+        side(&["a", "gone", "now_and_then"]),
+        side(&["a", "gone", "now_and_then"]),
+        side(&["a", "gone"]),
+    ];
+    let head = vec![side(&["a", "now_and_then", "new"]); 3];
+    let compared = compare(("a", &base), ("b", &head), |_| 0.05).unwrap();
+    assert_eq!(compared.rows.iter().map(|row| row.metric.as_str()).collect::<Vec<_>>(), ["a"]);
+    assert_eq!(
+        (compared.missing, compared.new),
+        (vec!["gone".to_owned(), "now_and_then".to_owned()], vec!["new".to_owned()])
+    );
 }
