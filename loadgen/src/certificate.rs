@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tickline_config::report::{Build, Host};
 
@@ -12,7 +13,7 @@ use crate::find_max::Trial;
 pub const SCHEMA: &str = "tickline.certificate/1";
 
 /// What was found out.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Certificate {
     /// Always [`SCHEMA`].
     pub schema: String,
@@ -47,6 +48,11 @@ pub struct Certificate {
     pub config_sha256: Option<String>,
     /// Version of the database of each sink that tells one.
     pub databases: Vec<(String, String)>,
+}
+
+/// JSON Schema of a certificate: `docs/certificate.schema.json`.
+pub fn schema_json() -> String {
+    format!("{:#}\n", schemars::schema_for!(Certificate).as_value())
 }
 
 /// Why a file is no certificate.
@@ -120,61 +126,4 @@ impl Certificate {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn certificate(capacity_per_s: f64, kernel: &str) -> Certificate {
-        Certificate {
-            schema: SCHEMA.to_owned(),
-            capacity_per_s,
-            slo: "lost=0".to_owned(),
-            limiter: "ack.a".to_owned(),
-            arguments: vec!["--slo".to_owned(), "lost=0".to_owned()],
-            trial_s: Some(10.0),
-            whole_s: None,
-            trials: Vec::new(),
-            made: "2026-01-01T00:00:00Z".to_owned(),
-            build: Build::default(),
-            target_build: Build::default(),
-            host: Host { kernel: kernel.to_owned(), ..Host::default() },
-            clock_error_ns: None,
-            config_sha256: None,
-            databases: vec![("a".to_owned(), "1.6.7".to_owned())],
-        }
-    }
-
-    #[test]
-    fn two_certificates_are_compared_by_capacity_and_every_difference_is_told() {
-        let (old, new) = (certificate(1_000.0, "6.1"), certificate(900.0, "6.2"));
-        assert_eq!(new.ratio_to(&old), 0.9);
-        let told = new.differences(&old);
-        assert_eq!(
-            told,
-            ["host: , 0 cores, kernel 6.1, governor none -> , 0 cores, kernel 6.2, governor none"]
-        );
-        assert_eq!(old.differences(&old), Vec::<String>::new());
-    }
-
-    #[test]
-    fn what_is_no_certificate_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("c.json");
-        let missing = Certificate::read(&path).unwrap_err();
-        assert!(matches!(missing, CertificateError::Io { .. }), "{missing}");
-        for content in [
-            "{}".to_owned(),
-            String::new(),
-            serde_json::to_string(&Certificate { schema: "other/1".to_owned(), ..certificate(1.0, "") })
-                .unwrap(),
-        ] {
-            std::fs::write(&path, &content).unwrap();
-            let error = Certificate::read(&path).unwrap_err().to_string();
-            assert!(
-                error.contains("c.json: must be a certificate of tickline.certificate/1, found "),
-                "{error}"
-            );
-        }
-        std::fs::write(&path, serde_json::to_string(&certificate(5.0, "")).unwrap()).unwrap();
-        assert_eq!(Certificate::read(&path).unwrap(), certificate(5.0, ""));
-    }
-}
+mod tests;

@@ -1,6 +1,7 @@
 //! The highest rate at which an objective holds: which rate to try next, and which stage a run was limited by. Pure
 //! functions of what was measured; trials are run by whoever asks.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tickline_config::report::{Report, Verdict};
 
@@ -53,7 +54,7 @@ impl Search {
 }
 
 /// One run of a search.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Trial {
     /// Messages a second that were planned, of all feeds.
     pub rate_per_s: f64,
