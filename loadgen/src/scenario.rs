@@ -2,7 +2,7 @@
 //! that is wrong with it at once, with line and column. Nothing is started here.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -153,49 +153,50 @@ impl Wrong<'_> {
         time
     }
 
+    /// Says the rule where it does not hold.
+    fn must(&mut self, holds: bool, at: Range<usize>, key: &str, rule: impl std::fmt::Display) {
+        if !holds {
+            self.say(at, format!("{key}: must {rule}"));
+        }
+    }
+
+    /// A number as given, or as it was.
+    fn within<T>(&mut self, key: &str, value: Option<&Spanned<T>>, allowed: RangeInclusive<T>, usual: T) -> T
+    where
+        T: Copy + PartialOrd + std::fmt::Debug,
+    {
+        let Some(value) = value else { return usual };
+        let found = *value.as_ref();
+        self.must(
+            allowed.contains(&found),
+            value.span(),
+            key,
+            format_args!("be {allowed:?}, found {found:?}"),
+        );
+        found
+    }
+
     fn feed(&mut self, name: &Spanned<String>, table: &FeedTable, address: &str) -> Option<FeedLoad> {
         let key = |key: &str| format!("feeds.{}.{key}", name.as_ref());
         let load = FeedLoad::new(name.as_ref(), address, Rate::Max);
         let mut load = load.map_err(|error| self.say(name.span(), format!("feeds: {error}"))).ok()?;
-        load.pace = self.pace(name, table, &load)?;
-        if let Some(endpoint) = &table.endpoint {
-            load.endpoint = endpoint.clone();
-        }
+        load.symbols = self.within(&key("symbols"), table.symbols.as_ref(), 1..=SYMBOLS_MAX, load.symbols);
+        load.zipf = self.within(&key("zipf"), table.zipf.as_ref(), 0.0..=10.0, load.zipf);
+        load.endpoint = table.endpoint.clone().unwrap_or(load.endpoint);
+        let pace = self.pace(name, table, &load);
         if let Some(arrivals) = &table.arrivals {
-            load.arrivals = self.parsed(&key("arrivals"), arrivals)?;
-            if load.arrivals != Arrivals::Even && !matches!(load.pace, Pace::Curve(_)) {
-                let rule = "must go with a rate or a curve: a recording has its own gaps, max has none";
-                self.say(arrivals.span(), format!("{}: {rule}", key("arrivals")));
-            }
-        }
-        if let Some(symbols) = &table.symbols {
-            load.symbols = *symbols.as_ref();
-            if !(1..=SYMBOLS_MAX).contains(&load.symbols) {
-                let found = load.symbols;
-                self.say(
-                    symbols.span(),
-                    format!("{}: must be 1..={SYMBOLS_MAX}, found {found}", key("symbols")),
-                );
-            }
-        }
-        if let Some(zipf) = &table.zipf {
-            load.zipf = *zipf.as_ref();
-            if !(0.0..=10.0).contains(&load.zipf) {
-                let found = load.zipf;
-                self.say(zipf.span(), format!("{}: must be 0.0..=10.0, found {found}", key("zipf")));
-            }
+            load.arrivals = self.parsed(&key("arrivals"), arrivals).unwrap_or(load.arrivals);
+            let fits = load.arrivals == Arrivals::Even || matches!(pace, Some(Pace::Curve(_)) | None);
+            let rule = "go with a rate or a curve: a recording has its own gaps, max has none";
+            self.must(fits, arrivals.span(), &key("arrivals"), rule);
         }
         if let Some(conflate) = &table.conflate {
-            let time = self.time(&key("conflate"), conflate)?;
-            load.conflate_ns = u64::try_from(time.as_nanos()).ok();
-            if load.kind != DecoderKind::BetfairStream {
-                self.say(
-                    conflate.span(),
-                    format!("{}: must be of betfair_stream, which alone conflates", key("conflate")),
-                );
-            }
+            let time = self.time(&key("conflate"), conflate);
+            load.conflate_ns = time.and_then(|time| u64::try_from(time.as_nanos()).ok());
+            let rule = "be of betfair_stream, which alone conflates";
+            self.must(load.kind == DecoderKind::BetfairStream, conflate.span(), &key("conflate"), rule);
         }
-        Some(load)
+        Some(FeedLoad { pace: pace?, ..load })
     }
 
     /// Exactly one of rate, curve and recorded.

@@ -120,3 +120,14 @@ fn the_gaps_of_a_capture_can_be_the_curve_of_another_feed_of_its_kind() {
     assert_eq!(*pace, Pace::Recorded([0, 1_000_000, 2_000_000, 3_000_000, 4_000_000].into()));
     assert_eq!(pace.messages(1_000_000_000), Some(1_000));
 }
+
+#[test]
+fn everything_that_is_wrong_with_one_feed_is_told_together() {
+    let text = "[feeds.kraken_tick]\nrate = \"fast\"\narrivals = \"rarely\"\nsymbols = 0\nzipf = 11.0\nconflate = \"1\"\n";
+    let error = Scenario::parse(text, Path::new("s.toml"), "127.0.0.1").unwrap_err();
+    let mut told: Vec<usize> =
+        error.0.iter().map(|line| line.split(':').nth(1).unwrap().parse().unwrap()).collect();
+    told.sort_unstable();
+    // Two rules for the last one: what a duration is, and whose it is.
+    assert_eq!(told, [2, 3, 4, 5, 6, 6], "{error}");
+}
