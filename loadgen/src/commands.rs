@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -105,20 +105,17 @@ fn writable<'a>(files: impl IntoIterator<Item = &'a PathBuf>) -> anyhow::Result<
     Ok(())
 }
 
-/// Writes the report as JSON where that was asked for, as text otherwise; to the terminal first, so that a disk that
-/// is full does not take it away.
+/// Writes the report as JSON where that was asked for, as text otherwise. The terminal and the file do not wait for
+/// each other: one that takes nothing does not take the report away from the other.
 fn give(report: &Report, output: &OutputArgs) -> anyhow::Result<()> {
-    let json = serde_json::to_string_pretty(report)?;
-    let mut out = std::io::stdout().lock();
-    if output.json {
-        writeln!(out, "{json}")?;
-    } else {
-        write!(out, "{}", output::text(report))?;
-    }
-    if let Some(path) = &output.report {
-        std::fs::write(path, format!("{json}\n")).with_context(|| path.display().to_string())?;
-    }
-    Ok(())
+    let json = format!("{}\n", serde_json::to_string_pretty(report)?);
+    let text = if output.json { json.clone() } else { output::text(report) };
+    let printed = std::io::stdout().lock().write_all(text.as_bytes()).context("stdout");
+    printed.and(output.report.as_deref().map_or(Ok(()), |path| save(path, json.as_bytes())))
+}
+
+fn save(path: &Path, content: &[u8]) -> anyhow::Result<()> {
+    std::fs::write(path, content).with_context(|| path.display().to_string())
 }
 
 /// How a run ends whose thresholds were crossed or not.

@@ -150,6 +150,21 @@ fn a_file_that_cannot_be_written_is_refused_before_the_run_and_folders_are_made_
 }
 
 #[test]
+fn a_disk_that_is_full_takes_neither_the_report_nor_the_other_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let csv = folder.path().join("seconds.csv");
+    let output = loadgen(&format!(
+        "run --feeds kraken_tick --rate 1000/s --duration 100ms --no-wait --target none --endpoint tcp://127.0.0.1:* \
+         --report /dev/full --html /dev/full --csv {}",
+        csv.display()
+    ));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("/dev/full: No space left on device"), "{}", stderr(&output));
+    assert!(String::from_utf8(output.stdout).unwrap().contains("planned 100, sent 100"));
+    assert!(std::fs::read_to_string(csv).unwrap().starts_with("at_s,sent_per_s,"));
+}
+
+#[test]
 fn a_torn_capture_is_replayed_up_to_the_tear_and_ends_with_1_and_how_much_is_missing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("made");

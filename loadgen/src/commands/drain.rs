@@ -38,8 +38,9 @@ pub(super) fn run(args: DrainArgs) -> anyhow::Result<u8> {
         }
     })?;
     let crossed = judge(&mut measured.report, &fail_if);
-    give(&measured.report, &args.output)?;
+    let given = give(&measured.report, &args.output);
     say(&measured, args.away);
+    given?;
     // An engine that could not get rid of everything ends with an error; what was measured stands.
     found.end()?;
     Ok(if measured.settled_s.is_none() { NO_RESULT } else { exit_code(&measured.report, crossed?) })

@@ -21,7 +21,7 @@ use tickline_loadgen::target::Target;
 use tickline_loadgen::threshold::{Condition, nanos};
 
 use super::engine::Found;
-use super::{CROSSED, INVALID, Usage, build, load, stop_on_signals, watched, writable};
+use super::{CROSSED, INVALID, Usage, build, load, save, stop_on_signals, watched, writable};
 use crate::cli::{CertifyArgs, Command, CommandLine, FindMaxArgs};
 
 /// How long after a trial its last points may be written, as a share of the trial, and at least, s.
@@ -254,21 +254,15 @@ fn versions(target: &Target) -> anyhow::Result<Vec<(String, String)>> {
 }
 
 fn give(certificate: &Certificate, file: Option<&Path>, json: bool) -> anyhow::Result<()> {
-    let text = serde_json::to_string_pretty(certificate)?;
-    let mut out = std::io::stdout().lock();
-    if json {
-        writeln!(out, "{text}")?;
-    } else {
-        let Certificate { capacity_per_s, slo, limiter, .. } = certificate;
-        writeln!(out, "capacity: {capacity_per_s:.0} messages/s at {slo} (limiter: {limiter})")?;
-        if let Some(error_ns) = certificate.clock_error_ns {
-            writeln!(out, "the target's clock is another one: latencies are ± {}", nanos(error_ns))?;
-        }
+    let whole = format!("{}\n", serde_json::to_string_pretty(certificate)?);
+    let Certificate { capacity_per_s, slo, limiter, .. } = certificate;
+    let mut text = format!("capacity: {capacity_per_s:.0} messages/s at {slo} (limiter: {limiter})\n");
+    if let Some(error_ns) = certificate.clock_error_ns {
+        text += &format!("the target's clock is another one: latencies are ± {}\n", nanos(error_ns));
     }
-    if let Some(path) = file {
-        std::fs::write(path, format!("{text}\n")).with_context(|| path.display().to_string())?;
-    }
-    Ok(())
+    let said = if json { whole.as_bytes() } else { text.as_bytes() };
+    let printed = std::io::stdout().lock().write_all(said).context("stdout");
+    printed.and(file.map_or(Ok(()), |path| save(path, whole.as_bytes())))
 }
 
 /// A capacity of 0 holds nothing; one that the generator limits is only a lower bound.

@@ -1,6 +1,5 @@
 //! A load with an engine under it: finds the engine, watches both, and gives out what was measured.
 
-use std::fs;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +14,7 @@ use tickline_loadgen::run::Running;
 use tickline_loadgen::target::{DEFAULT_URL, Target};
 use tickline_loadgen::threshold::{Condition, Sight, judge, nanos};
 
-use super::{NO_RESULT, Usage, build, exit_code, give, writable};
+use super::{NO_RESULT, Usage, build, exit_code, give, save, writable};
 use crate::cli::MeasureArgs;
 
 /// The engine to watch; none if there is none and nothing needs it. Refused is what the run could not tell, and a file
@@ -89,8 +88,7 @@ pub(super) fn finish(running: Running, watch: Option<Watch>, job: Job<'_>) -> an
         measured.report.verdict = Verdict::Fail;
         measured.report.reasons.extend(flaw);
     }
-    give(&measured.report, &args.output)?;
-    write_files(&measured, args)?;
+    give(&measured.report, &args.output).and(write_files(&measured, args))?;
     // What nobody needs may be missing; the report says that it is.
     if flawed || measured.missing.is_some() && measured.report.verdict == Verdict::Fail {
         return Ok(NO_RESULT);
@@ -122,22 +120,19 @@ fn hdr_file(prefix: &Path, ending: &str) -> PathBuf {
     PathBuf::from(format!("{}.{ending}", prefix.display()))
 }
 
+/// Writes all that can be written, and tells the first that could not.
 fn write_files(measured: &Measured, args: &MeasureArgs) -> anyhow::Result<()> {
-    let write =
-        |path: &Path, content: &[u8]| fs::write(path, content).with_context(|| path.display().to_string());
-    if let Some(path) = &args.csv {
-        write(path, output::csv(&measured.seconds).as_bytes())?;
-    }
-    if let Some(path) = &args.html {
-        write(path, output::page(measured).as_bytes())?;
-    }
-    if let Some(prefix) = &args.hdr {
-        let path = |ending: &str| hdr_file(prefix, ending);
-        write(&path("hlog"), &output::interval_log(&measured.seconds, measured.start)?)?;
-        for stage in stages(&measured.report) {
-            let Some(histogram) = interval::histogram(stage.due) else { continue };
-            write(&path(&format!("{}.hgrm", stage.label())), output::percentiles(&histogram).as_bytes())?;
-        }
-    }
-    Ok(())
+    let csv = args.csv.as_deref().map(|path| save(path, output::csv(&measured.seconds).as_bytes()));
+    let html = args.html.as_deref().map(|path| save(path, output::page(measured).as_bytes()));
+    let hdr = args.hdr.as_deref().map(|prefix| write_hdr(measured, prefix));
+    [csv, html, hdr].into_iter().flatten().fold(Ok(()), Result::and)
+}
+
+fn write_hdr(measured: &Measured, prefix: &Path) -> anyhow::Result<()> {
+    save(&hdr_file(prefix, "hlog"), &output::interval_log(&measured.seconds, measured.start)?)?;
+    stages(&measured.report).into_iter().try_for_each(|stage| {
+        let Some(histogram) = interval::histogram(stage.due) else { return Ok(()) };
+        let path = hdr_file(prefix, &format!("{}.hgrm", stage.label()));
+        save(&path, output::percentiles(&histogram).as_bytes())
+    })
 }
