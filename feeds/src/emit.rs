@@ -229,6 +229,11 @@ impl<'o> Emit<'o> {
     /// Whether the feed has a deadband and no side of the quote has left it; then it is counted and makes no point.
     #[inline]
     pub fn stays(&mut self, series: Option<SeriesId>, sides: [&Slot<'_>; 2], flags: u8) -> bool {
+        self.scratch.deadband.is_some() && self.stays_within(series, sides, flags)
+    }
+
+    #[inline(never)]
+    fn stays_within(&mut self, series: Option<SeriesId>, sides: [&Slot<'_>; 2], flags: u8) -> bool {
         let recv_ns = self.recv_ns();
         let Some((deadband, id)) = self.scratch.deadband.as_mut().zip(series) else { return false };
         let stays = deadband.holds(id, sides, flags, recv_ns);
