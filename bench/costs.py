@@ -158,6 +158,8 @@ def sizes(feed: str) -> Row:
 def main() -> None:
     server = Server(os.environ["URL"], int(os.environ["PID"]))
     at_sockets = {str(n): null("--sockets", str(n)) for n in (1, 4, 16, 64)}
+    multiplexed = sets("engine.receive='multiplexed'")
+    at_sockets |= {f"{n}, multiplexed": null("--sockets", str(n), *multiplexed) for n in (16, 64)}
     at_symbols = {f"{n:,}": null("--symbols", str(n)) for n in (10, 100, 1_000, 10_000, 100_000)}
     result: Row = {
         "command": "costs",

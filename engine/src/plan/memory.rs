@@ -37,7 +37,8 @@ pub(super) fn rows(config: &Config, plan: &Plan) -> Vec<MemoryRow> {
     let message = engine.message_bytes_max as u64;
     let receivers = plan.receivers.len() as u64;
     let queues = plan.encoders.len() as u64;
-    let encoders = queues.max(receivers);
+    // Without encoders of their own the receivers encode.
+    let encoders = if queues == 0 { receivers } else { queues };
     let burst = BURST_BYTES as u64 + message;
     let batch = engine.batch_bytes_max as u64 + message;
     let row = |what: &str, bound, bytes| MemoryRow { what: what.to_owned(), bound, bytes };

@@ -140,6 +140,21 @@ fn what_libzmq_may_hold_stands_apart_from_the_memory_of_the_stages() {
 }
 
 #[test]
+fn receivers_hold_batches_and_histograms_only_where_they_encode() {
+    let mut config = config();
+    config.engine.encoders = 1;
+    let held = |config: &Config| {
+        let plan = Plan::new(config, &[0]).unwrap();
+        let row = |what: &str| plan.memory.iter().find(|row| row.what == what).unwrap().bytes;
+        (plan.encoders.len(), row("open and empty batches"), row("histograms"))
+    };
+    let (encoders, batches, histograms) = held(&config);
+    config.engine.encode = Encode::Inline;
+    // Two receivers and two writers then, one encoder and two writers before.
+    assert_eq!((encoders, held(&config)), (1, (0, 2 * batches, histograms / 3 * 4)));
+}
+
+#[test]
 fn a_sink_with_a_spool_has_a_thread_a_folder_and_memory_for_it() {
     let mut config = config();
     let before = Plan::new(&config, &[0]).unwrap().memory_bytes();
