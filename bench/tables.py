@@ -129,9 +129,15 @@ def instructions() -> str:
     return table(["shape", "walk the payload", "decode, with its lines", "the whole path into the null sink", "wanted of decode"], rows)
 
 
-def cost_rows(name: str, first: str, columns: dict[str, str]) -> str:
-    rows = [[key, *[amount(row[column]) for column in columns]] for key, row in result("costs")[name].items()]
-    return table([first, *columns.values()], rows)
+def cost_rows(name: str, first: str, columns: dict[str, str], beside: str | None = None) -> str:
+    """`beside`: the row that the others' CPU is divided by."""
+    found = result("costs")[name]
+    rows = [[key, *[amount(row[column]) for column in columns]] for key, row in found.items()]
+    if beside is None:
+        return table([first, *columns.values()], rows)
+    for cells, row in zip(rows, found.values(), strict=True):
+        cells.append(times(row["cpu_ns_a_message"] / found[beside]["cpu_ns_a_message"]))
+    return table([first, *columns.values(), f"beside {beside}"], rows)
 
 
 CPU = {
@@ -144,11 +150,11 @@ CPU = {
 
 
 def sockets() -> str:
-    return cost_rows("sockets", "sockets", CPU | {"rss_mib": "memory, MiB"})
+    return cost_rows("sockets", "sockets", CPU | {"rss_mib": "memory, MiB"}, "1")
 
 
 def symbols() -> str:
-    return cost_rows("symbols", "symbols", CPU | {"rss_mib": "memory, MiB"})
+    return cost_rows("symbols", "symbols", CPU | {"rss_mib": "memory, MiB"}, "100")
 
 
 def feeds() -> str:
@@ -250,13 +256,20 @@ SECTIONS: dict[str, Callable[[], str]] = {
 }
 
 
+def fill(found: re.Match[str]) -> str:
+    if found[1] not in SECTIONS:
+        raise SystemExit(f"<!-- {found[1]} -->: there is {', '.join(SECTIONS)}")
+    return f"<!-- {found[1]} -->\n{SECTIONS[found[1]]()}\n<!-- end -->"
+
+
 def main() -> None:
     for page in PAGES:
-        def fill(found: re.Match[str]) -> str:
-            return f"<!-- {found[1]} -->\n{SECTIONS[found[1]]()}\n<!-- end -->"
-
-        page.write_text(re.sub(rf"<!-- ({'|'.join(SECTIONS)}) -->\n.*?<!-- end -->", fill, page.read_text(), flags=re.S))
-        print(page, file=sys.stderr)
+        text = page.read_text()
+        made = re.sub(r"<!-- (\w+) -->\n.*?<!-- end -->", fill, text, flags=re.S)
+        if sys.argv[1:] != ["--check"]:
+            page.write_text(made)
+        elif made != text:
+            raise SystemExit(f"{page} is not what bench/results says: run scripts/performance")
 
 
 if __name__ == "__main__":

@@ -86,6 +86,11 @@ pub(crate) fn read_feed(path: &str, name: &str, node: &Node, context: &mut Conte
             format!("belongs to decoder \"kraken_tick\" or \"oanda_tick\", found {name:?}"),
         );
     }
+    if let (Some(_), FieldChoice::List(names)) = (feed.deadband_ppm, &feed.fields)
+        && !names.iter().any(|name| name == "bid" || name == "ask")
+    {
+        r.wrong("deadband_ppm", "needs bid or ask among the fields".to_owned());
+    }
     let described = r.node("custom");
     match (decoder, described) {
         (Some(DecoderKind::Custom), None) => {

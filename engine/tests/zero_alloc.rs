@@ -47,7 +47,7 @@ fn feed(decoder: DecoderKind) -> Feed {
         system_fields: SystemFields { recv_ns: true, flags: true, seq: true },
         tiebreak: Tiebreak::Ordinal,
         fan_in: false,
-        deadband_ppm: None,
+        deadband_ppm: matches!(decoder, DecoderKind::KrakenTick | DecoderKind::OandaTick).then_some(0),
         series_max: 100_000,
         custom: (decoder == DecoderKind::Custom).then_some(custom),
     }

@@ -7,11 +7,11 @@ use crate::series::SeriesId;
 /// A series that is heard has a point at least this often, so that a chart and an alarm can tell still from dead.
 const AGE_MAX_NS: i64 = 60 * 1_000_000_000;
 
-/// What was last written of a series.
+/// What was last written of a series: bid and ask; flags and whether trading is halted; when it was received.
 #[derive(Clone, Copy, Debug)]
 struct Quote {
     sides: [Option<f64>; 2],
-    flags: u8,
+    state: (u8, bool),
     recv_ns: i64,
 }
 
@@ -30,10 +30,15 @@ impl Deadband {
         Self { part: f64::from(ppm) / 1e6, written: Vec::new() }
     }
 
-    /// Whether nothing is to be written of a quote, bid and ask, received at `recv_ns`. If it is, it is taken for
-    /// written.
-    pub fn holds(&mut self, series: SeriesId, sides: [&Slot<'_>; 2], flags: u8, recv_ns: i64) -> bool {
-        let quote = Quote { sides: sides.map(Slot::as_f64), flags, recv_ns };
+    /// Whether nothing is to be written of a quote, received at `recv_ns`. If it is, it is taken for written.
+    pub fn holds(
+        &mut self,
+        series: SeriesId,
+        sides: [&Slot<'_>; 2],
+        state: (u8, bool),
+        recv_ns: i64,
+    ) -> bool {
+        let quote = Quote { sides: sides.map(Slot::as_f64), state, recv_ns };
         let position = series.position();
         if position >= self.written.len() {
             self.written.resize(position + 1, None);
@@ -58,5 +63,5 @@ fn is_within(last: &Quote, now: &Quote, part: f64) -> bool {
         (Some(last), Some(now)) => (now - last).abs() <= part * last.abs(),
         (last, now) => last.is_none() && now.is_none(),
     };
-    (0..AGE_MAX_NS).contains(&age) && last.flags == now.flags && last.sides.iter().zip(&now.sides).all(stays)
+    (0..AGE_MAX_NS).contains(&age) && last.state == now.state && last.sides.iter().zip(&now.sides).all(stays)
 }

@@ -226,17 +226,18 @@ impl<'o> Emit<'o> {
         self.tally.points_made += 1;
     }
 
-    /// Whether the feed has a deadband and no side of the quote has left it; then it is counted and makes no point.
+    /// Whether the feed has a deadband and no side of the quote has left it, nor has its state
+    /// changed: flags, and whether trading is halted. Then it is counted and makes no point.
     #[inline]
-    pub fn stays(&mut self, series: Option<SeriesId>, sides: [&Slot<'_>; 2], flags: u8) -> bool {
-        self.scratch.deadband.is_some() && self.stays_within(series, sides, flags)
+    pub fn stays(&mut self, series: Option<SeriesId>, sides: [&Slot<'_>; 2], state: (u8, bool)) -> bool {
+        self.scratch.deadband.is_some() && self.stays_within(series, sides, state)
     }
 
     #[inline(never)]
-    fn stays_within(&mut self, series: Option<SeriesId>, sides: [&Slot<'_>; 2], flags: u8) -> bool {
+    fn stays_within(&mut self, series: Option<SeriesId>, sides: [&Slot<'_>; 2], state: (u8, bool)) -> bool {
         let recv_ns = self.recv_ns();
         let Some((deadband, id)) = self.scratch.deadband.as_mut().zip(series) else { return false };
-        let stays = deadband.holds(id, sides, flags, recv_ns);
+        let stays = deadband.holds(id, sides, state, recv_ns);
         if stays {
             self.suppress(series, Suppressed::Unchanged);
         }

@@ -94,13 +94,17 @@ fn build() -> Build {
     host::build(env!("CARGO_PKG_VERSION"), option_env!("TICKLINE_COMMIT"))
 }
 
-/// Makes sure, before anything is measured, that files can be written in the end: makes their folders and, where they
-/// are new, the files. What they hold stays until then.
+/// Makes sure, before anything is measured, that files can be written in the end, and makes their folders. What they
+/// hold stays until then, and no empty file is left where nothing comes of it.
 fn writable<'a>(files: impl IntoIterator<Item = &'a PathBuf>) -> anyhow::Result<()> {
     for path in files {
+        let new = !path.exists();
         let made = path.parent().map_or(Ok(()), std::fs::create_dir_all);
         let opened = made.and_then(|()| File::options().create(true).append(true).open(path));
         opened.with_context(|| path.display().to_string())?;
+        if new {
+            std::fs::remove_file(path).with_context(|| path.display().to_string())?;
+        }
     }
     Ok(())
 }

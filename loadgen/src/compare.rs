@@ -122,7 +122,9 @@ pub fn runs(file: &str, text: &str) -> Result<Vec<Run>, CompareError> {
             value.map_err(|error| CompareError::Json { file: file.to_owned(), error: error.to_string() })?;
         let values = if let Value::Array(values) = value { values } else { vec![value] };
         for value in &values {
-            if let Some(verdict) = value["verdict"].as_str().filter(|verdict| *verdict != "pass") {
+            // A cost carries the engine's report inside.
+            let report = value.get("report").unwrap_or(value);
+            if let Some(verdict) = report["verdict"].as_str().filter(|verdict| *verdict != "pass") {
                 return Err(CompareError::NoResult { file: file.to_owned(), verdict: verdict.to_owned() });
             }
             runs.extend(figures(value));
@@ -138,7 +140,10 @@ pub fn runs(file: &str, text: &str) -> Result<Vec<Run>, CompareError> {
 
 /// The figures of a value: one run, or one a pair where a bench result has several.
 fn figures(value: &Value) -> Vec<Run> {
-    let pairs = value.get("pairs").and_then(Value::as_array).filter(|pairs| pairs.len() > 1);
+    let pairs = value
+        .get("pairs")
+        .and_then(Value::as_array)
+        .filter(|pairs| pairs.len() > 1 && pairs.iter().all(Value::is_object));
     if let Some(pairs) = pairs {
         return pairs.iter().map(pair).collect();
     }
@@ -172,12 +177,13 @@ fn run(value: &Value) -> Run {
     put("rss_max_bytes".to_owned(), value["rss_max_bytes"].as_f64(), Better::Lower);
     let received = value["ledger"]["received"].as_f64().filter(|received| *received > 0.0);
     let cpu_s: f64 = ["rx", "enc", "wr"].iter().filter_map(|stage| value["cpu_s"][stage].as_f64()).sum();
-    put("cpu_ns_a_message".to_owned(), received.map(|received| cpu_s * 1e9 / received), Better::Lower);
+    let of_stages = received.map(|received| cpu_s * 1e9 / received);
+    put("cpu_ns_a_message".to_owned(), value["cpu_ns_a_message"].as_f64().or(of_stages), Better::Lower);
     let latencies = value["latency_ns"].as_object().into_iter().flatten();
     let sinks = value["sinks"].as_object().into_iter().flatten();
     let acks = sinks.map(|(sink, report)| (format!("due_to_ack.{sink}"), &report["due_to_ack_ns"]));
     for (stage, latency) in latencies.map(|(stage, latency)| (stage.clone(), latency)).chain(acks) {
-        for quantile in ["p50", "p90", "p99", "p999", "max"] {
+        for quantile in ["p50", "p90", "p99", "p999", "p9999", "max"] {
             put(format!("{stage}.{quantile}"), latency[quantile].as_f64(), Better::Lower);
         }
     }

@@ -179,8 +179,19 @@ pub fn measure(
         Look { running, watch, terms, show, clock, looked: now, start, wall, sent: 0, late, seconds };
     look.until_sent();
     let ended_s = look.at_s(look.looked);
-    let settled_s = look.until_settled();
-    look.measured(ended_s, settled_s)
+    let settled = look.until_settled();
+    look.measured(ended_s, settled)
+}
+
+/// Whether everything that was sent is settled.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Settled {
+    /// Yes, s after the start of the load.
+    At(f64),
+    /// Not in the time that there was.
+    Not,
+    /// A stop ended the wait.
+    CutShort,
 }
 
 /// A measurement that goes on.
@@ -230,21 +241,26 @@ impl<S: FnMut(&Running, Option<&Second>)> Look<'_, S> {
     }
 
     /// Takes a second after the other until the target has settled, and says when that was.
-    fn until_settled(&mut self) -> Option<f64> {
+    fn until_settled(&mut self) -> Settled {
         let ended = self.looked;
+        // A stop that ended the load is its end, and what was sent may still settle; one that comes now ends the wait.
+        let ended_by_stop = self.stopped();
         loop {
-            let watch = self.watch.as_mut()?;
+            let Some(watch) = self.watch.as_mut() else { return Settled::Not };
             if watch.had_settled(self.sent) {
-                return Some(self.at_s(self.looked));
+                return Settled::At(self.at_s(self.looked));
             }
             let over = u128::from(self.clock.mono().since(ended)) >= self.terms.settle.as_nanos();
-            if over || watch.is_gone() || self.stopped() {
-                return None;
+            if over || watch.is_gone() {
+                return Settled::Not;
+            }
+            if self.stopped() && !ended_by_stop {
+                return Settled::CutShort;
             }
             std::thread::park_timeout(LOOK);
             // A second of waiting is a line of the record; between two of them only the end is looked for.
             let now = self.clock.mono();
-            let watch = self.watch.as_mut()?;
+            let Some(watch) = self.watch.as_mut() else { return Settled::Not };
             let look_now = now.since(self.looked) >= SECOND_NS;
             if look_now || watch.look().is_some_and(|report| watch.has_settled(&report, self.sent)) {
                 self.take(now);
@@ -276,7 +292,7 @@ impl<S: FnMut(&Running, Option<&Second>)> Look<'_, S> {
     }
 
     /// Joins what both sides say.
-    fn measured(self, ended_s: f64, settled_s: Option<f64>) -> Result<Measured, MeasureError> {
+    fn measured(self, ended_s: f64, settled: Settled) -> Result<Measured, MeasureError> {
         let stopped = self.stopped();
         let load = self.running.finish()?;
         let mut report = load.report(self.terms.command, self.terms.build);
@@ -291,13 +307,21 @@ impl<S: FnMut(&Running, Option<&Second>)> Look<'_, S> {
             match watch.whole(&load) {
                 Ok(whole) => {
                     watch.join(&mut report, whole, &load);
-                    if settled_s.is_none() && !stopped {
-                        // What is not acknowledged has no latency yet: the figures leave out the slowest.
-                        report.verdict = Verdict::Fail;
-                        report.reasons.push(format!(
-                            "the target had not settled {:?} after the load; --settle gives it longer",
-                            self.terms.settle
-                        ));
+                    // What is not acknowledged has no latency yet: the figures leave out the slowest.
+                    match settled {
+                        Settled::At(_) => {}
+                        Settled::CutShort if report.verdict == Verdict::Fail => {}
+                        Settled::CutShort => {
+                            report.verdict = Verdict::Invalid;
+                            report.reasons.push("stopped before the target had settled".to_owned());
+                        }
+                        Settled::Not => {
+                            report.verdict = Verdict::Fail;
+                            report.reasons.push(format!(
+                                "the target had not settled {:?} after the load; --settle gives it longer",
+                                self.terms.settle
+                            ));
+                        }
                     }
                 }
                 Err(error) => {
@@ -310,6 +334,7 @@ impl<S: FnMut(&Running, Option<&Second>)> Look<'_, S> {
             }
         }
         let (start, seconds) = (self.wall, self.seconds);
+        let settled_s = if let Settled::At(settled_s) = settled { Some(settled_s) } else { None };
         Ok(Measured { report, seconds, start, ended_s, settled_s, left, missing })
     }
 

@@ -37,8 +37,8 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 100)]
     symbols: usize,
     /// Messages a second, of all together.
-    #[arg(long, default_value_t = 100_000.0)]
-    rate: f64,
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
+    rate: u64,
     /// Messages come one by one at equal distances; else all of 10 ms at once, so that waking up does not count.
     #[arg(long)]
     even: bool,
@@ -74,16 +74,22 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Code> {
     let report = arguments.program.run(arguments.duration, &sets)?;
     let cpu_s = children_cpu_s()? - before_s;
     generator.stop();
-    println!("{:#}", told(arguments, &report, &generator.finish()?, cpu_s)?);
-    Ok(if report["verdict"] == "pass" { Code::Ok } else { Code::Ledger })
+    let load = generator.finish()?;
+    println!("{:#}", told(arguments, &report, &load, cpu_s)?);
+    // What came after the engine's end would be messages that cost nothing.
+    let (sent, received) = (load.load().sent, report["ledger"]["decoded"].as_u64().unwrap_or_default());
+    if sent != received {
+        eprintln!("cost: {sent} messages sent, {received} decoded");
+    }
+    Ok(if report["verdict"] == "pass" && sent == received { Code::Ok } else { Code::Ledger })
 }
 
 /// The running publishers, their topic and their decoder.
 fn publish(arguments: &Arguments) -> Result<(Running, String, String)> {
     let sockets = usize::from(arguments.sockets);
-    let rate = Rate::PerSecond(arguments.rate / sockets as f64);
+    let rate = Rate::PerSecond(arguments.rate as f64 / sockets as f64);
     let load = FeedLoad::new(&arguments.feed, "127.0.0.1", rate)?;
-    let burst = (arguments.rate / sockets as f64 / BURSTS_PER_S).round().max(1.0) as u32;
+    let burst = (arguments.rate as f64 / sockets as f64 / BURSTS_PER_S).round().max(1.0) as u32;
     let bursts = Arrivals::Bursts { messages: burst, within_ns: 0 };
     let arrivals = if arguments.even { Arrivals::Even } else { bursts };
     let endpoint = "tcp://127.0.0.1:*".to_owned();

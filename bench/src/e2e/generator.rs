@@ -1,5 +1,5 @@
 //! `tickline-bench generator`: the load generator flat out beside a bare libzmq sender, which sends one prepared
-//! message of the same size again and again. Both into the same receiver, which counts.
+//! message of the same size again and again. Both into the same receiver, at which the rate is taken.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -43,6 +43,13 @@ pub(crate) struct Arguments {
 /// What one sender did.
 #[derive(Clone, Copy, Debug)]
 struct Sent {
+    messages: u64,
+    payload_bytes: usize,
+}
+
+/// The same, and how fast it arrived.
+#[derive(Clone, Copy, Debug)]
+struct Arrived {
     msgs_per_s: f64,
     payload_bytes: usize,
 }
@@ -74,7 +81,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Code> {
 }
 
 /// The generator, one publisher.
-fn generated(arguments: &Arguments) -> Result<Sent> {
+fn generated(arguments: &Arguments) -> Result<Arrived> {
     let load = FeedLoad::new(&arguments.feed, "127.0.0.1", Rate::Max)?;
     let plan = LoadPlan {
         feeds: vec![FeedLoad { endpoint: "tcp://127.0.0.1:*".to_owned(), ..load }],
@@ -89,15 +96,12 @@ fn generated(arguments: &Arguments) -> Result<Sent> {
     beside_a_receiver(&endpoint, || {
         let load = running.finish()?;
         let feed = load.feeds.first().context("one publisher")?;
-        Ok(Sent {
-            msgs_per_s: feed.sent as f64 * 1e9 / feed.elapsed_ns.max(1) as f64,
-            payload_bytes: (feed.bytes / feed.sent.max(1)) as usize,
-        })
+        Ok(Sent { messages: feed.sent, payload_bytes: (feed.bytes / feed.sent.max(1)) as usize })
     })
 }
 
 /// A loop around `zmq_msg_send`, whose queue blocks when it is full, as the generator's does.
-fn bare(arguments: &Arguments, payload_bytes: usize) -> Result<Sent> {
+fn bare(arguments: &Arguments, payload_bytes: usize) -> Result<Arrived> {
     let context = zmq::Context::new();
     let publisher = socket::publisher(&context, HWM, 0)?;
     publisher.bind("tcp://127.0.0.1:*")?;
@@ -116,34 +120,51 @@ fn bare(arguments: &Arguments, payload_bytes: usize) -> Result<Sent> {
             }
             sent += 256;
         }
-        Ok(Sent { msgs_per_s: sent as f64 * 1e9 / clock.mono().since(begin) as f64, payload_bytes })
+        Ok(Sent { messages: sent, payload_bytes })
     })
 }
 
 /// Sends while a thread takes everything from `endpoint` and looks at nothing.
-fn beside_a_receiver(endpoint: &str, send: impl FnOnce() -> Result<Sent>) -> Result<Sent> {
+fn beside_a_receiver(endpoint: &str, send: impl FnOnce() -> Result<Sent>) -> Result<Arrived> {
     let context = zmq::Context::new();
     let socket = socket::subscriber(&context, HWM, RCVBUF)?;
     socket.set_rcvtimeo(LOOK_EVERY_MS)?;
     socket.set_subscribe(b"")?;
     socket.connect(endpoint)?;
+    let clock = OsClock::start();
     let over = AtomicBool::new(false);
     let until = &over;
     std::thread::scope(|scope| {
         let receiving = scope.spawn(move || {
-            let mut message = zmq::Message::new();
+            let (mut message, mut messages) = (zmq::Message::new(), 0_u64);
+            let (mut first, mut last) = (clock.mono(), clock.mono());
             loop {
                 match socket.recv(&mut message, 0) {
-                    Ok(()) | Err(zmq::Error::EINTR) => {}
+                    Ok(()) if message.get_more() => {}
+                    Ok(()) => {
+                        messages += 1;
+                        if messages == 1 {
+                            first = clock.mono();
+                        }
+                        // Read as rarely as it does not show.
+                        if messages % 256 == 0 {
+                            last = clock.mono();
+                        }
+                    }
+                    Err(zmq::Error::EINTR) => {}
                     Err(zmq::Error::EAGAIN) if !until.load(Ordering::Relaxed) => {}
-                    Err(zmq::Error::EAGAIN) => return Ok(()),
+                    Err(zmq::Error::EAGAIN) => return Ok((messages, last.since(first))),
                     Err(error) => return Err(error),
                 }
             }
         });
         let sent = send();
         over.store(true, Ordering::Relaxed);
-        receiving.join().map_err(|_| anyhow::anyhow!("the receiver has panicked"))??;
-        sent
+        let (messages, elapsed_ns) =
+            receiving.join().map_err(|_| anyhow::anyhow!("the receiver has panicked"))??;
+        let Sent { messages: sent, payload_bytes } = sent?;
+        // The generator also says its end.
+        anyhow::ensure!(messages >= sent, "generator: {sent} sent, {messages} received");
+        Ok(Arrived { msgs_per_s: messages as f64 * 1e9 / elapsed_ns.max(1) as f64, payload_bytes })
     })
 }

@@ -105,6 +105,10 @@ fn a_feed_says_what_it_lacks_and_which_decoders_there_are() {
              t.toml:4:1: feeds.kraken_tick.deadband_ppm: must be 0..=1000000, found -1",
         ),
         (
+            "[feeds.kraken_tick]\ndeadband_ppm = 5\nfields = ['last']\n".to_owned(),
+            "t.toml:2:1: feeds.kraken_tick.deadband_ppm: needs bid or ask among the fields",
+        ),
+        (
             "[feeds.kraken_tick]\nendpoint = 'localhost:5558'\n".to_owned(),
             "t.toml:2:1: feeds.kraken_tick.endpoint: must be tcp://HOST:PORT or ipc://PATH, \
              found \"localhost:5558\"",

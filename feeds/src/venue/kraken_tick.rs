@@ -275,11 +275,11 @@ impl KrakenTick {
         let Self { instruments, plan, legacy_plan, pairs, .. } = self;
         let series = pairs.get(ticker.name, |name| resolve(name, instruments, legacy_plan.is_some(), emit));
         let (tick, legacy) = series.map_or((None, None), |pair| (pair.tick, pair.legacy));
-        if !emit.stays(tick, [bid, ask], flags) {
+        if !emit.stays(tick, [bid, ask], (flags, false)) {
             emit.point(tick, plan, &ticker.slots, at, flags);
         }
         if let Some(plan) = legacy_plan
-            && !emit.stays(legacy, [bid, ask], flags)
+            && !emit.stays(legacy, [bid, ask], (flags, false))
         {
             emit.point(legacy, plan, &legacy_slots(&ticker.slots), at, flags);
         }

@@ -179,7 +179,8 @@ impl Oanda {
             emit.series.intern(schema::OANDA_TICK.name, &tags)
         });
         let series = series.map(|id| *id);
-        if !emit.stays(series, [&slots[BID], &slots[ASK]], flags) {
+        let halted = matches!(slots[TRADEABLE], Slot::Bool(false));
+        if !emit.stays(series, [&slots[BID], &slots[ASK]], (flags, halted)) {
             emit.point(series, &self.plan, slots, VenueTime::new(time, UNIT_NS), flags);
         }
     }

@@ -109,6 +109,11 @@ fn each_side_of_an_oanda_price_is_watched_and_the_predecessors_row_goes_the_same
         [("1.10000", "1.10010"), ("1.10010", "1.10020"), ("1.10012", "1.10010"), ("1.10011", "1.10022")]
             .map(|(bid, ask)| oanda.points(&price(bid, ask)).1.len());
     assert_eq!(made, [1, 0, 1, 1], "within 100 millionths; crossed; no longer crossed");
+    let halted = pack(json!({
+        "type": "PRICE", "instrument": "EUR_USD", "tradeable": false,
+        "bids": [{"price": "1.10011"}], "asks": [{"price": "1.10022"}],
+    }));
+    assert_eq!([(); 2].map(|()| oanda.points(&halted).1.len()), [1, 0], "a halt is told once");
     let mut legacy = Rig::with_legacy(with_deadband(0), true);
     let tick = pack(payload(&Quote { pair: 0, sides: [Some(100), Some(200)], after_s: 0 }, RECEIVED_NS));
     assert_eq!([(); 2].map(|()| legacy.points(&tick).1.len()), [2, 0]);

@@ -6,16 +6,14 @@ use tickline_loadgen::run;
 use tickline_loadgen::scenario::Scenario;
 use tickline_loadgen::threshold::Condition;
 
-use super::{Usage, stop_on_signals, watched};
+use super::{Usage, stop_on_signals, watched, writable};
 use crate::cli::{LoadArgs, PublishArgs, RunArgs};
 
 pub(super) fn run(args: RunArgs) -> anyhow::Result<u8> {
     let (plan, mut fail_if) = plan(&args.load, &args.publish)?;
     fail_if.extend(args.measure.fail_if.iter().cloned());
     let plan = LoadPlan { capture: args.capture, ..plan };
-    for warning in plan.feeds.iter().filter_map(FeedLoad::beyond_venue) {
-        eprintln!("tickline-loadgen: warning: {warning}");
-    }
+    writable(&plan.capture)?;
     let stop = stop_on_signals()?;
     let clock = OsClock::start();
     let watch = watched::begin(&args.measure, &fail_if, plan.is_scheduled(), &clock)?;
@@ -42,6 +40,9 @@ pub(super) fn plan(args: &LoadArgs, publish: &PublishArgs) -> anyhow::Result<(Lo
     plan.decimals = publish.decimals.into();
     plan.sndhwm = publish.sndhwm;
     plan.door = publish.door()?;
+    for warning in plan.feeds.iter().filter_map(FeedLoad::beyond_venue) {
+        eprintln!("tickline-loadgen: warning: {warning}");
+    }
     Ok((plan, fail_if))
 }
 

@@ -25,10 +25,10 @@ pub(super) fn begin(
     scheduled: bool,
     clock: &OsClock,
 ) -> anyhow::Result<Option<Watch>> {
-    let log = args.hdr.as_deref().map(|prefix| hdr_file(prefix, "hlog"));
-    writable([&args.csv, &args.html, &log, &args.output.report].into_iter().flatten())?;
     let watch = find(args, fail_if, clock)?;
     refuse_unseen(watch.as_ref(), fail_if, scheduled)?;
+    let log = args.hdr.as_deref().map(|prefix| hdr_file(prefix, "hlog"));
+    writable([&args.csv, &args.html, &log, &args.output.report].into_iter().flatten())?;
     Ok(watch)
 }
 

@@ -77,6 +77,11 @@ fn a_target_has_settled_when_all_came_and_nothing_waits_that_did_not_wait_before
 
 /// A short load without subscribers, measured at a target.
 fn measured(watch: Watch) -> Measured {
+    measured_until(watch, Duration::from_secs(30), |_| false)
+}
+
+/// The same, stopped when a second says so.
+fn measured_until(watch: Watch, settle: Duration, stops: impl Fn(&Second) -> bool) -> Measured {
     let endpoint = "tcp://127.0.0.1:*".to_owned();
     let load = FeedLoad { endpoint, ..FeedLoad::new("kraken_tick", "", Rate::PerSecond(100.0)).unwrap() };
     let plan = LoadPlan {
@@ -87,9 +92,13 @@ fn measured(watch: Watch) -> Measured {
     };
     let running = start(plan, OsClock::start()).unwrap();
     let stop = AtomicBool::new(false);
-    let settle = Duration::from_secs(30);
     let terms = Terms { command: "loadgen run", build: Build::default(), settle, stop: &stop };
-    measure(running, Some(watch), terms, |_, _| {}).unwrap()
+    let show = |_: &Running, second: Option<&Second>| {
+        if second.is_some_and(&stops) {
+            stop.store(true, Ordering::Relaxed);
+        }
+    };
+    measure(running, Some(watch), terms, show).unwrap()
 }
 
 fn answer(report: &Report) -> String {
@@ -142,4 +151,30 @@ fn one_answer_that_does_not_come_is_a_hole_in_the_seconds_and_a_restart_is_the_e
             assert_eq!((measured.report.ledger.received, measured.settled_s.is_some()), (150, true));
         }
     }
+}
+
+#[test]
+fn what_a_stop_leaves_unsettled_is_no_result_whether_it_comes_before_the_last_message_or_after_it() {
+    let unsettled = || {
+        let mut answers = 0;
+        let say = move || {
+            answers += 1;
+            let ledger = Ledger { received: 150, in_flight: 3, balanced: true, ..Ledger::default() };
+            answer(&Report { elapsed_s: f64::from(answers), ..target(ledger, &[]) })
+        };
+        let mut watch =
+            Watch::begin(Target::new(&serve(usize::MAX, say)).unwrap(), &OsClock::start()).unwrap();
+        watch.before = Report::default();
+        watch
+    };
+    let settling = measured_until(unsettled(), Duration::from_secs(30), |second| second.sent == 0);
+    assert_eq!((settling.report.load.sent, settling.report.verdict), (150, Verdict::Invalid));
+    assert_eq!(settling.report.reasons, ["stopped before the target had settled"]);
+    let sending = measured_until(unsettled(), Duration::from_millis(100), |_| true);
+    assert_eq!(sending.report.verdict, Verdict::Fail);
+    assert!(
+        sending.report.reasons.iter().any(|reason| reason.contains("had not settled")),
+        "{:?}",
+        sending.report.reasons
+    );
 }
