@@ -243,6 +243,23 @@ def peers() -> str:
     return "\n".join(lines)
 
 
+def rivals() -> str:
+    """Decode and lines of one message beside others, one thread."""
+    shapes = {shape["shape"]: {row["contender"]: row for row in shape["rows"]} for shape in result("compare")["shapes"]}
+    names = list(shapes["perf_kraken"])
+    rows = []
+    for name in names:
+        cells = []
+        for found in shapes.values():
+            row = found.get(name)
+            cells += [amount(row and row["ns_per_message"]), times(row and row["ratio_to_tickline"])]
+        rows.append([name, *cells])
+    head = ["one thread"]
+    for shape in shapes:
+        head += [f"`{shape}`, ns", "beside tickline"]
+    return table(head, rows)
+
+
 def measured_on() -> str:
     run, costs = result("null_kraken_tick"), result("costs")
     return (f"{machine(run['host'])}. `scripts/bench` at commit {run['build']['commit']}, "
@@ -252,7 +269,7 @@ def measured_on() -> str:
 SECTIONS: dict[str, Callable[[], str]] = {
     made.__name__: made
     for made in (limits, steady, stages, instructions, sockets, symbols, feeds, arrivals, fields, database, deadband, sizes,
-                 footprint, peers, measured_on)
+                 footprint, peers, rivals, measured_on)
 }
 
 
