@@ -132,7 +132,10 @@ def instructions() -> str:
 def cost_rows(name: str, first: str, columns: dict[str, str], beside: str | None = None) -> str:
     """`beside`: the row that the others' CPU is divided by."""
     found = result("costs")[name]
-    rows = [[key, *[amount(row[column]) for column in columns]] for key, row in found.items()]
+    def cell(row: Json, column: str) -> str:
+        return f"{row[column]:.2f}" if column == "points_a_message" else amount(row[column])
+
+    rows = [[key, *[cell(row, column) for column in columns]] for key, row in found.items()]
     if beside is None:
         return table([first, *columns.values()], rows)
     for cells, row in zip(rows, found.values(), strict=True):

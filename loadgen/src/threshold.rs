@@ -95,7 +95,7 @@ enum Operator {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConditionError {
     /// No operator.
-    #[error("condition: must be METRIC OPERATOR VALUE such as p99.9>20ms or lost=0, found {0:?}")]
+    #[error("condition: must be METRIC OPERATOR VALUE such as p99.9>20ms or lost>0, found {0:?}")]
     Shape(String),
     /// No such metric.
     #[error(

@@ -73,8 +73,8 @@ fn an_operator_compares_as_written() {
 #[test]
 fn what_is_no_condition_is_refused_with_the_rule() {
     for (text, said) in [
-        ("p99.9", "condition: must be METRIC OPERATOR VALUE such as p99.9>20ms or lost=0, found \"p99.9\""),
-        ("", "condition: must be METRIC OPERATOR VALUE such as p99.9>20ms or lost=0, found \"\""),
+        ("p99.9", "condition: must be METRIC OPERATOR VALUE such as p99.9>20ms or lost>0, found \"p99.9\""),
+        ("", "condition: must be METRIC OPERATOR VALUE such as p99.9>20ms or lost>0, found \"\""),
         ("p95>1ms", "ack. in front, found \"p95\""),
         ("write.p50>1ms", "ack. in front, found \"write.p50\""),
         ("send.lost>0", "ack. in front, found \"send.lost\""),
