@@ -263,6 +263,26 @@ def rivals() -> str:
     return table(head, rows)
 
 
+def live() -> str:
+    """Publishers and the forwarder beside bare loops."""
+    run = result("venue")
+    p99 = [f"p99 {run[f'{who}_p99_ns'] / 1e3:,.0f} µs" for who in ("tickline", "bare")]
+    p50 = [f"p50 {run[f'{who}_p50_ns'] / 1e3:,.0f} µs" for who in ("tickline", "bare")]
+    beside = f"p99 {run['p99_ratio']:.2f}× a bare loop ({p50[1]}, {p99[1]})"
+    rows = [[f"venue's write to the subscriber, {run['rate']:,} book updates a second", ", ".join([p50[0], p99[0]]), beside, "1.5×"]]
+    flat = run["flat_out"]
+    cores = f"{flat['updates_per_core_second']:,.0f} a second of one core"
+    rows.append(["book updates with checksums, flat out", f"{flat['updates_per_s']:,.0f}/s", cores, "50,000"])
+    first = [accept_to_first for _, accept_to_first in run["reconnections_wait_ns_and_accept_to_first_book_ns"]]
+    longest = f"the longest of {len(first)} connections"
+    rows.append(["venue's accept to the first book", f"{run['accept_to_first_book_max_ns'] / 1e6:.1f} ms", longest, "1 s"])
+    for how, name in (("", "forward"), (" with last values", "forward_cache")):
+        run = result(name)
+        beside = f"{run['ratio_to_floor']:.2f} of libzmq's proxy"
+        rows.append([f"`tickline forward`{how}", f"{run['msgs_per_s']:,.0f} msgs/s", beside, "–" if how else "0.80"])
+    return table(["what", "figure", "beside", "wanted"], rows)
+
+
 def measured_on() -> str:
     run, costs = result("null_kraken_tick"), result("costs")
     return (f"{machine(run['host'])}. `scripts/bench` at commit {run['build']['commit']}, "
@@ -272,7 +292,7 @@ def measured_on() -> str:
 SECTIONS: dict[str, Callable[[], str]] = {
     made.__name__: made
     for made in (limits, steady, stages, instructions, sockets, symbols, feeds, arrivals, fields, database, deadband, sizes,
-                 footprint, peers, rivals, measured_on)
+                 footprint, live, peers, rivals, measured_on)
 }
 
 

@@ -3,6 +3,7 @@
 pub(crate) mod child;
 pub(crate) mod cost;
 pub(crate) mod engine;
+pub(crate) mod forward;
 pub(crate) mod generator;
 pub(crate) mod loader;
 pub(crate) mod pairs;
@@ -12,6 +13,7 @@ pub(crate) mod receive;
 pub(crate) mod rss;
 pub(crate) mod sender;
 pub(crate) mod server;
+pub(crate) mod venue;
 
 use tickline::latency::Latencies;
 

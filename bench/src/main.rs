@@ -29,8 +29,12 @@ enum Command {
     Rss(e2e::rss::Arguments),
     /// CPU by stage and memory of `tickline run`, by sockets and symbols.
     Cost(e2e::cost::Arguments),
+    /// The forwarder beside libzmq's own proxy.
+    Forward(e2e::forward::Arguments),
     /// The load generator flat out beside a bare libzmq sender.
     Generator(e2e::generator::Arguments),
+    /// A publisher beside a bare loop from the same socket to ZeroMQ.
+    Venue(e2e::venue::Arguments),
     /// Sends: started by the others.
     #[command(hide = true)]
     Send(e2e::sender::Arguments),
@@ -48,7 +52,9 @@ fn main() -> ExitCode {
         Command::Receive(arguments) => e2e::receive::run(&arguments),
         Command::Rss(arguments) => e2e::rss::run(&arguments),
         Command::Cost(arguments) => e2e::cost::run(&arguments),
+        Command::Forward(arguments) => e2e::forward::run(&arguments),
         Command::Generator(arguments) => e2e::generator::run(&arguments),
+        Command::Venue(arguments) => e2e::venue::run(&arguments),
         Command::Send(arguments) => e2e::sender::run(&arguments),
     };
     let code = ended.unwrap_or_else(|error| {

@@ -6,7 +6,9 @@
 use std::sync::Arc;
 
 use tickline_config::KRAKEN_CSV;
-use tickline_config::model::{DecoderKind, Feed, FieldChoice, Session, SystemFields, Tiebreak};
+use tickline_config::model::{
+    DecoderKind, Feed, FieldChoice, Filter, Format, Session, SocketKind, SystemFields, Tiebreak,
+};
 use tickline_feeds::clock::WallNanos;
 use tickline_feeds::decoder::{Decoder, DecoderSpec};
 use tickline_feeds::frame::Frame;
@@ -154,10 +156,14 @@ impl Shape {
             topic: self.name.into(),
             aliases: vec![],
             decoder: self.decoder,
+            format: Format::Msgpack,
+            account: None,
             fields: self.fields.clone(),
             system_fields: SystemFields { recv_ns: self.reserved, flags: self.reserved, seq: false },
             tiebreak: Tiebreak::Ordinal,
             fan_in: false,
+            socket: SocketKind::Sub,
+            filter: Filter::default(),
             deadband_ppm: None,
             series_max: 200_000,
             custom: None,

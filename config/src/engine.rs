@@ -19,7 +19,7 @@ pub(crate) fn read_engine(node: &Node, context: &mut Context<'_>) -> Option<Engi
         r.wrong("curve_secret_key", "must lead to a key of 40 characters, as tickline keys new writes it");
     }
     Some(Engine {
-        instance: r.special("instance", instance).unwrap_or_default(),
+        instance: r.special("instance", as_host_name).unwrap_or_default(),
         state_dir: r.text("state_dir").unwrap_or_default().into(),
         shutdown_timeout: r.duration("shutdown_timeout"),
         receive: r
@@ -54,7 +54,7 @@ pub(crate) fn when_full(r: &mut Reader<'_, '_, '_>) -> WhenFull {
 }
 
 /// A name that may stand in a tag and in a file name.
-fn instance(value: &Value) -> Option<String> {
+pub(crate) fn as_host_name(value: &Value) -> Option<String> {
     if let Value::Text(text) = value { Some(text.clone()).filter(|t| is_host_name(t)) } else { None }
 }
 

@@ -1,8 +1,11 @@
 //! Reads `[feeds.NAME]`. What the section does not say comes from the port registry, if the name is there.
 
-use crate::keys::{CUSTOM, CUSTOM_TIME, FEED};
+use crate::engine::as_host_name;
+use crate::forward::read_filter;
+use crate::keys::{CUSTOM, CUSTOM_TIME, FEED, alternatives};
 use crate::model::{
-    Custom, CustomTime, CustomType, DecoderKind, Feed, FieldChoice, SystemFields, Tiebreak, TimeUnit,
+    Custom, CustomTime, CustomType, DecoderKind, Feed, FieldChoice, Format, SYMBOL_TAGS, SocketKind,
+    SystemFields, Tiebreak, TimeUnit,
 };
 use crate::reader::{Context, Reader, list_of_texts};
 use crate::registry;
@@ -15,6 +18,9 @@ const TYPES: [(&str, CustomType); 4] = [
     ("bool", CustomType::Bool),
     ("str", CustomType::Str),
 ];
+
+const FORMATS: [(&str, Format); 3] =
+    [("msgpack", Format::Msgpack), ("x01", Format::X01), ("json", Format::Json)];
 
 const UNITS: [(&str, TimeUnit); 4] =
     [("s", TimeUnit::Seconds), ("ms", TimeUnit::Millis), ("us", TimeUnit::Micros), ("ns", TimeUnit::Nanos)];
@@ -62,7 +68,12 @@ pub(crate) fn read_feed(path: &str, name: &str, node: &Node, context: &mut Conte
         endpoint: r.special("endpoint", endpoint).unwrap_or_default(),
         topic: r.text("topic").unwrap_or_default(),
         aliases: r.texts("aliases").unwrap_or_default(),
+        socket: r
+            .choice("socket", &[("sub", SocketKind::Sub), ("pull", SocketKind::Pull)])
+            .unwrap_or(SocketKind::Sub),
         decoder: decoder.unwrap_or(DecoderKind::Custom),
+        format: r.choice("format", &FORMATS).unwrap_or(Format::Msgpack),
+        account: r.special("account", as_host_name),
         fields: r.special("fields", fields).unwrap_or(FieldChoice::Core),
         system_fields: system_fields(&mut r),
         tiebreak: r
@@ -73,18 +84,13 @@ pub(crate) fn read_feed(path: &str, name: &str, node: &Node, context: &mut Conte
         data_silence_max: r.retention("data_silence_max"),
         curve_server_key: r.public_key("curve_server_key"),
         session: r.special("session", session).unwrap_or(Session::Always),
+        filter: read_filter(&mut r),
         deadband_ppm: r.node("deadband_ppm").is_some().then(|| r.number("deadband_ppm")),
         series_max: r.number("series_max"),
         custom: None,
     };
-    if let (Some(kind), Some(_)) = (decoder, feed.deadband_ppm)
-        && !matches!(kind, DecoderKind::KrakenTick | DecoderKind::OandaTick)
-    {
-        let name = name_of(kind);
-        r.wrong(
-            "deadband_ppm",
-            format!("belongs to decoder \"kraken_tick\" or \"oanda_tick\", found {name:?}"),
-        );
+    if let Some(kind) = decoder {
+        check_decoder(&mut r, kind, &feed);
     }
     if let (Some(_), FieldChoice::List(names)) = (feed.deadband_ppm, &feed.fields)
         && !names.iter().any(|name| name == "bid" || name == "ask")
@@ -101,8 +107,34 @@ pub(crate) fn read_feed(path: &str, name: &str, node: &Node, context: &mut Conte
         }
         _ => {}
     }
-    let custom = described.and_then(|node| read_custom(&format!("{path}.custom"), node, context));
+    let custom = described.and_then(|node| read_custom(&format!("{path}.custom"), node, r.context));
+    let has_symbol = |custom: &Custom| custom.tags.iter().any(|(tag, _)| SYMBOL_TAGS.contains(&tag.as_str()));
+    if feed.filter.names_symbols() && custom.as_ref().is_some_and(|custom| !has_symbol(custom)) {
+        let key = if feed.filter.include.is_empty() { "exclude" } else { "include" };
+        r.wrong(key, format!("needs one of the tags {}, found none", SYMBOL_TAGS.join(", ")));
+    }
     Some(Feed { custom, ..feed })
+}
+
+/// Keys that mean something to some decoders only.
+fn check_decoder(r: &mut Reader<'_, '_, '_>, kind: DecoderKind, feed: &Feed) {
+    let is_quote = |kind| matches!(kind, DecoderKind::KrakenTick | DecoderKind::OandaTick);
+    let mut belongs = |key: &str, fits: &dyn Fn(DecoderKind) -> bool| {
+        if !fits(kind) {
+            let fitting = DecoderKind::ALL.iter().filter(|(_, kind)| fits(*kind)).map(|(name, _)| *name);
+            let fitting = alternatives(&fitting.collect::<Vec<_>>());
+            r.wrong(key, format!("belongs to decoder {fitting}, found {:?}", name_of(kind)));
+        }
+    };
+    if feed.deadband_ppm.is_some() {
+        belongs("deadband_ppm", &is_quote);
+    }
+    if feed.account.is_some() {
+        belongs("account", &DecoderKind::has_account);
+    }
+    if feed.format == Format::X01 {
+        belongs("format", &DecoderKind::reads_x01);
+    }
 }
 
 fn name_of(decoder: DecoderKind) -> &'static str {
@@ -141,9 +173,14 @@ fn system_fields(r: &mut Reader<'_, '_, '_>) -> SystemFields {
     SystemFields { recv_ns: has("recv_ns"), flags: has("flags"), seq: has("seq") }
 }
 
-fn endpoint(value: &Value) -> Option<String> {
-    let Value::Text(text) = value else { return None };
-    let (scheme, rest) = text.split_once("://")?;
+/// An endpoint to connect to.
+pub(crate) fn endpoint(value: &Value) -> Option<String> {
+    if let Value::Text(text) = value { Some(text.clone()).filter(|text| is_endpoint(text)) } else { None }
+}
+
+/// Whether a text is an endpoint to connect to.
+pub(crate) fn is_endpoint(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once("://") else { return false };
     let fits = match scheme {
         "tcp" => rest.rsplit_once(':').is_some_and(|(host, port)| {
             !host.is_empty() && host != "*" && port.parse::<u16>().is_ok_and(|p| p > 0)
@@ -151,7 +188,7 @@ fn endpoint(value: &Value) -> Option<String> {
         "ipc" => !rest.is_empty(),
         _ => false,
     };
-    (fits && !text.contains(|c: char| c.is_whitespace() || c.is_control())).then(|| text.clone())
+    fits && !text.contains(|c: char| c.is_whitespace() || c.is_control())
 }
 
 fn read_custom(path: &str, node: &Node, context: &mut Context<'_>) -> Option<Custom> {

@@ -1,6 +1,11 @@
 //! The key table: every key of the configuration, its type and range. The reader, the messages and the JSON
 //! Schema are made from it; defaults and descriptions stand in `default.toml`, under the section's name.
 
+mod bus;
+pub(crate) mod publisher;
+
+pub(crate) use bus::{FORWARD, ROUTE};
+
 /// Keys that stand together.
 #[derive(Debug)]
 pub(crate) struct Section {
@@ -54,8 +59,18 @@ pub(crate) enum Kind {
     Fields,
     /// ZeroMQ endpoint.
     Endpoint,
+    /// Several of them.
+    Endpoints,
+    /// ZeroMQ endpoint to bind.
+    Bind,
+    /// Several of them.
+    Binds,
+    /// A comparison of a field.
+    Condition,
     /// HTTP address without path.
     Url,
+    /// WebSocket address.
+    WebSocket,
     /// `env:NAME` or `file:PATH`.
     Secret,
     /// `always`, `fx` or a list of spans of the week.
@@ -156,7 +171,10 @@ pub(crate) static FEED: Section = Section {
         needs("endpoint", Kind::Endpoint),
         needs("topic", Kind::Text),
         has("aliases", Kind::Texts),
+        has("socket", Kind::Choice(&["sub", "pull"])),
         has("decoder", Kind::Choice(DECODERS)),
+        has("format", Kind::Choice(&["msgpack", "x01", "json"])),
+        may("account", Kind::HostName),
         has("fields", Kind::Fields),
         has("system_fields", Kind::Subset(&["recv_ns", "flags", "seq"])),
         has("tiebreak", Kind::Choice(&["ordinal", "none"])),
@@ -165,14 +183,30 @@ pub(crate) static FEED: Section = Section {
         has("data_silence_max", Kind::Retention("1s", "5000w")),
         has("session", Kind::Session),
         may("curve_server_key", Kind::PublicKey),
+        may("include", Kind::Texts),
+        may("exclude", Kind::Texts),
+        may("where", Kind::Condition),
         may("deadband_ppm", Kind::Integer(0, 1_000_000)),
         has("series_max", Kind::Integer(1, 100_000_000)),
         may("custom", Kind::Table(&CUSTOM)),
     ],
 };
 
-const DECODERS: &[&str] =
-    &["kraken_tick", "kraken_depth", "kraken_trades", "oanda_tick", "betfair_stream", "custom"];
+const DECODERS: &[&str] = &[
+    "kraken_tick",
+    "kraken_depth",
+    "kraken_trades",
+    "kraken_orders",
+    "oanda_tick",
+    "oanda_orders",
+    "betfair_stream",
+    "betfair_orders",
+    "twitter_sentiment",
+    "kraken_eurusd_tick",
+    "kraken_eurusd_depth",
+    "instruments",
+    "custom",
+];
 
 /// `[feeds.NAME.custom]`
 pub(crate) static CUSTOM: Section = Section {
@@ -326,6 +360,14 @@ impl Kind {
             Kind::Pinning => "must be \"off\", \"auto\" or a list of different cores".to_owned(),
             Kind::Fields => "must be \"core\", \"all\" or a list of field names".to_owned(),
             Kind::Endpoint => "must be tcp://HOST:PORT or ipc://PATH".to_owned(),
+            Kind::WebSocket => "must be wss://HOST or ws://HOST, port and path if there are any".to_owned(),
+            Kind::Endpoints => "must be a list of different tcp://HOST:PORT or ipc://PATH".to_owned(),
+            Kind::Bind => format!("must be {BIND}"),
+            Kind::Binds => format!("must be a list of different {BIND}"),
+            Kind::Condition => {
+                "must be FIELD OPERATOR VALUE, such as \"bid_qty > 10\", \"status == 'OPEN'\" or \"tradeable == true\""
+                    .to_owned()
+            }
             Kind::Url => "must be http://HOST:PORT or https://HOST:PORT, without path".to_owned(),
             Kind::Secret => "must be \"env:NAME\" or \"file:PATH\"".to_owned(),
             Kind::Session => crate::session::RULE.to_owned(),
@@ -338,7 +380,10 @@ impl Kind {
     }
 }
 
-fn alternatives(options: &[&str]) -> String {
+const BIND: &str = "tcp://ADDRESS:PORT, tcp://*:PORT (PORT may be *, a free one) or ipc://PATH";
+
+/// Texts of which one is meant.
+pub(crate) fn alternatives(options: &[&str]) -> String {
     let quoted: Vec<String> = options.iter().map(|o| format!("{o:?}")).collect();
     match quoted.split_last() {
         Some((last, [])) => last.clone(),

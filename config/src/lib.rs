@@ -3,10 +3,13 @@
 
 mod engine;
 mod feed;
+pub mod filter;
+mod forward;
 pub mod import;
 mod keys;
 mod load;
 pub mod model;
+mod publisher;
 mod quick_run;
 mod reader;
 pub mod registry;

@@ -8,6 +8,8 @@ use sha2::{Digest, Sha256};
 
 use crate::engine::{is_host_name, read_archive, read_compat, read_engine, read_http, read_retention};
 use crate::feed::{self, read_feed};
+use crate::forward::{read_forward, read_route};
+use crate::keys::publisher::form_of as form_of_publisher;
 use crate::keys::{CUSTOM, FEED, RETENTION, SPOOL, Section};
 use crate::model::Config;
 use crate::reader::{Context, unknown};
@@ -16,7 +18,7 @@ use crate::sink::{form_of, read_sink};
 use crate::tree::{Node, Table, Value, expand_all, join, merge, parse, parse_set};
 use crate::variables::Env;
 use crate::violation::{ConfigErrors, Place, Source, Violation, Violations};
-use crate::{DEFAULTS, rules};
+use crate::{DEFAULTS, publisher, rules};
 
 /// A valid configuration and what it was made of.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,7 +31,8 @@ pub struct Loaded {
     pub sha256: String,
 }
 
-const TOP: [&str; 7] = ["engine", "http", "compat", "archive", "feeds", "sinks", "retention"];
+const TOP: [&str; 10] =
+    ["engine", "http", "compat", "archive", "forward", "routes", "feeds", "sinks", "publishers", "retention"];
 
 impl Config {
     /// Loads `files` and the arguments of `--set`, in order; later ones win. `env` looks up environment variables.
@@ -174,6 +177,13 @@ fn complete(tree: &mut Table, defaults: &Table) {
             fill(sink.entry("spool".to_owned()).or_insert_with(empty), &[&SPOOL], defaults);
         }
     }
+    for (name, node) in members(tree, "publishers") {
+        publisher::complete(name, node);
+        let kind = node.as_table().map(|table| publisher::kind_of(name, table).to_owned());
+        if let Some(form) = kind.and_then(|kind| form_of_publisher(&kind)) {
+            fill(node, form.sections, defaults);
+        }
+    }
     for (_, node) in members(tree, "retention") {
         fill(node, &[&RETENTION], defaults);
     }
@@ -209,10 +219,25 @@ fn read(tree: &Table, context: &mut Context<'_>) -> Option<Config> {
     let http = tree.get("http").and_then(|node| read_http(node, context));
     let compat = tree.get("compat").and_then(|node| read_compat(node, context));
     let archive = tree.get("archive").and_then(|node| read_archive(node, context));
+    let forward = tree.get("forward").and_then(|node| read_forward(node, context));
+    let routes = read_each(tree, "routes", context, |path, _, node, c| read_route(path, node, c));
     let feeds = read_each(tree, "feeds", context, |path, name, node, c| read_feed(path, name, node, c));
     let sinks = read_each(tree, "sinks", context, |path, _, node, c| read_sink(path, node, c));
+    let publishers =
+        read_each(tree, "publishers", context, |path, _, node, c| publisher::read_publisher(path, node, c));
     let retention = read_each(tree, "retention", context, |path, _, node, c| read_retention(path, node, c));
-    Some(Config { engine: engine?, http: http?, compat: compat?, archive: archive?, feeds, sinks, retention })
+    Some(Config {
+        engine: engine?,
+        http: http?,
+        compat: compat?,
+        archive: archive?,
+        forward: forward?,
+        routes,
+        feeds,
+        sinks,
+        publishers,
+        retention,
+    })
 }
 
 fn read_each<'e, T>(

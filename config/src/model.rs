@@ -7,10 +7,14 @@ use std::time::Duration;
 
 use crate::secret::Secret;
 
+mod bus;
+pub mod publisher;
 mod sink;
 
+pub use crate::filter::{Comparand, Condition, Filter};
 pub use crate::session::{Session, Span};
 
+pub use bus::{CacheLimits, Forward, Route, SYMBOL_TAGS, SocketKind};
 pub use sink::{Durability, File, Influx, InfluxTarget, Parquet, Sink, SinkKind, Spool};
 
 /// The whole configuration of one engine.
@@ -24,10 +28,16 @@ pub struct Config {
     pub compat: Compat,
     /// `[archive]`
     pub archive: Archive,
+    /// `[forward]`: what `tickline forward` does
+    pub forward: Forward,
+    /// `[routes.NAME]`, by name
+    pub routes: BTreeMap<String, Route>,
     /// `[feeds.NAME]`, by name
     pub feeds: BTreeMap<String, Feed>,
     /// `[sinks.NAME]`, by name
     pub sinks: BTreeMap<String, Sink>,
+    /// `[publishers.NAME]`, by name
+    pub publishers: BTreeMap<String, publisher::Publisher>,
     /// `[retention.NAME]`: what `tickline db apply` creates, by policy name
     pub retention: BTreeMap<String, Retention>,
 }
@@ -141,7 +151,7 @@ pub struct Archive {
     pub free_bytes_min: u64,
     /// Whether files are compressed.
     pub compress: bool,
-    /// Feeds that are kept; none: all.
+    /// Globs of the feeds that are kept; none: all.
     pub feeds: Option<Vec<String>>,
     /// What happens when there is no room on disk or in the queue before it.
     pub when_full: WhenFull,
@@ -149,6 +159,13 @@ pub struct Archive {
     pub flight: Option<Duration>,
     /// Most bytes that it holds in memory.
     pub flight_bytes_max: usize,
+}
+
+impl Archive {
+    /// Whether a feed's frames are kept.
+    pub fn takes(&self, feed: &str) -> bool {
+        self.feeds.as_ref().is_none_or(|globs| globs.iter().any(|glob| crate::filter::matches(glob, feed)))
+    }
 }
 
 /// `[compat]`: the predecessor's forms.
@@ -167,8 +184,14 @@ pub struct Feed {
     pub topic: String,
     /// Further topics of the same feed.
     pub aliases: Vec<String>,
+    /// Everything that is published, or a share of it.
+    pub socket: SocketKind,
     /// How payloads are read.
     pub decoder: DecoderKind,
+    /// How payloads are written.
+    pub format: Format,
+    /// Value of the tag `account` on the points of an order feed; none: no such tag.
+    pub account: Option<String>,
     /// Which fields of the schema are written.
     pub fields: FieldChoice,
     /// Which system fields are written.
@@ -185,6 +208,8 @@ pub struct Feed {
     pub curve_server_key: Option<String>,
     /// When data is expected.
     pub session: Session,
+    /// Which points are made.
+    pub filter: Filter,
     /// A quote is written only if bid or ask has moved by more than this part of itself, in millionths; none: always.
     pub deadband_ppm: Option<u32>,
     /// Most series that this feed may have; further ones are bad points.
@@ -202,24 +227,72 @@ pub enum DecoderKind {
     KrakenDepth,
     /// Kraken public trades.
     KrakenTrades,
+    /// Kraken own executions.
+    KrakenOrders,
     /// OANDA prices.
     OandaTick,
+    /// OANDA transactions.
+    OandaOrders,
     /// Betfair market changes.
     BetfairStream,
+    /// Betfair own orders.
+    BetfairOrders,
+    /// Scored posts.
+    TwitterSentiment,
+    /// EUR/USD as two pairs imply it.
+    KrakenEurusdTick,
+    /// The same with volumes.
+    KrakenEurusdDepth,
+    /// Definitions of instruments.
+    Instruments,
     /// A feed that the user describes.
     Custom,
 }
 
 impl DecoderKind {
     /// Each decoder with its name in the configuration.
-    pub const ALL: [(&'static str, DecoderKind); 6] = [
+    pub const ALL: [(&'static str, DecoderKind); 13] = [
         ("kraken_tick", DecoderKind::KrakenTick),
         ("kraken_depth", DecoderKind::KrakenDepth),
         ("kraken_trades", DecoderKind::KrakenTrades),
+        ("kraken_orders", DecoderKind::KrakenOrders),
         ("oanda_tick", DecoderKind::OandaTick),
+        ("oanda_orders", DecoderKind::OandaOrders),
         ("betfair_stream", DecoderKind::BetfairStream),
+        ("betfair_orders", DecoderKind::BetfairOrders),
+        ("twitter_sentiment", DecoderKind::TwitterSentiment),
+        ("kraken_eurusd_tick", DecoderKind::KrakenEurusdTick),
+        ("kraken_eurusd_depth", DecoderKind::KrakenEurusdDepth),
+        ("instruments", DecoderKind::Instruments),
         ("custom", DecoderKind::Custom),
     ];
+
+    /// Whether its points have the tag `account`.
+    pub const fn has_account(self) -> bool {
+        matches!(self, DecoderKind::KrakenOrders | DecoderKind::OandaOrders | DecoderKind::BetfairOrders)
+    }
+
+    /// Whether its payloads may be fields with `\x01` between them, as the predecessor sent them.
+    pub const fn reads_x01(self) -> bool {
+        matches!(
+            self,
+            DecoderKind::KrakenTick
+                | DecoderKind::OandaTick
+                | DecoderKind::KrakenEurusdTick
+                | DecoderKind::KrakenEurusdDepth
+        )
+    }
+}
+
+/// `format = "msgpack" | "x01" | "json"`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// msgpack, as our publishers send it.
+    Msgpack,
+    /// Text of fields with `\x01` between them, as the predecessor sent them.
+    X01,
+    /// JSON text, also inside a JSON string.
+    Json,
 }
 
 /// `fields = "core" | "all" | [..]`

@@ -208,6 +208,23 @@ impl<'a, 'c, 'e> Reader<'a, 'c, 'e> {
         self.value(name, |value, _| if let Value::Text(text) = value { base_url(text) } else { None })
     }
 
+    /// A WebSocket address, with path if it has one; a login in it is refused and never repeated.
+    pub(crate) fn web_socket(&mut self, name: &str) -> Option<String> {
+        let node = self.node(name)?;
+        if node.as_text().is_some_and(|t| t.contains('@')) {
+            self.wrong(name, "must not carry a login, found one");
+            return None;
+        }
+        self.value(name, |value, _| {
+            let Value::Text(text) = value else { return None };
+            let (scheme, rest) = text.split_once("://")?;
+            let host = rest.split('/').next()?;
+            let http = if scheme == "wss" { "https://" } else { "http://" };
+            base_url(&format!("{http}{host}")).filter(|_| matches!(scheme, "ws" | "wss"))?;
+            (!text.contains(|c: char| c.is_whitespace() || c.is_control())).then(|| text.clone())
+        })
+    }
+
     /// A public key, from its file if it names one.
     pub(crate) fn public_key(&mut self, name: &str) -> Option<String> {
         let text = self.text(name)?;

@@ -43,19 +43,40 @@ pub const PORTS: &[PortRow] = &[
     row("forwarder_in", 5554, "", &[], "", "XSUB side of the forwarder"),
     row("forwarder_out", 5555, "", &[], "", "XPUB side of the forwarder"),
     row("oanda_pub", 5556, "*", &[], "oanda_tick", "the OANDA ticks again, one topic an instrument"),
-    row("betfair_orders_pub", 5557, "betfair_orders", &[], "", "Betfair ocm"),
+    row("betfair_orders_pub", 5557, "betfair_orders", &[], "betfair_orders", "Betfair ocm"),
     row("kraken_tick_pub", 5558, "kraken_tick", &[], "kraken_tick", "Kraken ticker"),
-    row("kraken_eurusd_tick_pub", 5559, "kr_eurusd_tick", &[], "", "synthetic EUR/USD tick"),
+    row(
+        "kraken_eurusd_tick_pub",
+        5559,
+        "kr_eurusd_tick",
+        &[],
+        "kraken_eurusd_tick",
+        "synthetic EUR/USD tick",
+    ),
     row("kraken_depth_pub", 5560, "kr_depth", &["kraken_depth"], "kraken_depth", "Kraken top-of-book levels"),
-    row("kraken_orders_pub", 5561, "kraken_orders", &["kr_order_book"], "", "Kraken own executions"),
+    row(
+        "kraken_orders_pub",
+        5561,
+        "kraken_orders",
+        &["kr_order_book"],
+        "kraken_orders",
+        "Kraken own executions",
+    ),
     row("oanda_tick_pub", 5562, "oanda_tick", &[], "oanda_tick", "OANDA PRICE"),
-    row("oanda_orders_pub", 5563, "oanda_orders", &[], "", "OANDA transactions"),
+    row("oanda_orders_pub", 5563, "oanda_orders", &[], "oanda_orders", "OANDA transactions"),
     row("betfair_stream_pub", 5564, "betfair_stream", &[], "betfair_stream", "Betfair mcm"),
-    row("twitter_sentiment_pub", 5565, "twitter_sentiment", &[], "", "sentiment record"),
-    row("kraken_eurusd_depth_pub", 5566, "kr_eurusd_depth", &[], "", "synthetic EUR/USD depth"),
+    row("twitter_sentiment_pub", 5565, "twitter_sentiment", &[], "twitter_sentiment", "sentiment record"),
+    row(
+        "kraken_eurusd_depth_pub",
+        5566,
+        "kr_eurusd_depth",
+        &[],
+        "kraken_eurusd_depth",
+        "synthetic EUR/USD depth",
+    ),
     row("oandav20_tick_pub", 5567, "oandav20_tick", &[], "oanda_tick", "the same OANDA ticks"),
     row("last_value_cache", 5568, "", &[], "", "XPUB, replays the last value to a late subscriber"),
-    row("instruments_pub", 5569, "instruments", &[], "", "instrument definitions"),
+    row("instruments_pub", 5569, "instruments", &[], "instruments", "instrument definitions"),
     row("sink_status_0", 5578, "", &[], "", "reserved: sink status endpoint"),
     row("sink_status_1", 5579, "", &[], "", "reserved: sink status endpoint"),
     row("sink_status_2", 5580, "", &[], "", "reserved: sink status endpoint"),
@@ -77,7 +98,7 @@ pub fn find(name: &str) -> Option<&'static PortRow> {
 /// The registry as a table for people.
 pub fn ports_table() -> String {
     let mut out = format!(
-        "{:<28} {:>5}  {:<18} {:<14} {:<15} {}\n",
+        "{:<28} {:>5}  {:<18} {:<14} {:<19} {}\n",
         "KEY", "PORT", "TOPIC", "ALIAS", "DECODER", "PAYLOAD"
     );
     for row in PORTS {
@@ -85,7 +106,7 @@ pub fn ports_table() -> String {
         let (topic, alias, decoder) =
             (or_dash(row.topic), or_dash(&row.aliases.join(" ")), or_dash(row.decoder));
         out.push_str(&format!(
-            "{:<28} {:>5}  {topic:<18} {alias:<14} {decoder:<15} {}\n",
+            "{:<28} {:>5}  {topic:<18} {alias:<14} {decoder:<19} {}\n",
             row.key, row.port, row.payload
         ));
     }

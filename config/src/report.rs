@@ -54,6 +54,9 @@ pub struct Report {
     /// What became of raw frames; null where there is no archive.
     #[serde(default)]
     pub archive: Option<ArchiveReport>,
+    /// Publishers in the same process, by name.
+    #[serde(default)]
+    pub publishers: BTreeMap<String, PublisherReport>,
     /// CPU time of the stages.
     pub cpu_s: CpuSeconds,
     /// Largest resident memory of the process, bytes.
@@ -82,6 +85,29 @@ pub struct Build {
     pub commit: Option<String>,
     /// `release` or `debug`.
     pub profile: String,
+}
+
+/// A publisher: what it reads and sends.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PublisherReport {
+    /// `starting`, `ready`, `degraded` or `stopped`.
+    pub state: String,
+    /// Why.
+    pub why: String,
+    /// Where it is bound.
+    pub endpoints: Vec<String>,
+    /// Messages that the venue sent.
+    pub venue_messages: u64,
+    /// Numbered messages sent to ZeroMQ.
+    pub messages: u64,
+    /// Bytes of their payloads.
+    pub bytes: u64,
+    /// Heartbeats sent.
+    pub heartbeats: u64,
+    /// Times that somebody subscribed.
+    pub subscribers_joined: u64,
+    /// What its connector has counted, by name.
+    pub counts: BTreeMap<String, u64>,
 }
 
 /// What machine.

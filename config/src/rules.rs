@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use crate::filter::matches;
 use crate::model::{Config, Durability, Feed, SinkKind};
 use crate::suggest::nearest;
 use crate::tree::{Node, Table};
@@ -14,7 +15,9 @@ pub(crate) fn check(config: &Config, tree: &Table, violations: &mut Violations) 
     let mut rules = Rules { tree, violations };
     rules.engine(config);
     rules.ports(config);
+    rules.forward(config);
     rules.sinks(config);
+    rules.publishers(config);
     rules.archive(config);
     rules.retention(config);
 }
@@ -81,6 +84,11 @@ impl Rules<'_> {
                     let at = &feed.endpoint;
                     self.broken(&a, &b, format!("{a} and {b} must be equal, since both are at {at}"));
                 }
+                if feed.endpoint == other.endpoint && feed.socket != other.socket {
+                    let [a, b] = [other_name, name].map(|name| format!("feeds.{name}.socket"));
+                    let at = &feed.endpoint;
+                    self.broken(&a, &b, format!("{a} and {b} must be equal, since both are at {at}"));
+                }
                 if let Some(topic) = shared_topic(feed, other) {
                     let (a, b) = (format!("feeds.{other_name}"), format!("feeds.{name}"));
                     let at = &feed.endpoint;
@@ -107,9 +115,37 @@ impl Rules<'_> {
         }
     }
 
-    /// A list of feeds must name some that there are.
+    /// Two publishers cannot bind one endpoint.
+    fn publishers(&mut self, config: &Config) {
+        let mut bound: BTreeMap<&str, &str> = BTreeMap::new();
+        for (name, publisher) in config.publishers.iter().filter(|(_, p)| !p.endpoint.ends_with(":*")) {
+            if let Some(other) = bound.insert(&publisher.endpoint, name) {
+                let [a, b] = [other, name].map(|name| format!("publishers.{name}.endpoint"));
+                let found = &publisher.endpoint;
+                self.broken(&a, &b, format!("{a} and {b} must differ, found {found:?} in both"));
+            }
+        }
+    }
+
+    /// A port is bound once.
+    fn forward(&mut self, config: &Config) {
+        let forward = &config.forward;
+        let one = |key, endpoint: &Option<String>| endpoint.clone().map(|endpoint| (key, endpoint));
+        let push = forward.push.iter().map(|endpoint| ("forward.push", endpoint.clone()));
+        let bound = [one("forward.in", &forward.input), one("forward.out", &forward.output)];
+        let bound: Vec<(&str, String)> = bound.into_iter().flatten().chain(push).collect();
+        for (at, (key, endpoint)) in bound.iter().enumerate().filter(|(_, (_, e))| !e.ends_with(":*")) {
+            if let Some((other, _)) = bound.iter().take(at).find(|(other, e)| other != key && e == endpoint) {
+                let rule = format!("{other} and {key} must differ, found {endpoint:?} in both");
+                self.broken(other, key, rule);
+            }
+        }
+    }
+
+    /// A list of feeds must name some that there are, or fit some.
     fn named_feeds(&mut self, config: &Config, key: &str, feeds: Option<&[String]>) {
-        for feed in feeds.unwrap_or_default().iter().filter(|f| !config.feeds.contains_key(*f)) {
+        let fits = |glob: &&String| config.feeds.keys().any(|name| matches(glob, name));
+        for feed in feeds.unwrap_or_default().iter().filter(|glob| !fits(glob)) {
             let near = nearest(feed, config.feeds.keys().map(String::as_str));
             let hint = near.map_or_else(String::new, |n| format!(", did you mean {n:?}"));
             self.broken(key, key, format!("must name feeds of the configuration, found {feed:?}{hint}"));

@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value as Json, json};
 
 use crate::DEFAULTS;
+use crate::keys::publisher::{PUBLISHER_FORMS, PublisherForm};
 use crate::keys::{
-    ARCHIVE, COMPAT, ENGINE, FEED, HTTP, Key, Kind, Need, RETENTION, SINK_FORMS, Section, SinkForm,
+    ARCHIVE, COMPAT, ENGINE, FEED, FORWARD, HTTP, Key, Kind, Need, RETENTION, ROUTE, SINK_FORMS, Section,
+    SinkForm,
 };
 use crate::tree::{Node, Table, Value, parse};
 use crate::units::{bytes_pattern, duration_pattern};
@@ -19,6 +21,7 @@ pub fn config_schema_json() -> String {
         Maker { described: descriptions(DEFAULTS), defaults: parse(DEFAULTS, 0, &mut Violations::default()) };
     let named = |schema: Json| json!({ "type": "object", "additionalProperties": schema });
     let sinks: Vec<Json> = SINK_FORMS.iter().map(|form| maker.sink(form)).collect();
+    let publishers: Vec<Json> = PUBLISHER_FORMS.iter().map(|form| maker.publisher(form)).collect();
     let schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "tickline configuration",
@@ -29,9 +32,13 @@ pub fn config_schema_json() -> String {
             "http": maker.section(&[&HTTP]),
             "compat": maker.section(&[&COMPAT]),
             "archive": maker.section(&[&ARCHIVE]),
+            "forward": maker.section(&[&FORWARD]),
+            "routes": named(maker.section(&[&ROUTE])),
             // What a feed needs depends on the registry, so nothing is required here.
             "feeds": named(maker.object(&[&FEED], |_| false)),
             "sinks": named(json!({ "oneOf": sinks })),
+            // What a publisher needs depends on its name, so only what no default has is required.
+            "publishers": named(json!({ "anyOf": publishers })),
             "retention": named(maker.section(&[&RETENTION])),
         },
     });
@@ -77,6 +84,16 @@ impl Maker {
         schema
     }
 
+    /// One kind of publisher.
+    fn publisher(&self, form: &PublisherForm) -> Json {
+        let known = ["kind", "endpoint"];
+        let mut schema =
+            self.object(form.sections, |key| key.need == Need::Required && !known.contains(&key.name));
+        schema["title"] = json!(format!("kind {:?}", form.kind));
+        schema["properties"]["kind"]["const"] = json!(form.kind);
+        schema
+    }
+
     fn key(&self, section: &Section, key: &Key) -> Json {
         let mut schema = match key.kind {
             Kind::Table(inner) => self.section(&[inner]),
@@ -98,6 +115,8 @@ impl Maker {
     }
 }
 
+const ENDPOINT: &str = "^(tcp|ipc)://.";
+
 /// What values of the kind look like. A text with a variable in it passes: its value is checked when loaded.
 fn shape(kind: Kind) -> Json {
     let text = |pattern: &str| json!({ "type": "string", "pattern": format!("({pattern})|\\$\\{{") });
@@ -117,7 +136,12 @@ fn shape(kind: Kind) -> Json {
             { "type": "array", "items": { "type": "integer", "minimum": 0 }, "minItems": 1, "uniqueItems": true },
         ] }),
         Kind::Fields => json!({ "anyOf": [options(&["core", "all"]), texts()] }),
-        Kind::Endpoint => text("^(tcp|ipc)://."),
+        Kind::Endpoint | Kind::Bind => text(ENDPOINT),
+        Kind::Endpoints | Kind::Binds => {
+            json!({ "type": "array", "items": text(ENDPOINT), "uniqueItems": true })
+        }
+        Kind::Condition => text("[<>=!]"),
+        Kind::WebSocket => text("^wss?://."),
         Kind::Url => text("^https?://."),
         Kind::Secret => text("^(env|file):."),
         Kind::Session => json!({ "anyOf": [options(&["always", "fx"]), texts()] }),
@@ -165,8 +189,22 @@ mod tests {
     use crate::keys::{CUSTOM, CUSTOM_TIME, SPOOL};
 
     fn sections() -> Vec<&'static Section> {
-        let once = [&ENGINE, &HTTP, &COMPAT, &ARCHIVE, &RETENTION, &FEED, &CUSTOM, &CUSTOM_TIME, &SPOOL];
-        once.into_iter().chain(SINK_FORMS.iter().flat_map(|f| f.sections).copied()).collect()
+        let once = [
+            &ENGINE,
+            &HTTP,
+            &COMPAT,
+            &ARCHIVE,
+            &FORWARD,
+            &ROUTE,
+            &RETENTION,
+            &FEED,
+            &CUSTOM,
+            &CUSTOM_TIME,
+            &SPOOL,
+        ];
+        let sinks = SINK_FORMS.iter().flat_map(|f| f.sections);
+        let publishers = PUBLISHER_FORMS.iter().flat_map(|f| f.sections);
+        once.into_iter().chain(sinks.chain(publishers).copied()).collect()
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The effective configuration as TOML: every value with its default, secrets only by where they stand.
 
+use crate::keys::publisher::PUBLISHER_FORMS;
 use crate::keys::{Kind, SINK_FORMS};
 use crate::tree::{Node, Table, Value, key};
 
@@ -8,7 +9,7 @@ pub(crate) fn effective(tree: &Table) -> String {
     let mut out = String::new();
     for (name, node) in tree {
         match (name.as_str(), &node.value) {
-            ("feeds" | "sinks" | "retention", Value::Table(members)) => {
+            ("routes" | "feeds" | "sinks" | "publishers" | "retention", Value::Table(members)) => {
                 for (member, node) in members {
                     section(&mut out, &format!("{name}.{}", key(member)), node);
                 }
@@ -32,8 +33,11 @@ fn section(out: &mut String, path: &str, node: &Node) {
 }
 
 fn is_secret(path: &str, name: &str) -> bool {
-    let mut keys = SINK_FORMS.iter().flat_map(|f| f.sections).flat_map(|s| s.keys);
-    path.starts_with("sinks.") && keys.any(|k| k.name == name && matches!(k.kind, Kind::Secret))
+    let sinks = SINK_FORMS.iter().flat_map(|f| f.sections);
+    let publishers = PUBLISHER_FORMS.iter().flat_map(|f| f.sections);
+    let mut keys = sinks.chain(publishers).flat_map(|s| s.keys);
+    let holds = path.starts_with("sinks.") || path.starts_with("publishers.");
+    holds && keys.any(|k| k.name == name && matches!(k.kind, Kind::Secret))
 }
 
 /// `env:NAME` and `file:PATH` say where the secret is, not what it is; anything else may be the secret.

@@ -14,15 +14,19 @@ use tickline_config::{Loaded, units};
 mod audit;
 mod check;
 mod check_live;
+mod codec;
 mod config;
 mod db;
 mod demo;
 mod exit;
+mod forward;
 mod keys;
+mod kraken;
 mod launch;
 mod parquet;
 mod plan;
 mod ports;
+mod publish;
 mod rejects;
 mod replay;
 mod run;
@@ -30,6 +34,7 @@ mod schema;
 mod sender;
 mod spool;
 mod summary;
+mod tap;
 
 pub use exit::{Exit, Failure};
 
@@ -60,10 +65,22 @@ enum LogFormat {
 enum Command {
     /// Receive, decode and write until a signal (or --duration) says stop.
     Run(run::RunArgs),
+    /// Read venues and publish what they say on ZeroMQ.
+    Publish(publish::PublishArgs),
+    /// Print what goes over the bus.
+    Tap(tap::TapArgs),
+    /// Payloads between JSON and msgpack.
+    #[command(subcommand)]
+    Codec(codec::CodecCommand),
+    /// What only Kraken needs.
+    #[command(subcommand)]
+    Kraken(kraken::KrakenCommand),
     /// Show the whole way on this machine: four generated feeds over ZeroMQ into files or a database.
     Demo(demo::DemoArgs),
     /// Decode captures again and write their points.
     Replay(replay::ReplayArgs),
+    /// Pass messages from publishers to subscribers, with last values, routes to other topics and shares for workers.
+    Forward(forward::ForwardArgs),
     /// Check the configuration and, with --live, what it talks to.
     Check(check::CheckArgs),
     /// Print, import or describe configurations.
@@ -154,8 +171,13 @@ pub fn main() -> ExitCode {
     }
     let ended = match cli.command {
         Command::Run(args) => run::run(&args),
+        Command::Publish(args) => publish::run(&args),
+        Command::Tap(args) => tap::run(&args),
+        Command::Codec(command) => codec::run(&command),
+        Command::Kraken(command) => kraken::run(&command),
         Command::Demo(args) => demo::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Forward(args) => forward::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Keys(command) => keys::run(&command),

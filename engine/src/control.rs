@@ -15,6 +15,7 @@ use tickline_config::Loaded;
 use tickline_feeds::clock::MonoNanos;
 
 use crate::losses::Losses;
+use crate::publish::Group;
 use crate::quarantine::{Quarantine, Suspect};
 use crate::report::{Histograms, report};
 use crate::run::Run;
@@ -43,6 +44,8 @@ pub struct Orders<'a> {
     pub quarantine_bytes_max: u64,
     /// What SIGHUP does; none: it is ignored.
     pub reload: Option<Reload<'a>>,
+    /// Publishers of this process, which end before the engine does.
+    pub publishers: Option<Group>,
     /// Asked ten times a second whether the run has done what it should.
     pub done: &'a mut dyn FnMut(&Run) -> bool,
 }
@@ -93,8 +96,12 @@ impl Control {
     }
 
     /// Watches a run until it has ended: by itself, by a signal, by a failure.
-    pub fn watch(&mut self, run: &mut Run, orders: Orders<'_>) -> io::Result<Ended> {
+    pub fn watch(&mut self, run: &mut Run, mut orders: Orders<'_>) -> io::Result<Ended> {
         run.stop().set_control(Arc::clone(&self.waker));
+        if let Some(publishers) = &orders.publishers {
+            publishers.stop().set_control(Arc::clone(&self.waker));
+            *run.view().publishers.lock() = publishers.views();
+        }
         let mut keeper = Keeper::new(run, &orders)?;
         let mut phase = Phase::Running;
         let mut events = Events::with_capacity(16);
@@ -107,9 +114,9 @@ impl Control {
             let now = run.view().clock.mono();
             let signals: Vec<i32> = self.signals.pending().collect();
             for signal in signals {
-                phase = self.signal(signal, phase, run, &orders, now);
+                phase = self.signal(signal, phase, run, &mut orders, now);
             }
-            phase = next_phase(phase, run, &mut *orders.done, orders.shutdown_timeout, now);
+            phase = next_phase(phase, run, &mut orders, now);
             run.look_at_links();
             keeper.look(run, now);
             match phase {
@@ -123,11 +130,18 @@ impl Control {
         Ok(if run.stop().failure().is_some() { Ended::Failed } else { Ended::Drained })
     }
 
-    fn signal(&self, signal: i32, phase: Phase, run: &mut Run, orders: &Orders<'_>, now: MonoNanos) -> Phase {
+    fn signal(
+        &self,
+        signal: i32,
+        phase: Phase,
+        run: &mut Run,
+        orders: &mut Orders<'_>,
+        now: MonoNanos,
+    ) -> Phase {
         match (signal, phase) {
             (SIGTERM | SIGINT, Phase::Running) => {
                 tracing::info!("stopping: draining within {:?}", orders.shutdown_timeout);
-                drain(run, orders.shutdown_timeout, now)
+                drain(run, orders, now)
             }
             (SIGINT, Phase::Draining { .. }) => {
                 tracing::warn!("stopping at once");
@@ -151,8 +165,13 @@ impl Control {
     }
 }
 
-fn drain(run: &mut Run, timeout: Duration, now: MonoNanos) -> Phase {
+fn drain(run: &mut Run, orders: &mut Orders<'_>, now: MonoNanos) -> Phase {
+    // Their ends are the last that the feeds hear.
+    if let Some(publishers) = &mut orders.publishers {
+        publishers.end();
+    }
     run.begin_drain();
+    let timeout = orders.shutdown_timeout;
     let timeout = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
     Phase::Draining { deadline: MonoNanos(now.0.saturating_add(timeout)) }
 }
@@ -162,19 +181,18 @@ fn abort_deadline(now: MonoNanos) -> Phase {
     Phase::Aborted { deadline: MonoNanos(now.0 + SECOND_NS) }
 }
 
-fn next_phase(
-    phase: Phase,
-    run: &mut Run,
-    done: &mut dyn FnMut(&Run) -> bool,
-    timeout: Duration,
-    now: MonoNanos,
-) -> Phase {
+fn next_phase(phase: Phase, run: &mut Run, orders: &mut Orders<'_>, now: MonoNanos) -> Phase {
+    let gave_up = orders.publishers.as_ref().and_then(Group::failure);
     match phase {
         Phase::Running | Phase::Draining { .. } if run.stop().aborted() => {
             run.begin_drain();
             abort_deadline(now)
         }
-        Phase::Running if done(run) => drain(run, timeout, now),
+        Phase::Running if gave_up.is_some() => {
+            run.stop().fail_at_end(gave_up.unwrap_or_default());
+            drain(run, orders, now)
+        }
+        Phase::Running if (orders.done)(run) => drain(run, orders, now),
         Phase::Draining { deadline } if now >= deadline => {
             tracing::warn!("shutdown_timeout is over: what is not written is dropped");
             run.stop().abort();

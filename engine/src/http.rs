@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 use crate::ledger::Reading;
 use crate::report::{Histograms, Standard, judge, report};
 use crate::spawn::{Thread, spawn};
+use crate::stop::Stop;
 use crate::view::View;
 
 mod serve;
@@ -68,16 +69,22 @@ pub struct Server {
 impl Server {
     /// Serves a view until [`Server::stop`].
     pub fn start(socket: TcpListener, view: Arc<View>) -> io::Result<Self> {
+        let stop = Arc::clone(&view.stop);
+        Self::with_pages(socket, &stop, pages(view))
+    }
+
+    /// Serves other pages in the same way.
+    pub(crate) fn with_pages(socket: TcpListener, stop: &Arc<Stop>, pages: Router) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         let address = socket.local_addr()?;
         let (end, ended) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let stop = Arc::clone(&view.stop);
-        let thread = spawn("http", None, &stop, move || {
+        let pages = guarded(pages, address);
+        let thread = spawn("http", None, stop, move || {
             runtime.spawn(async move {
                 let socket = tokio::net::TcpListener::from_std(socket);
                 let served = match socket {
-                    Ok(socket) => serve(socket, router(view, address)).await,
+                    Ok(socket) => serve(socket, pages).await,
                     Err(error) => Err(error),
                 };
                 if let Err(error) = served {
@@ -98,7 +105,17 @@ impl Server {
     }
 }
 
-fn router(view: Arc<View>, address: SocketAddr) -> Router {
+fn pages(view: Arc<View>) -> Router {
+    Router::new()
+        .route("/health", get(health))
+        .route("/ready", get(ready))
+        .route("/metrics", get(metrics))
+        .route("/status", get(status))
+        .route("/config", get(config))
+        .with_state(view)
+}
+
+fn guarded(pages: Router, address: SocketAddr) -> Router {
     // A page of somewhere else must not read this one through a name that leads to our own machine.
     let check = middleware::from_fn(move |request: Request, next: Next| async move {
         if address.ip().is_loopback() && !is_local(request.headers().get(header::HOST)) {
@@ -107,14 +124,7 @@ fn router(view: Arc<View>, address: SocketAddr) -> Router {
         }
         next.run(request).await
     });
-    Router::new()
-        .route("/health", get(health))
-        .route("/ready", get(ready))
-        .route("/metrics", get(metrics))
-        .route("/status", get(status))
-        .route("/config", get(config))
-        .layer(check)
-        .with_state(view)
+    pages.layer(check)
 }
 
 /// Whether a `Host` header names this machine as itself.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use tickline_config::report::{FeedReport, Latency, Report, SinkReport};
+use tickline_config::report::{FeedReport, Latency, PublisherReport, Report, SinkReport};
 
 use crate::links::Link;
 use crate::stats::{ArchiveCell, SpoolCounters};
@@ -42,6 +42,7 @@ pub fn page(report: &Report, view: &View) -> String {
     let arc = *view.stats.archive.cpu_ns.lock() as f64 / 1e9;
     page.sample("cpu_seconds_total", "counter", "CPU time of a stage", &[("stage", "arc")], arc);
     links(&mut page, view);
+    publishers(&mut page, &report.publishers);
     let reading = crate::ledger::Reading::take(&view.stats);
     for (sink, settled) in view.sinks.iter().zip(&reading.sinks_out) {
         for (code, count) in &settled.faults {
@@ -70,6 +71,35 @@ fn archive(page: &mut Page, cell: &ArchiveCell) {
     page.counter("archive_files_deleted", "archive files removed to make room", &[], counters.files_deleted);
     for (reason, count) in [("queue_full", counters.queue_full), ("disk", counters.lost)] {
         page.counter("archive_frames_lost", "frames not archived", &[("reason", reason)], count);
+    }
+}
+
+/// Publishers in the same process.
+fn publishers(page: &mut Page, publishers: &BTreeMap<String, PublisherReport>) {
+    let each = |page: &mut Page, name: &str, help: &str, of: fn(&PublisherReport) -> u64| {
+        for (publisher, report) in publishers {
+            page.counter(name, help, &[("publisher", publisher)], of(report));
+        }
+    };
+    each(page, "publisher_venue_messages", "messages read from a venue", |of| of.venue_messages);
+    each(page, "publisher_messages", "numbered messages sent", |of| of.messages);
+    each(page, "publisher_bytes", "bytes of payloads sent", |of| of.bytes);
+    each(page, "publisher_heartbeats", "heartbeats sent", |of| of.heartbeats);
+    each(page, "publisher_subscribers_joined", "times that somebody subscribed", |of| of.subscribers_joined);
+    for (publisher, report) in publishers {
+        let ready = f64::from(u8::from(report.state == "ready"));
+        page.gauge(
+            "publisher_ready",
+            "1 if everything that was asked for comes",
+            &[("publisher", publisher)],
+            ready,
+        );
+    }
+    for (publisher, report) in publishers {
+        for (what, count) in &report.counts {
+            let labels = [("publisher", publisher.as_str()), ("what", what.as_str())];
+            page.counter("publisher_counts", "what a connector has counted", &labels, *count);
+        }
     }
 }
 
@@ -240,19 +270,20 @@ fn sinks(page: &mut Page, sinks: &BTreeMap<String, SinkReport>) {
     }
 }
 
-#[derive(Default)]
-struct Page {
-    text: String,
+/// A page being written.
+#[derive(Debug, Default)]
+pub(crate) struct Page {
+    pub(crate) text: String,
     /// The last metric named; its samples must stand together.
     named: String,
 }
 
 impl Page {
-    fn counter(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: u64) {
+    pub(crate) fn counter(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: u64) {
         self.sample(&format!("{name}_total"), "counter", help, labels, value as f64);
     }
 
-    fn gauge(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: f64) {
+    pub(crate) fn gauge(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: f64) {
         self.sample(name, "gauge", help, labels, value);
     }
 

@@ -174,9 +174,7 @@ impl Plan {
 
 /// The sinks that a feed's points go to, by position.
 pub fn sinks_of(feed: &str, sinks: &[SinkPlan]) -> Vec<usize> {
-    let wants =
-        |sink: &SinkPlan| sink.sink.feeds.as_ref().is_none_or(|feeds| feeds.iter().any(|f| f == feed));
-    sinks.iter().enumerate().filter(|(_, sink)| wants(sink)).map(|(at, _)| at).collect()
+    sinks.iter().enumerate().filter(|(_, sink)| sink.sink.takes(feed)).map(|(at, _)| at).collect()
 }
 
 /// Name of the thread that receives an endpoint: the first feed on it.

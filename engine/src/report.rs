@@ -14,7 +14,7 @@ use crate::accepted::Sources;
 use crate::latency::{EncLatencies, Latencies, WrLatencies};
 use crate::ledger::{Reading, add, at_rest, feed_ledger, has_sequences, sink_ledger, undecodable_reasons};
 use crate::stats::{ArchiveCounters, Stats};
-use crate::view::View;
+use crate::view::{PublisherView, View};
 
 /// Whether histograms go along.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +58,7 @@ pub fn report(view: &View, histograms: Histograms) -> Report {
         thresholds: Vec::new(),
         rows: None,
         archive: archive(view),
+        publishers: view.publishers.lock().iter().map(PublisherView::report).collect(),
         cpu_s: cpu(&view.stats),
         rss_max_bytes: rss_max_bytes(),
     }

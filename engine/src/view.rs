@@ -4,11 +4,13 @@
 use std::sync::Arc;
 
 use crossbeam_channel::Receiver;
+use tickline_config::report::PublisherReport;
 use tickline_feeds::clock::{Clock, MonoNanos};
 
 use crate::accepted::Accepted;
 use crate::channel::FillGauge;
 use crate::links::Link;
+use crate::publish::Shown;
 use crate::queue::Job;
 use crate::stats::{Cell, Stats};
 use crate::stop::Stop;
@@ -37,6 +39,36 @@ pub struct SinkView {
     pub accepted: Arc<Accepted>,
 }
 
+/// A publisher of the same process.
+#[derive(Clone, Debug)]
+pub struct PublisherView {
+    /// Name.
+    pub name: String,
+    /// Where it is bound.
+    pub endpoints: Vec<String>,
+    /// What may be read of it.
+    pub shown: Arc<Shown>,
+}
+
+impl PublisherView {
+    /// Its name and what a report says of it.
+    pub fn report(&self) -> (String, PublisherReport) {
+        let ((state, why), (sent, venue_messages)) = (self.shown.state(), self.shown.sent());
+        let report = PublisherReport {
+            state: state.name().to_owned(),
+            why,
+            endpoints: self.endpoints.clone(),
+            venue_messages,
+            messages: sent.messages,
+            bytes: sent.bytes,
+            heartbeats: sent.heartbeats,
+            subscribers_joined: sent.joined,
+            counts: self.shown.counts().into_iter().map(|(name, count)| (name.to_owned(), count)).collect(),
+        };
+        (self.name.clone(), report)
+    }
+}
+
 /// A run, seen from outside.
 #[derive(Debug)]
 pub struct View {
@@ -62,6 +94,8 @@ pub struct View {
     pub sinks: Vec<SinkView>,
     /// Queues in front of the encoders.
     pub frame_queues: Vec<FillGauge>,
+    /// Publishers of the same process.
+    pub publishers: Cell<Vec<PublisherView>>,
     /// The effective configuration, secrets masked, and its SHA-256; empty where there is no file.
     pub config: Cell<(String, Option<String>)>,
 }

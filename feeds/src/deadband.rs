@@ -51,6 +51,13 @@ impl Deadband {
         false
     }
 
+    /// What was taken for written of a series was not: it begins anew.
+    pub fn forget_one(&mut self, series: SeriesId) {
+        if let Some(last) = self.written.get_mut(series.position()) {
+            *last = None;
+        }
+    }
+
     /// What was taken for written was not: every series begins anew.
     pub fn forget(&mut self) {
         self.written.clear();

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use tickline_config::model::{DecoderKind, Feed, FieldChoice};
 
+use crate::condition::PlacedCondition;
 use crate::counts::{Counts, Undecodable};
-use crate::cursor::{Cursor, Value};
 use crate::deadband::Deadband;
 use crate::emit::{Emit, Settings};
 use crate::envelope::Envelope;
@@ -18,13 +18,14 @@ use crate::schema::{self, Measurement};
 use crate::scratch::Scratch;
 use crate::sequence::{From, LedgerRow, SequencePoint, Sequences};
 use crate::series::SeriesTable;
+use crate::text::Text;
 use crate::venue::Shape;
-use crate::venue::betfair::Betfair;
-use crate::venue::custom::CustomFeed;
-use crate::venue::kraken_depth::KrakenDepth;
-use crate::venue::kraken_tick::KrakenTick;
-use crate::venue::kraken_trades::KrakenTrades;
-use crate::venue::oanda::Oanda;
+
+mod venue;
+
+use venue::Venue;
+
+mod resent;
 
 /// What a decoder is made from.
 #[derive(Clone, Debug)]
@@ -46,9 +47,26 @@ pub enum SpecError {
         /// All fields of the decoder.
         known: String,
     },
+    /// `where` names a field that is not written.
+    #[error("where: must name one of the fields written ({written}), found {found:?}")]
+    ConditionField {
+        /// As configured.
+        found: String,
+        /// Those of the feed.
+        written: String,
+    },
+    /// `where` compares a field with a value of another type.
+    #[error("where: must compare {field} with a value of its type, see tickline schema")]
+    ConditionType {
+        /// The field.
+        field: String,
+    },
     /// Decoder `custom` without its table.
     #[error("custom: must be there for decoder \"custom\"")]
     NoCustom,
+    /// The predecessor sent no fields with `\x01` between them to this decoder.
+    #[error("format: must be \"msgpack\" or \"json\", found \"x01\"")]
+    NoLayout,
 }
 
 /// What became of one frame.
@@ -75,20 +93,12 @@ pub enum FrameClass {
     Undecodable(Undecodable),
 }
 
-#[derive(Debug)]
-enum Venue {
-    KrakenTick(KrakenTick),
-    KrakenDepth(KrakenDepth),
-    KrakenTrades(KrakenTrades),
-    Oanda(Oanda),
-    Betfair(Box<Betfair>),
-    Custom(Box<CustomFeed>),
-}
-
 /// A decoder of one feed, owned by one encoder thread.
 #[derive(Debug)]
 pub struct Decoder {
     venue: Venue,
+    /// What makes msgpack of payloads that are text.
+    text: Option<Text>,
     settings: Settings,
     series: SeriesTable,
     sequences: Sequences,
@@ -106,10 +116,17 @@ pub const fn measurements(kind: DecoderKind) -> &'static [Measurement] {
         DecoderKind::KrakenTick => &[schema::KRAKEN_TICK],
         DecoderKind::KrakenDepth => &[schema::KRAKEN_DEPTH],
         DecoderKind::KrakenTrades => &[schema::KRAKEN_TRADES],
+        DecoderKind::KrakenOrders => &[schema::KRAKEN_ORDERS],
         DecoderKind::OandaTick => &[schema::OANDA_TICK],
+        DecoderKind::OandaOrders => &[schema::OANDA_ORDERS],
         DecoderKind::BetfairStream => {
             &[schema::BETFAIR_STREAM, schema::BETFAIR_MARKET, schema::BETFAIR_RUNNER]
         }
+        DecoderKind::BetfairOrders => &[schema::BETFAIR_ORDERS],
+        DecoderKind::TwitterSentiment => &[schema::TWITTER_SENTIMENT],
+        DecoderKind::KrakenEurusdTick => &[schema::SYNTHETIC],
+        DecoderKind::KrakenEurusdDepth => &[schema::SYNTHETIC_DEPTH],
+        DecoderKind::Instruments => &[schema::INSTRUMENT],
         DecoderKind::Custom => &[],
     }
 }
@@ -131,26 +148,14 @@ impl Decoder {
     pub fn new(spec: &DecoderSpec, instruments: Arc<Instruments>) -> Result<Self, SpecError> {
         let feed = &spec.feed;
         check_fields(feed)?;
-        let fields = &feed.fields;
-        let venue = match feed.decoder {
-            DecoderKind::KrakenTick => {
-                Venue::KrakenTick(KrakenTick::new(fields, spec.legacy_tick, instruments))
-            }
-            DecoderKind::KrakenDepth => Venue::KrakenDepth(KrakenDepth::new(fields, instruments)),
-            DecoderKind::KrakenTrades => Venue::KrakenTrades(KrakenTrades::new(fields, instruments)),
-            DecoderKind::OandaTick => Venue::Oanda(Oanda::new(fields)),
-            DecoderKind::BetfairStream => Venue::Betfair(Box::new(Betfair::new(fields))),
-            DecoderKind::Custom => {
-                Venue::Custom(Box::new(CustomFeed::new(feed.custom.as_ref().ok_or(SpecError::NoCustom)?)))
-            }
-        };
         Ok(Self {
-            venue,
+            venue: Venue::new(spec, instruments)?,
+            text: Text::new(feed.format, feed.decoder)?,
             settings: Settings::new(feed),
-            series: SeriesTable::new(feed.series_max),
+            series: SeriesTable::new(feed.series_max).with_filter(&feed.filter),
             sequences: Sequences::new(feed.fan_in),
             counts: Counts::default(),
-            scratch: Scratch::new(feed.deadband_ppm.map(Deadband::new)),
+            scratch: Scratch::new(feed.deadband_ppm.map(Deadband::new), PlacedCondition::of(feed)?),
             maps: 0,
             minutes: Minutes::default(),
             fan_in: feed.fan_in,
@@ -164,11 +169,19 @@ impl Decoder {
             emit.envelope.read_front(frame.payload);
             Err(Undecodable::Oversized)
         } else {
-            self.venue.payload(frame.payload, &mut emit)
+            let payload = match &mut self.text {
+                None => Ok(frame.payload),
+                Some(text) => text.to_msgpack(frame.topic, frame.payload),
+            };
+            payload.and_then(|payload| self.venue.payload(payload, &mut emit))
         };
         self.maps = emit.map();
         let envelope = emit.envelope;
         self.counts.frames += 1;
+        if envelope.resend {
+            let (tally, fields) = (emit.tally, emit.fields);
+            return self.resent(frame, &envelope, result, (&tally, &fields), lines);
+        }
         let class = match result {
             Ok(shape) => {
                 let points = emit.tally.points_made as u32;
@@ -179,13 +192,7 @@ impl Decoder {
                 self.counts.control += u64::from(class == FrameClass::Control);
                 (class, points)
             }
-            Err(why) => {
-                self.scratch.discard();
-                if let Some(count) = self.counts.undecodable.get_mut(why as usize) {
-                    *count += 1;
-                }
-                (FrameClass::Undecodable(why), 0)
-            }
+            Err(why) => (self.discard(why), 0),
         };
         let seen_before = self.follow(frame, &envelope, u64::from(class.1));
         if !seen_before && class.1 > 0 {
@@ -195,6 +202,17 @@ impl Decoder {
             self.hear(frame);
         }
         Decoded { class: class.0, points: class.1, sent: envelope.sent, due: envelope.due }
+    }
+
+    /// Nothing is written of an undecodable frame.
+    #[cold]
+    fn discard(&mut self, why: Undecodable) -> FrameClass {
+        self.scratch.discard();
+        self.venue.discard();
+        if let Some(count) = self.counts.undecodable.get_mut(why as usize) {
+            *count += 1;
+        }
+        FrameClass::Undecodable(why)
     }
 
     /// Whether the message was seen before.
@@ -217,7 +235,8 @@ impl Decoder {
     #[cold]
     fn hear(&mut self, frame: &Frame<'_>) {
         // A payload that was decoded can be read again.
-        if let Ok((event, gap)) = news::read(frame.payload, frame.recv.0) {
+        let payload = self.text.as_ref().map_or(frame.payload, Text::msgpack);
+        if let Ok((event, gap)) = news::read(payload, frame.recv.0) {
             self.sequences.news().extend([News::Event(event)].into_iter().chain(gap.map(News::Gap)));
         }
     }
@@ -276,66 +295,5 @@ impl Decoder {
     /// Continues where the state file stood; before the first frame.
     pub fn resume_sequences(&mut self, points: &[SequencePoint]) {
         self.sequences.resume(points);
-    }
-}
-
-impl Venue {
-    /// A map, or an array of maps: a bundle, whose reserved keys stand in its first map.
-    #[inline]
-    fn payload(&mut self, payload: &[u8], emit: &mut Emit<'_>) -> Result<Shape, Undecodable> {
-        let mut cursor = Cursor::new(payload);
-        let shape = match cursor.short_map().or_else(|| cursor.wide_map()) {
-            Some(entries) => self.map(payload, &mut cursor, entries, emit, 1)?,
-            None => self.long_payload(payload, &mut cursor, emit)?,
-        };
-        if cursor.left() > 0 { Err(Undecodable::Malformed) } else { Ok(shape) }
-    }
-
-    /// A bundle, or a map of an odd form.
-    #[inline(never)]
-    fn long_payload<'a>(
-        &mut self,
-        payload: &'a [u8],
-        cursor: &mut Cursor<'a>,
-        emit: &mut Emit<'_>,
-    ) -> Result<Shape, Undecodable> {
-        let maps = match cursor.value()? {
-            Value::Map(entries) => return self.map(payload, cursor, entries, emit, 1),
-            Value::Array(maps) if maps > 0 => maps,
-            _ => return Err(Undecodable::NotAMap),
-        };
-        if matches!(self, Venue::Betfair(_)) {
-            // Its ladders outlive the message: nothing is applied of one that is broken further on.
-            Cursor::check(payload).inspect_err(|_| emit.envelope.read_front(payload))?;
-        }
-        let mut shape = Shape::Control;
-        for _ in 0..maps {
-            let Value::Map(entries) = cursor.value()? else { return Err(Undecodable::NotAMap) };
-            if self.map(payload, cursor, entries, emit, 2)? == Shape::Data {
-                shape = Shape::Data;
-            }
-        }
-        Ok(shape)
-    }
-
-    #[inline(always)]
-    fn map<'a>(
-        &mut self,
-        payload: &'a [u8],
-        cursor: &mut Cursor<'a>,
-        entries: u32,
-        emit: &mut Emit<'_>,
-        depth: usize,
-    ) -> Result<Shape, Undecodable> {
-        emit.begin_map();
-        let entries = emit.envelope.read_ours(cursor, entries);
-        match self {
-            Venue::KrakenTick(venue) => venue.map(cursor, entries, emit, depth),
-            Venue::KrakenDepth(venue) => venue.map(payload, cursor, entries, emit, depth),
-            Venue::KrakenTrades(venue) => venue.map(cursor, entries, emit, depth),
-            Venue::Oanda(venue) => venue.map(cursor, entries, emit, depth),
-            Venue::Betfair(venue) => venue.map(payload, cursor, entries, emit, depth),
-            Venue::Custom(venue) => venue.map(cursor, entries, emit, depth),
-        }
     }
 }

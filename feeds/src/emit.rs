@@ -14,6 +14,8 @@ use crate::series::{SeriesId, SeriesTable};
 use crate::tie::{MessageId, Rule};
 use crate::time::{self, LastMinute};
 
+mod held;
+
 /// What is known of a point's quality: bits of the field `flags`.
 pub mod flag {
     /// From an image or snapshot.
@@ -184,6 +186,10 @@ impl<'o> Emit<'o> {
         self.tally.candidates += 1;
         if let Some((known, _)) = series.and_then(|id| self.series.get(id)) {
             known.ties.next_in_map(self.map);
+        } else if let Some(held) = series
+            && self.suppress_held(held)
+        {
+            return;
         }
         match why {
             Suppressed::Unchanged => self.tally.rare().unchanged += 1,
@@ -209,7 +215,9 @@ impl<'o> Emit<'o> {
     ) {
         self.tally.candidates += 1;
         let Some(series) = series else { return self.bad_point() };
-        let Some((known, _)) = self.series.get(series) else { return self.bad_point() };
+        let Some((known, _)) = self.series.get(series) else {
+            return self.held_back(series, plan, slots, at, flags);
+        };
         let position = known.ties.next_in_map(self.map);
         let line = &mut self.scratch.line;
         let mark = line.position();
@@ -236,6 +244,9 @@ impl<'o> Emit<'o> {
     #[inline(never)]
     fn stays_within(&mut self, series: Option<SeriesId>, sides: [&Slot<'_>; 2], state: (u8, bool)) -> bool {
         let recv_ns = self.recv_ns();
+        if series.is_some_and(|id| self.is_left_out(id)) {
+            return false;
+        }
         let Some((deadband, id)) = self.scratch.deadband.as_mut().zip(series) else { return false };
         let stays = deadband.holds(id, sides, state, recv_ns);
         if stays {

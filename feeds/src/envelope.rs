@@ -33,6 +33,8 @@ pub struct Envelope {
     pub image: bool,
     /// `_first`
     pub first: bool,
+    /// `_resend`: sent before, to whoever was there.
+    pub resend: bool,
 }
 
 /// Bytes of the reserved keys behind the map's marker.
@@ -142,6 +144,7 @@ impl Envelope {
             b"_end" => (self.silence, self.end) = (true, true),
             b"_image" => self.image = true,
             b"_first" => self.first = true,
+            b"_resend" => self.resend = true,
             _ => {}
         }
     }

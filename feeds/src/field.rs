@@ -62,6 +62,7 @@ impl<'a> Slot<'a> {
             Slot::Wide(wide, bytes) => parse(wide.bytes().get(..usize::from(*bytes))?),
             Slot::Float(number) => Some(*number),
             Slot::Whole(number) | Slot::Int(number) => Some(*number as f64),
+            Slot::Scaled(units, scale) => Some(*units as f64 / 10_f64.powi(*scale as i32)),
             _ => None,
         }
     }

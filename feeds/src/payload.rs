@@ -75,6 +75,33 @@ pub fn set_times(payload: &mut [u8], times: &Times) {
     }
 }
 
+/// Sets who sends a finished payload that starts with the reserved keys, as which number, and when.
+pub fn seal(payload: &mut [u8], src: u32, seq: u64, sent: WallNanos) {
+    set_source(payload, src, seq);
+    if let Some(place) = payload.get_mut(TS_AT..).and_then(<[u8]>::first_chunk_mut) {
+        *place = sent.0.to_be_bytes();
+    }
+}
+
+/// Appends a payload that starts with the reserved keys to a bundle, where of these only `_tie` may stand.
+pub fn append_to_bundle(payload: &[u8], bundle: &mut Vec<u8>) {
+    let keys = payload.get(1..).and_then(<[u8]>::first_chunk).map_or(0, |keys| u16::from_be_bytes(*keys));
+    bundle.push(0xde);
+    bundle.extend_from_slice(&(keys - RESERVED_KEYS + 1).to_be_bytes());
+    bundle.extend_from_slice(payload.get(TIE_AT - 6..TIE_AT + 4).unwrap_or_default());
+    bundle.extend_from_slice(payload.get(RESERVED_BYTES..).unwrap_or_default());
+}
+
+/// Sets source and number of a map that starts with the reserved keys.
+pub fn set_source(map: &mut [u8], src: u32, seq: u64) {
+    if let Some(place) = map.get_mut(SRC_AT..).and_then(<[u8]>::first_chunk_mut) {
+        *place = src.to_be_bytes();
+    }
+    if let Some(place) = map.get_mut(SEQ_AT..).and_then(<[u8]>::first_chunk_mut) {
+        *place = seq.to_be_bytes();
+    }
+}
+
 /// Reads the reserved keys of a payload that starts with them in the order and width of ours.
 pub fn reserved(payload: &[u8]) -> Option<(Reserved, u16)> {
     let keys = u16::from_be_bytes(*payload.get(1..)?.first_chunk()?);
@@ -139,6 +166,13 @@ impl PayloadWriter {
         put(TIE_AT, &reserved.tie.to_be_bytes());
         set_times(&mut front, &reserved.times);
         self.raw(&front);
+    }
+
+    /// Says how many keys a map really has whose reserved keys were written at `at` by [`PayloadWriter::begin`].
+    pub fn set_keys(&mut self, at: usize, keys: u16) {
+        if let Some(place) = self.buffer.as_mut_vec().get_mut(at + 1..at + 3) {
+            place.copy_from_slice(&RESERVED_KEYS.saturating_add(keys).to_be_bytes());
+        }
     }
 
     /// A whole heartbeat (`_hb`) or end (`_end`): `last` is the number of the last message sent.

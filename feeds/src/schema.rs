@@ -1,8 +1,14 @@
 //! The schema: every measurement with its tags, fields and types, in one table that documentation, dashboards,
-//! Parquet and `check --live` read. A change here is a change of stored data: raise [`SCHEMA_VERSION`] and write
-//! it into docs/ARCHITECTURE.md and CHANGELOG.md first.
+//! Parquet and `check --live` read. A change to a measurement is a change of stored data: raise [`SCHEMA_VERSION`] and
+//! write it into docs/ARCHITECTURE.md and CHANGELOG.md first. A new measurement changes none.
 
 use serde::Serialize;
+
+mod orders;
+mod records;
+
+pub use orders::{BETFAIR_ORDERS, KRAKEN_ORDERS, OANDA_ORDERS};
+pub use records::{INSTRUMENT, SYNTHETIC, SYNTHETIC_DEPTH, TWITTER_SENTIMENT};
 
 /// Version of [`MEASUREMENTS`].
 pub const SCHEMA_VERSION: u32 = 1;
@@ -217,10 +223,17 @@ pub const MEASUREMENTS: &[Measurement] = &[
     LEGACY_TICK,
     KRAKEN_DEPTH,
     KRAKEN_TRADES,
+    KRAKEN_ORDERS,
     OANDA_TICK,
+    OANDA_ORDERS,
     BETFAIR_STREAM,
     BETFAIR_MARKET,
     BETFAIR_RUNNER,
+    BETFAIR_ORDERS,
+    TWITTER_SENTIMENT,
+    SYNTHETIC,
+    SYNTHETIC_DEPTH,
+    INSTRUMENT,
 ];
 
 const fn own(name: &'static str, tags: &'static [&'static str], fields: &'static [Field]) -> Measurement {

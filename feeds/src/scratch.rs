@@ -1,5 +1,6 @@
 //! Where a decoder's lines are made.
 
+use crate::condition::PlacedCondition;
 use crate::deadband::Deadband;
 use crate::line::Line;
 use crate::minutes::FrameMinutes;
@@ -11,6 +12,7 @@ use crate::time::LastMinute;
 pub struct Scratch {
     pub(crate) line: Line,
     pub(crate) deadband: Option<Deadband>,
+    pub(crate) condition: Option<PlacedCondition>,
     pub(crate) minutes: FrameMinutes,
     /// The field `recv_ns`.
     pub(crate) recv_text: LastNumber<9>,
@@ -21,15 +23,16 @@ pub struct Scratch {
 
 impl Default for Scratch {
     fn default() -> Self {
-        Self::new(None)
+        Self::new(None, None)
     }
 }
 
 impl Scratch {
-    /// With the deadband of a quote feed that has one.
-    pub fn new(deadband: Option<Deadband>) -> Self {
+    /// With the deadband of a quote feed that has one, and the condition of a feed's filter.
+    pub fn new(deadband: Option<Deadband>, condition: Option<PlacedCondition>) -> Self {
         Self {
             deadband,
+            condition,
             line: Line::default(),
             minutes: FrameMinutes::default(),
             recv_text: LastNumber::new(b",recv_ns=", b'i'),

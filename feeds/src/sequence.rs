@@ -117,6 +117,14 @@ impl Sequences {
         }
     }
 
+    /// Whether a number of a source was heard before; none where the source is not known.
+    pub fn has_heard(&self, from: From<'_>, seq: u64) -> Option<bool> {
+        let From { endpoint, topic, src, .. } = from;
+        let at = self.by_source.get(&SourceRef { endpoint, src, topic })?;
+        let tracker = self.trackers.get(*at)?;
+        Some(seq <= tracker.last && !tracker.holes.iter().any(|hole| (hole.from..=hole.to).contains(&seq)))
+    }
+
     #[cold]
     fn irregular(
         &mut self,

@@ -4,12 +4,17 @@
 use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
+use tickline_config::model::{Filter, SYMBOL_TAGS};
 
 use crate::tie::TieState;
 
 /// A series of one decoder, as a position in its table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SeriesId(u32);
+
+/// In an id: [`SeriesTable::get`] does not know it. Whoever makes a point of it then asks what the feed's filter says, and
+/// feeds without a filter, whose ids have no such mark, pay nothing for the question.
+const HELD: u32 = 1 << 31;
 
 /// Longest symbol or other tag value that is stored.
 pub const TAG_VALUE_BYTES_MAX: usize = 256;
@@ -21,6 +26,8 @@ pub struct Series {
     pub key: Box<[u8]>,
     /// The times and ordinals that it has used.
     pub ties: TieState,
+    /// The feed's filter does not want its symbol.
+    pub left_out: bool,
 }
 
 /// All series of one decoder. Bounded: a series beyond `series_max` is refused.
@@ -34,12 +41,18 @@ pub struct SeriesTable {
     /// Places of series that were released.
     free: Vec<SeriesId>,
     series_max: usize,
+    filter: Filter,
 }
 
 impl SeriesId {
     /// Its position in the table.
     pub fn position(self) -> usize {
-        self.0 as usize
+        self.known().0 as usize
+    }
+
+    /// The same id, known to [`SeriesTable::get`] whatever the filter says.
+    pub fn known(self) -> Self {
+        Self(self.0 & !HELD)
     }
 }
 
@@ -53,12 +66,35 @@ impl SeriesTable {
             ties_kept: 0,
             free: Vec::new(),
             series_max,
+            filter: Filter::default(),
         }
+    }
+
+    /// The same with a filter: series whose symbol it does not want are left out, and with a condition every point of a
+    /// series is looked at.
+    pub fn with_filter(self, filter: &Filter) -> Self {
+        Self { filter: filter.clone(), ..self }
     }
 
     /// The series of `measurement` with `tags`, which must be sorted by name; tags without a value are left
     /// out. `None` if it cannot be written or the table is full.
     pub fn intern(&mut self, measurement: &str, tags: &[(&str, &[u8])]) -> Option<SeriesId> {
+        let left_out = self.filter.names_symbols() && !self.filter.admits(symbol(tags));
+        self.enter(measurement, tags, left_out)
+    }
+
+    /// The same for a series that is left out if another one is: what both say of one symbol.
+    pub fn intern_beside(
+        &mut self,
+        other: SeriesId,
+        measurement: &str,
+        tags: &[(&str, &[u8])],
+    ) -> Option<SeriesId> {
+        let left_out = self.get(other.known()).is_some_and(|(other, _)| other.left_out);
+        self.enter(measurement, tags, left_out)
+    }
+
+    fn enter(&mut self, measurement: &str, tags: &[(&str, &[u8])], left_out: bool) -> Option<SeriesId> {
         debug_assert!(tags.is_sorted_by_key(|(name, _)| *name));
         let mut key = Vec::with_capacity(96);
         key.extend_from_slice(measurement.as_bytes());
@@ -76,7 +112,7 @@ impl SeriesTable {
         }
         let hash = self.hasher.hash_one(key.as_slice());
         if let Some(known) = self.by_key.find(hash, |known| self.key(*known) == key.as_slice()) {
-            return Some(*known);
+            return Some(self.marked(*known));
         }
         let id = match self.free.pop() {
             Some(free) => free,
@@ -88,19 +124,26 @@ impl SeriesTable {
             }
         };
         if let Some(place) = self.known.get_mut(id.0 as usize) {
-            place.key = key.into_boxed_slice();
+            (place.key, place.left_out) = (key.into_boxed_slice(), left_out);
         }
         let (known, hasher) = (&self.known, &self.hasher);
         let hash_of =
             |id: &SeriesId| hasher.hash_one(known.get(id.0 as usize).map_or(&[][..], |series| &series.key));
         self.by_key.insert_unique(hash, id, hash_of);
-        Some(id)
+        Some(self.marked(id))
+    }
+
+    /// An id as decoders have it.
+    fn marked(&self, id: SeriesId) -> SeriesId {
+        let left_out = self.known.get(id.position()).is_some_and(|series| series.left_out);
+        if left_out || self.filter.condition.is_some() { SeriesId(id.0 | HELD) } else { id }
     }
 
     /// Forgets a series that will not come again, so that its place can be used by another. Whoever has its id
     /// must give it up.
     pub fn release(&mut self, id: SeriesId) {
-        let Some(Series { key, ties }) = self.known.get_mut(id.0 as usize).map(std::mem::take) else {
+        let id = id.known();
+        let Some(Series { key, ties, .. }) = self.known.get_mut(id.0 as usize).map(std::mem::take) else {
             return;
         };
         let hash = self.hasher.hash_one(&*key);
@@ -113,10 +156,11 @@ impl SeriesTable {
     /// Measurement and tags as line protocol, such as `kraken_tick,base=BTC,exchange=kraken`.
     #[inline]
     pub fn key(&self, id: SeriesId) -> &[u8] {
-        self.known.get(id.0 as usize).map_or(&[], |series| &series.key)
+        self.known.get(id.position()).map_or(&[], |series| &series.key)
     }
 
-    /// What is known of it, and the number of maps remembered in the crowds of all series.
+    /// What is known of it, and the number of maps remembered in the crowds of all series; none for an id at which the
+    /// feed's filter must be asked, unless it is [`SeriesId::known`].
     #[inline]
     pub fn get(&mut self, id: SeriesId) -> Option<(&mut Series, &mut usize)> {
         self.known.get_mut(id.0 as usize).map(|series| (series, &mut self.ties_kept))
@@ -131,6 +175,12 @@ impl SeriesTable {
     pub fn is_empty(&self) -> bool {
         self.by_key.is_empty()
     }
+}
+
+/// The symbol that tags name.
+fn symbol<'a>(tags: &[(&str, &'a [u8])]) -> Option<&'a str> {
+    let value = |name| tags.iter().find(|(tag, _)| *tag == name).map(|(_, value)| *value);
+    SYMBOL_TAGS.into_iter().find_map(value).and_then(|value| std::str::from_utf8(value).ok())
 }
 
 /// Whether a tag value can be stored so that every reader gets it back: UTF-8, at most 256 bytes, no control

@@ -76,15 +76,51 @@ pub struct TranscodeError {
     pub at: usize,
 }
 
+/// The reserved keys that are numbers, for publishers that send ours as JSON.
+pub const RESERVED_INTEGERS: &[IntegerKey] = &[
+    integer("_v"),
+    integer("_src"),
+    integer("_seq"),
+    integer("_ts"),
+    integer("_recv"),
+    integer("_tie"),
+    integer("_due"),
+    integer("from"),
+    integer("to"),
+    integer("lost"),
+];
+
 /// Appends one JSON value to the payload; on an error the payload is as it was.
 pub fn transcode(json: &str, integers: &[IntegerKey], out: &mut PayloadWriter) -> Result<(), TranscodeError> {
+    transcode_with(json, integers, &mut String::new(), out)
+}
+
+/// The same with the memory of earlier calls.
+pub fn transcode_with(
+    json: &str,
+    integers: &[IntegerKey],
+    scratch: &mut String,
+    out: &mut PayloadWriter,
+) -> Result<(), TranscodeError> {
     let before = out.bytes().len();
-    let mut scanner = Scanner { json, at: 0, integers, out, scratch: String::new() };
+    let mut scanner = Scanner { json, at: 0, integers, out, scratch };
     let done = scanner.value(Spot { place: None, position: None }, 0).and_then(|()| {
         scanner.space();
         if scanner.at == json.len() { Ok(()) } else { Err(scanner.error("must end")) }
     });
     done.inspect_err(|_| out.bytes_mut().truncate(before))
+}
+
+/// Appends the members of one JSON object, without a map's marker, and returns how many; on an error the payload is as
+/// it was. So a venue's object becomes a payload behind the reserved keys in the same pass.
+pub fn transcode_members(
+    json: &str,
+    integers: &[IntegerKey],
+    out: &mut PayloadWriter,
+) -> Result<u16, TranscodeError> {
+    let before = out.bytes().len();
+    let mut scanner = Scanner { json, at: 0, integers, out, scratch: &mut String::new() };
+    scanner.whole_object().inspect_err(|_| out.bytes_mut().truncate(before))
 }
 
 /// Where a value stands: what its key says, and its position if it is an array's element.
@@ -99,7 +135,7 @@ struct Scanner<'a> {
     at: usize,
     integers: &'a [IntegerKey],
     out: &'a mut PayloadWriter,
-    scratch: String,
+    scratch: &'a mut String,
 }
 
 impl<'a> Scanner<'a> {
@@ -146,6 +182,19 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
+    fn whole_object(&mut self) -> Result<u16, TranscodeError> {
+        self.space();
+        if !self.take(b'{') {
+            return Err(self.error("an object must stand"));
+        }
+        let members = self.elements(0, b'}', Spot { place: None, position: None })?;
+        self.space();
+        if self.at != self.json.len() {
+            return Err(self.error("must end"));
+        }
+        u16::try_from(members).map_err(|_| self.error("an object must not have so many members"))
+    }
+
     /// An object or array: one byte is kept for the marker and widened at the end if the count asks for it.
     fn container(&mut self, depth: usize, close: u8, spot: Spot) -> Result<(), TranscodeError> {
         if depth == DEPTH_MAX {
@@ -154,6 +203,13 @@ impl<'a> Scanner<'a> {
         self.at += 1;
         let marker_at = self.out.bytes().len();
         self.out.nil();
+        let count = self.elements(depth, close, spot)?;
+        self.mark(marker_at, count, close == b'}');
+        Ok(())
+    }
+
+    /// What stands between the brackets, and the closing one.
+    fn elements(&mut self, depth: usize, close: u8, spot: Spot) -> Result<u32, TranscodeError> {
         let mut count = 0_u32;
         self.space();
         while !self.take(close) {
@@ -168,8 +224,7 @@ impl<'a> Scanner<'a> {
             count += 1;
             self.space();
         }
-        self.mark(marker_at, count, close == b'}');
-        Ok(())
+        Ok(count)
     }
 
     fn mark(&mut self, at: usize, count: u32, is_map: bool) {
@@ -212,7 +267,7 @@ impl<'a> Scanner<'a> {
                         run
                     } else {
                         self.scratch.push_str(run);
-                        &self.scratch
+                        &*self.scratch
                     };
                     self.out.text(text);
                     return Ok(self.integers.iter().find(|i| i.key == text).map(|i| i.place));

@@ -3,11 +3,17 @@
 
 pub mod betfair;
 pub mod custom;
+pub mod definitions;
+pub mod flat;
 pub mod kraken_depth;
+pub mod kraken_orders;
 pub mod kraken_tick;
 pub mod kraken_trades;
 pub mod names;
 pub mod oanda;
+pub mod oanda_orders;
+pub mod record;
+pub mod tags;
 
 use crate::counts::Undecodable;
 use crate::cursor::{Cursor, Value};

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tickline_config::model::{
-    Custom, CustomTime, CustomType, DecoderKind, Feed, FieldChoice, Session, SystemFields, Tiebreak, TimeUnit,
+    Custom, CustomTime, CustomType, DecoderKind, Feed, FieldChoice, Filter, Format, Session, SocketKind,
+    SystemFields, Tiebreak, TimeUnit,
 };
 use tickline_feeds::clock::WallNanos;
 use tickline_feeds::decoder::{Decoder, DecoderSpec, FrameClass};
@@ -23,10 +24,14 @@ fn feed(decoder: DecoderKind, fields: FieldChoice) -> Feed {
         topic: "t".into(),
         aliases: vec![],
         decoder,
+        format: Format::Msgpack,
+        account: None,
         fields,
         system_fields: SystemFields { recv_ns: false, flags: true, seq: false },
         tiebreak: Tiebreak::Ordinal,
         fan_in: false,
+        socket: SocketKind::Sub,
+        filter: Filter::default(),
         deadband_ppm: None,
         series_max: 1_000,
         custom: None,

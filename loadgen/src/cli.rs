@@ -12,8 +12,10 @@ use tickline_loadgen::replay::{Speed, TimeMode};
 use tickline_loadgen::threshold::Condition;
 
 mod values;
+mod venue;
 
 use values::{duration, feed_endpoint, per_second, percent, speed, threshold, time_mode, zipf};
+pub(crate) use venue::{Symbols, VenueArg, VenueArgs};
 
 /// Generates, replays and records market ticks on ZeroMQ.
 ///
@@ -44,6 +46,8 @@ pub(crate) enum Command {
     Compare(CompareArgs),
     /// Do faults to the real engine and hold what is stored against what it claimed
     Drill(DrillArgs),
+    /// Be a venue on loopback, for connectors to be tested against
+    Venue(VenueArgs),
 }
 
 #[derive(Debug, Args)]
@@ -363,6 +367,8 @@ mod tests {
             "certify --check old.json --tolerance 5% --target http://127.0.0.1:9600",
             "drain --feeds kraken_tick --rate 20000/s --duration 30s --away --run tickline.toml",
             "drill --tier quick --row T15 --row T2 --json",
+            "venue kraken --symbols BTC/USD,ETH/USD --rate 100/s --seed 7 --duration 10s",
+            "venue oanda --listen 127.0.0.1:9700 --recording A --recording B --rate 10x --tls DIR",
             "record --topic kraken_tick --connect tcp://127.0.0.1:5558 FILE --duration 500ms",
         ] {
             let words = std::iter::once("tickline-loadgen").chain(line.split(' '));

@@ -23,6 +23,7 @@ mod find_max;
 mod load;
 mod record;
 mod replay;
+mod venue;
 mod watched;
 
 /// A command line that cannot be carried out.
@@ -77,6 +78,7 @@ pub(crate) fn execute(command: Command) -> anyhow::Result<u8> {
         Command::Compare(args) => compare::run(args),
         Command::Drain(args) => drain::run(args),
         Command::Drill(args) => drill::run(args),
+        Command::Venue(args) => venue::run(args),
     }
 }
 

@@ -81,7 +81,12 @@ fn read(path: &Path) -> Result<String, DoorError> {
 impl Door {
     /// Reads our secret key and the list: a public key a line, empty lines and those with `#` left out.
     pub fn read(secret: &Path, allowed: &Path) -> Result<Self, DoorError> {
-        Ok(Self { keys: keys(secret)?, list: allowed.to_owned(), allowed: listed(allowed)? })
+        Self::new(keys(secret)?, allowed)
+    }
+
+    /// A door with these keys, and the list of a file as in [`Door::read`].
+    pub fn new(keys: KeyPair, allowed: &Path) -> Result<Self, DoorError> {
+        Ok(Self { keys, list: allowed.to_owned(), allowed: listed(allowed)? })
     }
 
     /// Those who may come in now: a list that was changed counts at once, one that cannot be used changes nothing.
@@ -93,7 +98,7 @@ impl Door {
     }
 
     /// Makes a socket take encrypted connections only; before it binds.
-    pub(crate) fn guard(&self, socket: &zmq::Socket) -> Result<(), zmq::Error> {
+    pub fn guard(&self, socket: &zmq::Socket) -> Result<(), zmq::Error> {
         self.keys.serve(socket).map_err(|error| match error {
             CurveError::Zmq(error) => error,
             CurveError::Missing | CurveError::Key => zmq::Error::ENOTSUP,
@@ -101,7 +106,7 @@ impl Door {
     }
 
     /// Answers for every socket of the context until the porter is dropped; before any of them binds.
-    pub(crate) fn open(&self, context: &zmq::Context) -> Result<Porter, DoorError> {
+    pub fn open(&self, context: &zmq::Context) -> Result<Porter, DoorError> {
         let socket = context.socket(zmq::REP)?;
         socket.set_linger(0)?;
         socket.set_rcvtimeo(LOOK_MS)?;

@@ -12,7 +12,13 @@ mod oanda_tick;
 mod pairs;
 mod symbols;
 
+#[cfg(feature = "drill")]
+pub(crate) use betfair_ladder::{Offer, PRICES, Side, classic};
+#[cfg(feature = "drill")]
+pub(crate) use betfair_market::{MARKET_TIME, Market as BetfairMarket};
 pub(crate) use oanda_tick::OANDA_GAP_NS;
+#[cfg(feature = "drill")]
+pub(crate) use pairs::{Walk, kraken, kraken_walks, oanda, oanda_walks};
 
 use tickline_config::model::DecoderKind;
 use tickline_feeds::clock::WallNanos;
@@ -89,7 +95,7 @@ impl Generator {
                 load.conflate_ns,
                 prng,
             ))),
-            DecoderKind::Custom => return None,
+            _ => return None,
         };
         Some(Self { venue, latest: WallNanos(i64::MIN) })
     }

@@ -44,3 +44,5 @@ mod spawn;
 pub mod target;
 pub mod threshold;
 mod ties;
+#[cfg(feature = "drill")]
+pub mod venue;

@@ -111,26 +111,38 @@ pub enum PlanError {
 }
 
 impl FeedLoad {
-    /// A feed by name, topic or alias, with the registry's topic and port on `host`, and a usual number of
-    /// symbols.
+    /// A feed that can be generated, by name, topic or alias, with the registry's topic and port on `host`, and a
+    /// usual number of symbols.
     pub fn new(name: &str, host: &str, rate: Rate) -> Result<Self, PlanError> {
+        Self::find(name, host, rate, is_generated)
+    }
+
+    /// The same for a feed that is recorded somewhere, whichever it is.
+    pub fn recorded(name: &str, host: &str) -> Result<Self, PlanError> {
+        Self::find(name, host, Rate::Max, |_| true)
+    }
+
+    fn find(name: &str, host: &str, rate: Rate, fits: fn(DecoderKind) -> bool) -> Result<Self, PlanError> {
+        let kind_of = |row: &registry::PortRow| {
+            let known = DecoderKind::ALL.iter().find(|(known, _)| *known == row.decoder);
+            known.map(|(_, kind)| *kind).filter(|kind| fits(*kind))
+        };
         let row = registry::find(name);
-        let kind = row.and_then(|row| DecoderKind::ALL.iter().find(|(known, _)| *known == row.decoder));
-        let (Some(row), Some((_, kind))) = (row, kind) else {
-            let known = registry::PORTS.iter().filter(|r| !r.decoder.is_empty()).map(registry::PortRow::feed);
+        let (Some(row), Some(kind)) = (row, row.and_then(kind_of)) else {
+            let known = registry::PORTS.iter().filter(|row| kind_of(row).is_some());
             return Err(PlanError::UnknownFeed {
                 found: name.to_owned(),
-                known: known.collect::<Vec<_>>().join(", "),
+                known: known.map(registry::PortRow::feed).collect::<Vec<_>>().join(", "),
             });
         };
         Ok(Self {
             feed: row.feed().to_owned(),
             topic: if row.topic == "*" { "EUR_USD".to_owned() } else { row.topic.to_owned() },
             endpoint: format!("tcp://{host}:{}", row.port),
-            kind: *kind,
+            kind,
             pace: rate.into(),
             arrivals: Arrivals::Even,
-            symbols: usual_symbols(*kind),
+            symbols: usual_symbols(kind),
             zipf: 0.0,
             conflate_ns: None,
         })
@@ -175,6 +187,18 @@ impl From<Rate> for Pace {
     }
 }
 
+/// Whether there is a generator.
+const fn is_generated(kind: DecoderKind) -> bool {
+    matches!(
+        kind,
+        DecoderKind::KrakenTick
+            | DecoderKind::KrakenDepth
+            | DecoderKind::KrakenTrades
+            | DecoderKind::OandaTick
+            | DecoderKind::BetfairStream
+    )
+}
+
 /// Pairs, instruments or markets of a middling account.
 const fn usual_symbols(kind: DecoderKind) -> usize {
     match kind {
@@ -203,6 +227,7 @@ impl FromStr for Rate {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::generator::Generator;
 
     #[test]
     fn a_rate_is_a_number_per_second_or_max() {
@@ -245,6 +270,17 @@ mod tests {
         }
         let refused = FeedLoad::new("kraken_orders", "127.0.0.1", Rate::Max).unwrap_err().to_string();
         assert!(refused.starts_with("feed: must be one of kraken_trades, oanda, kraken_tick,"), "{refused}");
-        assert!(refused.ends_with("found \"kraken_orders\""), "{refused}");
+        assert!(refused.ends_with("betfair_stream, oandav20_tick, found \"kraken_orders\""), "{refused}");
+        let recorded = FeedLoad::recorded("kraken_orders", "127.0.0.1").unwrap();
+        assert_eq!(recorded.endpoint, "tcp://127.0.0.1:5561");
+        assert!(FeedLoad::recorded("last_value_cache", "").is_err());
+    }
+
+    #[test]
+    fn what_is_generated_has_a_generator_and_nothing_else_has() {
+        for (name, kind) in DecoderKind::ALL {
+            let load = FeedLoad { kind, ..FeedLoad::new("kraken_tick", "", Rate::Max).unwrap() };
+            assert_eq!(Generator::new(&load, 1).is_some(), is_generated(kind), "{name}");
+        }
     }
 }

@@ -29,7 +29,13 @@ use crate::result::LoadError;
 use crate::run::{Running, Terms};
 use crate::sender::Sender;
 
+#[cfg(feature = "drill")]
+pub(crate) use book::{Book, Level as BookLevel};
+#[cfg(feature = "drill")]
+pub(crate) use lean::{Quote, quotes};
 pub use open::feeds_in;
+#[cfg(feature = "drill")]
+pub(crate) use open::{cbcap_frames, plain_text};
 pub(crate) use source::recorded;
 pub use source::{Span, scan};
 

@@ -169,6 +169,7 @@ impl LoadResult {
             rows: None,
             cpu_s: CpuSeconds::default(),
             archive: None,
+            publishers: BTreeMap::new(),
             rss_max_bytes: host::rss_max_bytes(),
         }
     }

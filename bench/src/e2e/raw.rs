@@ -18,13 +18,23 @@ const SILENCE_MAX_MS: i32 = 30_000;
 
 /// Receives everything that a sender sends.
 pub(crate) fn receive(load: &Load, engine: &Engine, latency: bool) -> Result<Measured> {
+    receive_through(load, engine, latency, |endpoint| Ok(endpoint.to_owned()))
+}
+
+/// The same through a device that is connected to the sender and says where to connect to it.
+pub(crate) fn receive_through(
+    load: &Load,
+    engine: &Engine,
+    latency: bool,
+    device: impl FnOnce(&str) -> Result<String>,
+) -> Result<Measured> {
     let sender = Sender::start(load)?;
     let context = zmq::Context::new();
     let rcvbuf = i32::try_from(engine.rcvbuf).unwrap_or(i32::MAX);
     let socket = subscriber(&context, engine.rcvhwm, rcvbuf)?;
     socket.set_rcvtimeo(SILENCE_MAX_MS)?;
     socket.set_subscribe(load.shape.name.as_bytes())?;
-    socket.connect(&sender.endpoint)?;
+    socket.connect(&device(&sender.endpoint)?)?;
     let clock = OsClock::start();
     let (mut topic, mut body) = (zmq::Message::new(), zmq::Message::new());
     let (mut received, mut ended) = (0_u64, false);

@@ -12,7 +12,7 @@ use tickline::stage::receive::{Blocking, Output, Receiving};
 use tickline::stage::socket::{SocketSpec, Subscriber, TopicRoute};
 use tickline::stop::Stop;
 use tickline_bench::shapes::Shape;
-use tickline_config::model::Engine;
+use tickline_config::model::{Engine, SocketKind};
 use tickline_feeds::clock::Clock;
 use tickline_loadgen::clock::OsClock;
 use tickline_loadgen::host::{build, host};
@@ -80,6 +80,7 @@ fn stage(load: &Load, engine: &Engine) -> Result<Measured> {
     let spec = SocketSpec {
         endpoint: sender.endpoint.clone(),
         at: 0,
+        kind: SocketKind::Sub,
         message_bytes_max: engine.message_bytes_max,
         burst_max: engine.burst_max,
         curve: None,

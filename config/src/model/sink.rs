@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::WhenFull;
+use crate::filter::matches;
 use crate::secret::Secret;
 
 /// What survives the end of the process of what a sink has not stored yet.
@@ -41,7 +42,7 @@ pub struct Spool {
 /// `[sinks.NAME]`: where points go.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sink {
-    /// Feeds whose points go there; none: all.
+    /// Globs of the feeds whose points go there; none: all.
     pub feeds: Option<Vec<String>>,
     /// Batches that may wait for the sink.
     pub queue_batches_max: usize,
@@ -53,6 +54,13 @@ pub struct Sink {
     pub spool: Spool,
     /// What kind of sink, with its own keys.
     pub kind: SinkKind,
+}
+
+impl Sink {
+    /// Whether a feed's points go there.
+    pub fn takes(&self, feed: &str) -> bool {
+        self.feeds.as_ref().is_none_or(|globs| globs.iter().any(|glob| matches(glob, feed)))
+    }
 }
 
 /// The sinks of this version.

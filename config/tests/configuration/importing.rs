@@ -24,7 +24,8 @@ const OLD: &str = r#"{
     {"name": "kraken_orders", "port": 5561, "topic": "kraken_orders", "enabled": true},
     {"name": "betfair_stream", "port": 5564, "topic": "betfair_stream", "enabled": false},
     {"name": "kraken_tick", "port": 5558, "topic": "kraken_tick", "enabled": true},
-    7
+    7,
+    {"name": "last_value_cache", "port": 5568, "topic": "", "enabled": true}
   ],
   "extra": 1
 }"#;
@@ -39,6 +40,8 @@ endpoint = "tcp://127.0.0.1:15560"
 
 [feeds.oanda_tick]
 topic = "fx"
+
+[feeds.kraken_orders]
 
 [sinks.influx]
 kind = "influxdb"
@@ -72,10 +75,10 @@ fn what_an_import_leaves_out_is_said_and_no_password_is_copied() {
         "extra: unknown, left out",
         "system: left out, logs go to standard error and state_dir is set in [engine]",
         "publishers[1].colour: unknown, left out",
-        "publishers[3] \"kraken_orders\": no feed that this version decodes, left out",
         "publishers[4] \"betfair_stream\": not enabled, left out",
         "publishers[5] \"kraken_tick\": feed kraken_tick is there already, left out",
         "publishers[6]: no object, left out",
+        "publishers[7] \"last_value_cache\": no feed that this version decodes, left out",
         "influxdb.password: not copied, set environment variable INFLUX_PASSWORD",
         "influxdb.admin_username: left out, the engine needs no administrator",
         "influxdb.admin_password: left out, the engine needs no administrator",

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tickline_config::model::{
-    Config, CustomTime, CustomType, DecoderKind, Durability, Encode, FieldChoice, InfluxTarget, Pinning,
-    Receive, SinkKind, Spool, SystemFields, Tiebreak, TimeUnit, WhenFull,
+    Config, CustomTime, CustomType, DecoderKind, Durability, Encode, FieldChoice, Format, InfluxTarget,
+    Pinning, Receive, SinkKind, Spool, SystemFields, Tiebreak, TimeUnit, WhenFull,
 };
+use tickline_config::registry::PORTS;
 
 use crate::load;
 
@@ -58,6 +59,18 @@ fn a_feed_of_the_registry_needs_no_keys() {
     assert_eq!((depth.series_max, &depth.custom), (200_000, &None));
     assert_eq!(loaded.config.feeds["oandav20_tick"].decoder, DecoderKind::OandaTick);
     assert_eq!(loaded.config.feeds["oanda"].topic, "*");
+    assert_eq!((depth.format, &depth.account), (Format::Msgpack, &None));
+}
+
+#[test]
+fn every_feed_of_the_registry_has_a_decoder_and_may_be_read_as_text() {
+    for row in PORTS.iter().filter(|row| !row.topic.is_empty()) {
+        let name = row.feed();
+        let loaded = load(&format!("[feeds.{name}]\nformat = 'json'\n"), &[], &[]).unwrap();
+        let feed = &loaded.config.feeds[name];
+        let known = DecoderKind::ALL.iter().find(|(decoder, _)| *decoder == row.decoder).unwrap();
+        assert_eq!((feed.decoder, feed.format), (known.1, Format::Json), "{name}");
+    }
 }
 
 #[test]

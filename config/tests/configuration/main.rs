@@ -1,8 +1,10 @@
 //! What the configuration promises: layers, messages, secrets, shipped files.
 
 mod any_text;
+mod bus;
 mod importing;
 mod layers;
+mod publishers;
 mod secrets;
 mod shipped_files;
 mod violations;

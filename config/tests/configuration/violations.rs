@@ -1,6 +1,6 @@
 //! Every form of error, with its exact words.
 
-use tickline_config::model::Config;
+use tickline_config::model::{Config, DecoderKind};
 
 use crate::load;
 
@@ -60,7 +60,7 @@ fn a_value_out_of_range_or_of_the_wrong_type_says_the_rule_and_what_was_found() 
 
 #[test]
 fn unknown_sections_and_keys_come_with_a_suggestion_or_a_list() {
-    let top = "engine, http, compat, archive, feeds, sinks, retention";
+    let top = "engine, http, compat, archive, forward, routes, feeds, sinks, publishers, retention";
     assert_all(&[
         ("[engin]\n".to_owned(), "t.toml:1:2: engin: unknown key, did you mean \"engine\""),
         ("[zzzzzzzzz]\n".to_owned(), &format!("t.toml:1:2: zzzzzzzzz: unknown key, there are {top}")),
@@ -82,7 +82,8 @@ fn unknown_sections_and_keys_come_with_a_suggestion_or_a_list() {
 
 #[test]
 fn a_feed_says_what_it_lacks_and_which_decoders_there_are() {
-    let decoders = "\"kraken_tick\", \"kraken_depth\", \"kraken_trades\", \"oanda_tick\", \"betfair_stream\"";
+    let names = DecoderKind::ALL.map(|(name, _)| name);
+    let decoders = names.map(|name| format!("{name:?}"))[..names.len() - 1].join(", ");
     assert_all(&[
         (
             "[feeds.x]\ndecoder = 'oanda_tick'\n".to_owned(),
@@ -94,9 +95,23 @@ fn a_feed_says_what_it_lacks_and_which_decoders_there_are() {
             &format!("t.toml:1:8: feeds.x.decoder: must be {decoders} or \"custom\", found \"x\""),
         ),
         (
-            "[feeds.kraken_orders]\n".to_owned(),
-            "t.toml:1:8: feeds.kraken_orders.decoder: this version has kraken_tick, kraken_depth, kraken_trades, \
-             oanda_tick, betfair_stream, custom, found none for \"kraken_orders\"",
+            "[feeds.last_value_cache]\ntopic = 't'\n".to_owned(),
+            &format!(
+                "t.toml:1:8: feeds.last_value_cache.decoder: this version has {}, found none for \"last_value_cache\"",
+                names.join(", ")
+            ),
+        ),
+        (
+            "[feeds.kraken_orders]\naccount = 'main'\n[feeds.kraken_tick]\naccount = 'x'\nformat = 'x01'\n\
+             [feeds.kraken_depth]\nformat = 'x01'\n[feeds.oanda_orders]\naccount = 'a b'\nformat = 'csv'\n"
+                .to_owned(),
+            "t.toml:4:1: feeds.kraken_tick.account: belongs to decoder \"kraken_orders\", \"oanda_orders\" or \
+             \"betfair_orders\", found \"kraken_tick\"\n\
+             t.toml:7:1: feeds.kraken_depth.format: belongs to decoder \"kraken_tick\", \"oanda_tick\", \
+             \"kraken_eurusd_tick\" or \"kraken_eurusd_depth\", found \"kraken_depth\"\n\
+             t.toml:9:1: feeds.oanda_orders.account: must be 1..=64 letters, digits, . - and _, the first no ., \
+             found \"a b\"\n\
+             t.toml:10:1: feeds.oanda_orders.format: must be \"msgpack\", \"x01\" or \"json\", found \"csv\"",
         ),
         (
             "[feeds.kraken_depth]\ndeadband_ppm = 5\n[feeds.kraken_tick]\ndeadband_ppm = -1\n".to_owned(),

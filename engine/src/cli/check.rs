@@ -35,7 +35,11 @@ pub(super) fn run(args: &CheckArgs) -> Result<Exit, Failure> {
     }
     let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
     let (feeds, sinks) = (count(config.feeds.len(), "feed"), count(config.sinks.len(), "sink"));
-    println!("the configuration is valid: {feeds}, {sinks}");
+    let publishers = match config.publishers.len() {
+        0 => String::new(),
+        some => format!(", {}", count(some, "publisher")),
+    };
+    println!("the configuration is valid: {feeds}, {sinks}{publishers}");
     if !args.live {
         return Ok(Exit::Ok);
     }

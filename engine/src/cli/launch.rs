@@ -4,8 +4,9 @@ use std::fs::File;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use tickline_config::model::Durability;
+use tickline_config::model::{Config, Durability};
 use tickline_config::report::Report;
 use tickline_config::{KRAKEN_CSV, Loaded};
 use tickline_feeds::clock::Clock;
@@ -17,9 +18,13 @@ use super::{Exit, Failure};
 use crate::control::{Control, Ended, Orders, Reload};
 use crate::http::{Server, bind};
 use crate::plan::{Plan, SinkPlan};
+use crate::publish::Group;
 use crate::report::{Histograms, Standard, judge, report};
 use crate::run::{Run, Setup, Source};
 use crate::state::{Resume, StateFile};
+
+/// Our own feeds connect within their first attempts.
+const SUBSCRIBER_WAIT: Duration = Duration::from_secs(2);
 
 /// A run to be.
 pub(super) struct Launch<'a> {
@@ -100,12 +105,15 @@ impl Launch<'_> {
             source: self.source,
             rejects: self.state_dir.as_deref(),
         })?;
+        // Whoever listens is there before whoever speaks.
+        let publishers = publishers(config, &run)?;
         let server = serve(socket, &run)?;
         let orders = Orders {
             shutdown_timeout: config.engine.shutdown_timeout,
             state_dir: self.state_dir,
             quarantine_bytes_max: config.engine.quarantine_bytes_max,
             reload: self.reload,
+            publishers,
             done: self.done,
         };
         let ended = control.watch(&mut run, orders).map_err(Failure::failed)?;
@@ -148,6 +156,13 @@ fn resume(dir: &Path, plan: &Plan) -> Result<(File, Resume), Failure> {
         );
     }
     Ok((lock, resume))
+}
+
+fn publishers(config: &Config, run: &Run) -> Result<Option<Group>, Failure> {
+    if config.publishers.is_empty() || run.view().command != "run" {
+        return Ok(None);
+    }
+    Group::start(config, &run.view().clock, SUBSCRIBER_WAIT, |_| true).map(Some).map_err(Failure::failed)
 }
 
 fn serve(socket: Option<TcpListener>, run: &Run) -> Result<Option<Server>, Failure> {

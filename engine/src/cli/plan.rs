@@ -32,31 +32,7 @@ pub(super) fn run(args: &PlanArgs) -> Result<Exit, Failure> {
 
 fn text(config: &Config, plan: &Plan) -> Result<String, std::fmt::Error> {
     let mut out = String::from("threads\n");
-    let core = |thread: &ThreadPlan| {
-        thread.core.map_or_else(|| "any core".to_owned(), |core| format!("core {core}"))
-    };
-    for receiver in &plan.receivers {
-        let endpoints: Vec<&str> =
-            receiver.endpoints.iter().filter_map(|at| plan.endpoints.get(*at)).map(String::as_str).collect();
-        let thread = &receiver.thread;
-        writeln!(out, "  {:<24} {:<9} receives {}", thread.name, core(thread), endpoints.join(", "))?;
-    }
-    for (thread, at) in plan.encoders.iter().zip(0..) {
-        let feeds = plan.feeds.iter().filter(|feed| feed.encoder == at);
-        let feeds: Vec<&str> = feeds.map(|feed| feed.name.as_str()).collect();
-        writeln!(out, "  {:<24} {:<9} encodes {}", thread.name, core(thread), feeds.join(", "))?;
-    }
-    for (sink, thread) in plan.sinks.iter().filter_map(|sink| Some((sink, sink.spooler.as_ref()?))) {
-        let how = durability(sink.sink.durability);
-        writeln!(out, "  {:<24} {:<9} puts on disk for {}: {how}", thread.name, core(thread), sink.name)?;
-    }
-    if let Some(thread) = &plan.archiver {
-        writeln!(out, "  {:<24} {:<9} keeps raw frames", thread.name, core(thread))?;
-    }
-    for writer in &plan.writers {
-        let name = plan.sinks.get(writer.sink).map_or("", |sink| &sink.name);
-        writeln!(out, "  {:<24} {:<9} writes to {name}", writer.thread.name, core(&writer.thread))?;
-    }
+    threads(config, plan, &mut out)?;
     writeln!(out, "queues")?;
     let engine = &config.engine;
     for thread in &plan.encoders {
@@ -94,6 +70,44 @@ fn text(config: &Config, plan: &Plan) -> Result<String, std::fmt::Error> {
         writeln!(out, "  {what:<24} {path}")?;
     }
     Ok(out)
+}
+
+fn threads(config: &Config, plan: &Plan, out: &mut String) -> std::fmt::Result {
+    let core = |thread: &ThreadPlan| {
+        thread.core.map_or_else(|| "any core".to_owned(), |core| format!("core {core}"))
+    };
+    for receiver in &plan.receivers {
+        let endpoints: Vec<&str> =
+            receiver.endpoints.iter().filter_map(|at| plan.endpoints.get(*at)).map(String::as_str).collect();
+        let thread = &receiver.thread;
+        writeln!(out, "  {:<24} {:<9} receives {}", thread.name, core(thread), endpoints.join(", "))?;
+    }
+    for (thread, at) in plan.encoders.iter().zip(0..) {
+        let feeds = plan.feeds.iter().filter(|feed| feed.encoder == at);
+        let feeds: Vec<&str> = feeds.map(|feed| feed.name.as_str()).collect();
+        writeln!(out, "  {:<24} {:<9} encodes {}", thread.name, core(thread), feeds.join(", "))?;
+    }
+    for (sink, thread) in plan.sinks.iter().filter_map(|sink| Some((sink, sink.spooler.as_ref()?))) {
+        let how = durability(sink.sink.durability);
+        writeln!(out, "  {:<24} {:<9} puts on disk for {}: {how}", thread.name, core(thread), sink.name)?;
+    }
+    if let Some(thread) = &plan.archiver {
+        writeln!(out, "  {:<24} {:<9} keeps raw frames", thread.name, core(thread))?;
+    }
+    for writer in &plan.writers {
+        let name = plan.sinks.get(writer.sink).map_or("", |sink| &sink.name);
+        writeln!(out, "  {:<24} {:<9} writes to {name}", writer.thread.name, core(&writer.thread))?;
+    }
+    for (name, publisher) in &config.publishers {
+        writeln!(
+            out,
+            "  {:<24} {:<9} publishes on {}",
+            format!("pub-{name}"),
+            "any core",
+            publisher.endpoint
+        )?;
+    }
+    Ok(())
 }
 
 fn durability(durability: Durability) -> &'static str {

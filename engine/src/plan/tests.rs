@@ -2,7 +2,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tickline_config::model::{
-    Archive, Compat, DecoderKind, Engine, FieldChoice, Http, Session, Spool, SystemFields, Tiebreak, WhenFull,
+    Archive, Compat, DecoderKind, Engine, FieldChoice, Filter, Format, Forward, Http, Session, SocketKind,
+    Spool, SystemFields, Tiebreak, WhenFull,
 };
 
 use super::*;
@@ -17,10 +18,14 @@ fn feed(endpoint: &str) -> Feed {
         topic: "t".into(),
         aliases: vec![],
         decoder: DecoderKind::KrakenTick,
+        format: Format::Msgpack,
+        account: None,
         fields: FieldChoice::Core,
         system_fields: SystemFields { recv_ns: true, flags: true, seq: false },
         tiebreak: Tiebreak::Ordinal,
         fan_in: false,
+        socket: SocketKind::Sub,
+        filter: Filter::default(),
         deadband_ppm: None,
         series_max: 1_000,
         custom: None,
@@ -84,8 +89,11 @@ fn config() -> Config {
             flight: None,
             flight_bytes_max: 1 << 20,
         },
+        forward: Forward::default(),
+        routes: BTreeMap::new(),
         feeds: feeds.map(|(name, endpoint)| (name.to_owned(), feed(endpoint))).into(),
         sinks: sinks.map(|(name, sink)| (name.to_owned(), sink)).into(),
+        publishers: BTreeMap::new(),
         retention: BTreeMap::new(),
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use tickline_config::model::{Config, Encode, Receive};
+use tickline_config::model::{Config, Encode, Feed, Receive};
 
 use super::start::decoder;
 use super::{Run, StartError};
@@ -30,12 +30,17 @@ pub(super) fn apply(
     if !sections.is_empty() {
         return Err(StartError::NeedsRestart { sections: sections.join(", ") });
     }
-    let known = |feed: &&tickline_config::model::Feed| {
-        let same = |old: &&tickline_config::model::Feed| old.endpoint == feed.endpoint;
-        run.config.feeds.values().find(same).is_some_and(|old| old.curve_server_key != feed.curve_server_key)
+    let changes = |differs: fn(&Feed, &Feed) -> bool| {
+        let old = |feed: &Feed| run.config.feeds.values().find(|old| old.endpoint == feed.endpoint);
+        config.feeds.values().any(|feed| old(feed).is_some_and(|old| differs(old, feed)))
     };
-    if config.feeds.values().any(|feed| known(&feed)) {
-        return Err(StartError::NeedsRestart { sections: "feeds.NAME.curve_server_key".to_owned() });
+    // Both are the socket's.
+    let of_sockets = [
+        ("curve_server_key", changes(|old, new| old.curve_server_key != new.curve_server_key)),
+        ("socket", changes(|old, new| old.socket != new.socket)),
+    ];
+    if let Some((key, _)) = of_sockets.iter().find(|(_, changed)| *changed) {
+        return Err(StartError::NeedsRestart { sections: format!("feeds.NAME.{key}") });
     }
     if config.feeds.is_empty() {
         return Err(crate::plan::PlanError::NoFeed.into());
@@ -80,6 +85,7 @@ fn fixed_sections(old: &Config, new: &Config) -> Vec<&'static str> {
         ("compat", old.compat != new.compat),
         ("archive", old.archive != new.archive),
         ("sinks", old.sinks != new.sinks),
+        ("publishers", old.publishers != new.publishers),
     ];
     differ.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
 }
@@ -126,10 +132,8 @@ fn prepare(run: &mut Run, old: &Config) -> Result<Vec<Fresh>, StartError> {
 }
 
 fn sinks_of(run: &Run, feed: &str) -> Vec<usize> {
-    let wants =
-        |feeds: &Option<Vec<String>>| feeds.as_ref().is_none_or(|feeds| feeds.iter().any(|f| f == feed));
     let sinks = run.config.sinks.values().enumerate();
-    sinks.filter(|(_, sink)| wants(&sink.feeds)).map(|(at, _)| at).collect()
+    sinks.filter(|(_, sink)| sink.takes(feed)).map(|(at, _)| at).collect()
 }
 
 /// The receiver of an endpoint; for a new one, the receiver that will be started for it.

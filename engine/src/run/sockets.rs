@@ -1,6 +1,6 @@
 //! Opening the sockets of a run: topics, keys, and a monitor for each.
 
-use tickline_config::model::Encode;
+use tickline_config::model::{Encode, SocketKind};
 use tickline_feeds::curve::{CurveError, KeyPair};
 
 use super::{Run, StartError};
@@ -36,6 +36,7 @@ impl Run {
         let spec = SocketSpec {
             endpoint: endpoint.clone(),
             at: u16::try_from(at).unwrap_or(u16::MAX),
+            kind: of.map_or(SocketKind::Sub, |(_, feed)| feed.socket),
             message_bytes_max: engine.message_bytes_max,
             burst_max: engine.burst_max,
             curve,

@@ -53,6 +53,7 @@ pub(super) fn start(setup: Setup<'_>) -> Result<Run, StartError> {
         feeds: Cell::default(),
         endpoints: Cell::default(),
         links: Cell::default(),
+        publishers: Cell::default(),
         sinks: plan
             .sinks
             .iter()

@@ -183,8 +183,7 @@ impl Archiver {
     fn wants(&mut self, feed: u16) -> bool {
         let at = usize::from(feed);
         if self.wanted.len() <= at {
-            let all = self.config.feeds.as_ref();
-            let wanted = |name: &String| all.is_none_or(|feeds| feeds.contains(name));
+            let wanted = |name: &String| self.config.takes(name);
             self.wanted = self.view.feeds.lock().iter().map(|feed| wanted(&feed.name)).collect();
         }
         self.wanted.get(at).copied().unwrap_or(false)

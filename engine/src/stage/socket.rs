@@ -1,13 +1,13 @@
-//! One subscriber socket: its options, its topics, and the loop that empties it burst by burst. A message is
+//! One socket of an endpoint, SUB or PULL: its options, its topics, and the loop that empties it burst by burst. A message is
 //! two parts `[topic][payload]` (further ones are counted) or one part `topic SP payload`; ZeroMQ matches
 //! topics by prefix, so they are compared again here.
 
-use tickline_config::model::Engine;
+use tickline_config::model::{Engine, SocketKind};
 use tickline_feeds::clock::WallNanos;
 use tickline_feeds::curve::{CurveError, KeyPair};
 use tickline_feeds::frame::{Frame, PAYLOAD_KEPT_BYTES};
 use tickline_feeds::framing::split_single;
-use tickline_feeds::socket::subscriber;
+use tickline_feeds::socket::{puller, subscriber};
 
 use crate::channel::Block;
 use crate::links::{self, Monitor};
@@ -44,6 +44,8 @@ pub struct SocketSpec {
     pub endpoint: String,
     /// Its position in the plan.
     pub at: u16,
+    /// What of the publisher's messages it takes.
+    pub kind: SocketKind,
     /// `message_bytes_max`
     pub message_bytes_max: usize,
     /// `burst_max`
@@ -85,17 +87,14 @@ impl Subscriber {
         spec: SocketSpec,
     ) -> Result<(Self, Monitor), CurveError> {
         let rcvbuf = i32::try_from(engine.rcvbuf).unwrap_or(i32::MAX);
-        let socket = subscriber(context, engine.rcvhwm, rcvbuf)?;
+        let socket = match spec.kind {
+            SocketKind::Sub => subscriber(context, engine.rcvhwm, rcvbuf)?,
+            SocketKind::Pull => puller(context, engine.rcvhwm, rcvbuf)?,
+        };
         socket.set_rcvtimeo(LOOK_EVERY_MS)?;
-        let guard = i64::try_from(spec.message_bytes_max).unwrap_or(i64::MAX);
-        socket.set_maxmsgsize(guard.saturating_mul(LAST_GUARD))?;
-        socket.set_heartbeat_ivl(HEARTBEAT_MS)?;
-        socket.set_heartbeat_timeout(HEARTBEAT_TIMEOUT_MS)?;
-        socket.set_heartbeat_ttl(HEARTBEAT_TIMEOUT_MS)?;
-        socket.set_handshake_ivl(HANDSHAKE_MS)?;
-        socket.set_reconnect_ivl(RECONNECT_MS)?;
-        socket.set_reconnect_ivl_max(RECONNECT_MAX_MS)?;
-        for route in &spec.routes {
+        socket.set_maxmsgsize(last_guard(spec.message_bytes_max))?;
+        keep_alive(&socket)?;
+        for route in spec.routes.iter().filter(|_| spec.kind == SocketKind::Sub) {
             socket.set_subscribe(prefix(route))?;
         }
         if let Some((own, server)) = &spec.curve {
@@ -131,6 +130,9 @@ impl Subscriber {
     /// Changes the topics. Those that stay are not touched, so that nothing of them is lost.
     pub fn set_routes(&mut self, routes: Vec<TopicRoute>) -> Result<(), zmq::Error> {
         let old = std::mem::replace(&mut self.spec.routes, routes);
+        if self.spec.kind == SocketKind::Pull {
+            return Ok(());
+        }
         let has = |routes: &[TopicRoute], wanted: &TopicRoute| routes.iter().any(|r| r.topic == wanted.topic);
         for route in self.spec.routes.iter().filter(|route| !has(&old, route)) {
             self.socket.set_subscribe(prefix(route))?;
@@ -205,6 +207,21 @@ impl Subscriber {
         block.frames.push(&Frame { feed, endpoint, recv, topic, payload: kept, oversized });
         Ok(payload.len())
     }
+}
+
+/// Notices peers that are gone, and comes back to them.
+pub(crate) fn keep_alive(socket: &zmq::Socket) -> Result<(), zmq::Error> {
+    socket.set_heartbeat_ivl(HEARTBEAT_MS)?;
+    socket.set_heartbeat_timeout(HEARTBEAT_TIMEOUT_MS)?;
+    socket.set_heartbeat_ttl(HEARTBEAT_TIMEOUT_MS)?;
+    socket.set_handshake_ivl(HANDSHAKE_MS)?;
+    socket.set_reconnect_ivl(RECONNECT_MS)?;
+    socket.set_reconnect_ivl_max(RECONNECT_MAX_MS)
+}
+
+/// ZMQ_MAXMSGSIZE of a socket that is to take messages of up to `message_bytes_max`.
+pub(crate) fn last_guard(message_bytes_max: usize) -> i64 {
+    i64::try_from(message_bytes_max).unwrap_or(i64::MAX).saturating_mul(LAST_GUARD)
 }
 
 fn prefix(route: &TopicRoute) -> &[u8] {

@@ -3,8 +3,14 @@
 
 mod archive_is_the_record;
 mod bad_input_stops_nothing;
+mod baskets_are_stored;
+mod commands_of_the_bus;
 mod encrypted_feeds;
+mod examples_run;
+mod filters_count_what_they_leave_out;
 mod foreign_publisher;
+mod forwarder;
+mod forwarder_passes_everything;
 mod holes_are_named_and_audited;
 mod hostile_connections;
 #[path = "../../../sinks/tests/influxd/mod.rs"]
@@ -17,10 +23,13 @@ mod parquet_reads_elsewhere;
 mod points;
 mod program;
 mod publisher;
+mod publishers_store_what_a_replay_stores;
 mod readme_commands_run;
 mod recordings_arrive_complete;
+mod routes_number_what_they_pass_on;
 mod sent;
 mod server_outage_loses_nothing;
+mod shares_keep_each_symbol_in_order;
 mod spool_commands;
 mod ties_stay_apart;
 mod twins_store_once;

@@ -30,6 +30,16 @@ pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T 
     }
 }
 
+/// The body of a page.
+pub(crate) fn page(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("it serves");
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+        .expect("it listens");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer.split_once("\r\n\r\n").expect("a body").1.to_owned()
+}
+
 /// `--set` for each key.
 pub(crate) fn with_sets(command: &mut Command, sets: &[String]) {
     command.args(sets.iter().flat_map(|set| ["--set", set]));
@@ -66,7 +76,13 @@ pub(crate) struct Ended {
 impl Engine {
     /// Starts it in `dir`, where its state is kept too, with `engine.toml` if that is there.
     pub(crate) fn start(dir: &Path, sets: &[String]) -> Self {
+        Self::start_with(dir, sets, &[])
+    }
+
+    /// The same with variables of the environment.
+    pub(crate) fn start_with(dir: &Path, sets: &[String], variables: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tickline"));
+        command.envs(variables.iter().copied());
         command.current_dir(dir).args(["run", "--json", "--set", "http.listen=\"127.0.0.1:0\""]);
         // What is counted are points of messages; who tests the engine's own rows sets it.
         command.args(["--set", "engine.ledger_every=\"inf\""]);
@@ -108,12 +124,7 @@ impl Engine {
 
     /// The body of one page.
     pub(crate) fn get(&self, path: &str) -> String {
-        let mut stream = TcpStream::connect(&self.http).expect("it serves");
-        write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
-            .expect("it listens");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("an answer");
-        answer.split_once("\r\n\r\n").expect("a body").1.to_owned()
+        page(&self.http, path)
     }
 
     /// Looks at `/status` until it is as wanted.
@@ -125,7 +136,7 @@ impl Engine {
             if wanted(&seen) {
                 return seen;
             }
-            last = Some(seen.ledger);
+            last = Some((seen.ledger, seen.publishers));
             std::thread::park_timeout(LOOK_EVERY);
         }
         panic!("not within {PATIENCE:?}: {what}: {last:#?} {:#?}", self.log.lock());

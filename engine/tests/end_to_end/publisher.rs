@@ -33,7 +33,12 @@ impl Publisher {
 
     /// Waits until someone has subscribed to the topic.
     pub(crate) fn wait_subscriber(&self) {
-        let expected = [&[1], self.topic.as_bytes()].concat();
+        self.wait_subscription(&self.topic);
+    }
+
+    /// Waits until someone has subscribed to that.
+    pub(crate) fn wait_subscription(&self, prefix: &str) {
+        let expected = [&[1], prefix.as_bytes()].concat();
         while self.socket.recv_bytes(0).expect("nobody subscribes") != expected {}
     }
 

@@ -5,6 +5,7 @@ mod clock_jumps;
 mod command_line;
 mod database;
 mod failure;
+mod forwarding;
 mod frame_drops;
 #[path = "../../../sinks/tests/influxd/mod.rs"]
 mod influxd;

@@ -4,9 +4,7 @@
 use std::sync::Arc;
 
 use influxdb_line_protocol::parse_lines;
-use tickline_config::model::{
-    Custom, CustomTime, CustomType, DecoderKind, Feed, FieldChoice, Session, SystemFields, Tiebreak, TimeUnit,
-};
+use tickline_config::model::{Custom, CustomTime, CustomType, DecoderKind, Feed, FieldChoice, Filter, Format, Session, SocketKind, SystemFields, Tiebreak, TimeUnit};
 use tickline_feeds::clock::WallNanos;
 use tickline_feeds::counts::Undecodable;
 use tickline_feeds::cursor::Cursor;
@@ -28,7 +26,7 @@ fn custom() -> Custom {
     }
 }
 
-fn decoder(kind: DecoderKind) -> Decoder {
+fn decoder(kind: DecoderKind, format: Format) -> Decoder {
     let feed = Feed {
         silence_max: None,
         data_silence_max: None,
@@ -38,10 +36,14 @@ fn decoder(kind: DecoderKind) -> Decoder {
         topic: "t".into(),
         aliases: vec![],
         decoder: kind,
+        format,
+        account: kind.has_account().then(|| "main".into()),
         fields: FieldChoice::All,
         system_fields: SystemFields { recv_ns: true, flags: true, seq: true },
         tiebreak: Tiebreak::Ordinal,
         fan_in: false,
+        socket: SocketKind::Sub,
+        filter: Filter::default(),
         deadband_ppm: None,
         series_max: 100,
         custom: (kind == DecoderKind::Custom).then(custom),
@@ -67,9 +69,17 @@ fn frames(data: &[u8]) -> Vec<&[u8]> {
 
 /// Decodes `data` frame by frame, twice, and checks what is promised of every frame.
 pub fn decode(kind: DecoderKind, data: &[u8]) {
-    let mut decoder = decoder(kind);
+    check(decoder(kind, Format::Msgpack), &frames(data));
+}
+
+/// The same for text: its lines are the frames.
+pub fn decode_text(kind: DecoderKind, format: Format, data: &[u8]) {
+    check(decoder(kind, format), &data.split(|byte| *byte == b'\n').collect::<Vec<_>>());
+}
+
+fn check(mut decoder: Decoder, frames: &[&[u8]]) {
     let mut lines = Vec::new();
-    for payload in frames(data).iter().chain(&frames(data)) {
+    for payload in frames.iter().chain(frames) {
         lines.clear();
         let frame =
             Frame { feed: 0, endpoint: 0, recv: WallNanos(1), topic: b"t", payload, oversized: false };

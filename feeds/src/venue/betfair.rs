@@ -8,7 +8,7 @@ use tickline_config::model::FieldChoice;
 use crate::counts::Undecodable;
 use crate::cursor::Cursor;
 use crate::emit::{Emit, VenueTime, flag};
-use crate::field::FieldPlan;
+use crate::field::{FieldCounts, FieldPlan};
 use crate::key::word;
 use crate::schema;
 use crate::series::TAG_VALUE_BYTES_MAX;
@@ -16,9 +16,12 @@ use crate::venue::{Nested, Shape, read_array, read_map, read_text, read_time};
 
 mod amount;
 mod change;
+mod closed;
 mod definition;
+pub(crate) mod image;
 mod ladder;
 mod market;
+pub mod orders;
 mod runner;
 
 use amount::Amount;
@@ -73,7 +76,8 @@ struct Message<'a> {
 impl Message<'_> {
     /// Whether it changes markets; refused if it is neither that nor known to make no points.
     fn is_data(&self, emit: &Emit<'_>) -> Result<bool, Undecodable> {
-        if emit.envelope.is_control() {
+        // A change that was sent before says nothing of the ladders as they are now.
+        if emit.envelope.is_control() || emit.envelope.resend {
             return Ok(false);
         }
         match self.op {
@@ -137,7 +141,7 @@ impl Betfair {
         if let Some(mut at) = message.markets {
             let at = at.cursor(cursor);
             if is_data == Ok(true) {
-                self.read(payload, at, emit, depth)?;
+                read_markets(&mut self.changes, payload, at, &mut emit.fields, depth)?;
             } else {
                 at.skip(depth)?;
             }
@@ -150,46 +154,6 @@ impl Betfair {
         }
         self.apply(payload, &message, emit, depth + 1)?;
         Ok(if emit.envelope.image { Shape::Control } else { Shape::Data })
-    }
-
-    /// Reads the `mc` array.
-    fn read(
-        &mut self,
-        payload: &[u8],
-        cursor: &mut Cursor<'_>,
-        emit: &mut Emit<'_>,
-        depth: usize,
-    ) -> Result<(), Undecodable> {
-        let place = |cursor: &Cursor<'_>| payload.len() - cursor.left();
-        let mut at = *cursor;
-        for _ in 0..read_array(&mut at, depth)?.unwrap_or(0) {
-            let mut market = self.changes.begin();
-            for _ in 0..read_map(&mut at, depth + 1)?.unwrap_or(0) {
-                let key = at.key()?;
-                match key.word {
-                    KEY_ID => {
-                        let bytes = read_text(&mut at, depth + 2)?.len();
-                        market.id = place(&at) - bytes..place(&at);
-                    }
-                    KEY_IMG => market.image = is_true(&mut at, depth + 2)?,
-                    KEY_CON => market.conflated = is_true(&mut at, depth + 2)?,
-                    KEY_TV => market.total = Amount::read(&mut at, &mut emit.fields, depth + 2)?,
-                    KEY_RC => {
-                        let mut after = at;
-                        self.changes.read(&mut after, &mut emit.fields, depth + 2)?;
-                        at = after;
-                    }
-                    _ if key.text == b"marketDefinition" => {
-                        market.definition = Some(place(&at));
-                        at.skip(depth + 2)?;
-                    }
-                    _ => at.skip(depth + 2)?,
-                }
-            }
-            self.changes.markets.push(market);
-        }
-        *cursor = at;
-        Ok(())
     }
 
     /// Applies what was read of the markets, `depth` containers open around each.
@@ -231,6 +195,47 @@ impl Betfair {
         }
         Ok(())
     }
+}
+
+/// Reads the `mc` array.
+#[inline]
+fn read_markets(
+    changes: &mut Changes,
+    payload: &[u8],
+    cursor: &mut Cursor<'_>,
+    fields: &mut FieldCounts,
+    depth: usize,
+) -> Result<(), Undecodable> {
+    let place = |cursor: &Cursor<'_>| payload.len() - cursor.left();
+    let mut at = *cursor;
+    for _ in 0..read_array(&mut at, depth)?.unwrap_or(0) {
+        let mut market = changes.begin();
+        for _ in 0..read_map(&mut at, depth + 1)?.unwrap_or(0) {
+            let key = at.key()?;
+            match key.word {
+                KEY_ID => {
+                    let bytes = read_text(&mut at, depth + 2)?.len();
+                    market.id = place(&at) - bytes..place(&at);
+                }
+                KEY_IMG => market.image = is_true(&mut at, depth + 2)?,
+                KEY_CON => market.conflated = is_true(&mut at, depth + 2)?,
+                KEY_TV => market.total = Amount::read(&mut at, fields, depth + 2)?,
+                KEY_RC => {
+                    let mut after = at;
+                    changes.read(&mut after, fields, depth + 2)?;
+                    at = after;
+                }
+                _ if key.text == b"marketDefinition" => {
+                    market.definition = Some(place(&at));
+                    at.skip(depth + 2)?;
+                }
+                _ => at.skip(depth + 2)?,
+            }
+        }
+        changes.markets.push(market);
+    }
+    *cursor = at;
+    Ok(())
 }
 
 #[inline]

@@ -1,7 +1,6 @@
 //! `custom`: a feed in the user's own words. The configured paths are merged into one tree of keys, so that a
 //! payload is still read in one pass.
 
-use hashbrown::HashMap;
 use tickline_config::model::{Custom, CustomType, TimeUnit};
 
 use crate::counts::Undecodable;
@@ -11,6 +10,7 @@ use crate::field::{FieldPlan, Slot};
 use crate::number::Digits;
 use crate::schema::FieldType;
 use crate::series::{SeriesId, append_name};
+use crate::venue::tags::TagSeries;
 use crate::venue::{Shape, read_time};
 
 /// Most fields, and most tags, of a custom feed.
@@ -61,9 +61,7 @@ pub struct CustomFeed {
     tags: Vec<String>,
     plan: FieldPlan,
     unit_ns: i64,
-    /// Series by their tag values, each behind its length.
-    series: HashMap<Box<[u8]>, SeriesId>,
-    key: Vec<u8>,
+    series: TagSeries,
 }
 
 impl CustomFeed {
@@ -93,8 +91,7 @@ impl CustomFeed {
             tags: custom.tags.iter().map(|(name, _)| name.clone()).collect(),
             plan: FieldPlan::of_names(custom.fields.iter().map(|(name, ..)| name.as_str())),
             unit_ns: custom.time.as_ref().map_or(TimeUnit::Nanos, |time| time.unit).nanos(),
-            series: HashMap::new(),
-            key: Vec::new(),
+            series: TagSeries::default(),
         }
     }
 
@@ -118,30 +115,15 @@ impl CustomFeed {
     }
 
     fn series(&mut self, values: &[Slot<'_>], emit: &mut Emit<'_>) -> Option<SeriesId> {
-        self.key.clear();
-        for value in values.iter().take(self.tags.len()) {
-            let mark = self.key.len();
-            self.key.extend_from_slice(&[0; 4]);
-            append_tag_text(&mut self.key, *value);
-            let bytes = (self.key.len() - mark - 4) as u32;
-            if let Some(length) = self.key.get_mut(mark..mark + 4) {
-                length.copy_from_slice(&bytes.to_be_bytes());
-            }
+        let Self { measurement, tags, series, .. } = self;
+        series.begin();
+        for value in values.iter().take(tags.len()) {
+            series.push(|out| append_tag_text(out, *value));
         }
-        if let Some(known) = self.series.get(self.key.as_slice()) {
-            return Some(*known);
-        }
-        let mut rest = self.key.as_slice();
-        let mut tags: Vec<(&str, &[u8])> = Vec::with_capacity(self.tags.len());
-        for name in &self.tags {
-            let (length, tail) = rest.split_first_chunk::<4>()?;
-            let (value, tail) = tail.split_at_checked(u32::from_be_bytes(*length) as usize)?;
-            tags.push((name, value));
-            rest = tail;
-        }
-        let series = emit.series.intern(&self.measurement, &tags)?;
-        self.series.insert(Box::from(self.key.as_slice()), series);
-        Some(series)
+        series.get(|values| {
+            let tags: Vec<(&str, &[u8])> = tags.iter().map(String::as_str).zip(values).collect();
+            emit.series.intern(measurement, &tags)
+        })
     }
 }
 

@@ -313,7 +313,7 @@ fn resolve(name: &str, instruments: &Instruments, legacy: bool, emit: &mut Emit<
         [("base", base), ("exchange", b"kraken"), ("pair", pair.pair.as_bytes()), ("quote", quote)];
     let tick = emit.series.intern(schema::KRAKEN_TICK.name, &tags)?;
     let tags: [(&str, &[u8]); 3] = [("base_ccy", base), ("instrument", name.as_bytes()), ("term_ccy", quote)];
-    let legacy = if legacy { emit.series.intern(schema::LEGACY_TICK.name, &tags) } else { None };
+    let legacy = if legacy { emit.series.intern_beside(tick, schema::LEGACY_TICK.name, &tags) } else { None };
     Some(PairSeries { tick: Some(tick), legacy })
 }
 

@@ -2,6 +2,9 @@
 
 from cases_betfair import BETFAIR
 from cases_kraken import KRAKEN
+from cases_orders import ORDERS
+from cases_records import RECORDS
+from cases_text import TEXTS
 
 RECV = 1_785_641_762_650_000_000
 AT = "2026-08-02T03:36:02.621302145Z"
@@ -180,4 +183,4 @@ FRAMES = [
     },
 ]
 
-CASES = KRAKEN + OANDA + BETFAIR + CUSTOM_CASES + FRAMES
+CASES = KRAKEN + OANDA + BETFAIR + ORDERS + RECORDS + TEXTS + CUSTOM_CASES + FRAMES

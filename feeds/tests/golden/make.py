@@ -1,8 +1,8 @@
 """Writes the golden files next to it, or with --check compares them: python3 make.py [--check]
 
 NAME.msgpack  the payload of a case with one message
-NAME.frames   the messages of a case with several, or with framing: a msgpack array of messages, each an array
-              of parts as they cross ZeroMQ (bin): topic and payload, or one part `topic SP payload`
+NAME.frames   the messages of a case with several, with framing or with text: a msgpack array of messages, each an
+              array of parts as they cross ZeroMQ (bin): topic and payload, or one part `topic SP payload`
 NAME.json     what they mean: a list with "control", "undecodable:REASON" or the points for each message
 NAME.lp       the line protocol of all points, in order
 
@@ -16,6 +16,7 @@ import sys
 import msgpack
 
 from cases import CASES
+from legacy import tree_of
 from meaning import Feed
 
 FOLDER = pathlib.Path(__file__).parent
@@ -42,8 +43,16 @@ def line(point):
 
 
 def payload_of(message):
-    """`raw`: bytes as they are; else a tree, written by the msgpack package."""
+    """`raw`: bytes as they are; `text`: as text; else a tree, written by the msgpack package."""
+    if "text" in message:
+        return message["text"].encode()
     return message["raw"] if "raw" in message else msgpack.packb(message["tree"], use_bin_type=True)
+
+
+def meaning_of(message, case, feed, topic):
+    if "means" in message:
+        return message["means"]
+    return feed.message(tree_of(message["text"], case, topic) if "text" in message else message["tree"])
 
 
 def files_of(case):
@@ -52,15 +61,17 @@ def files_of(case):
     meanings, messages = [], []
     for message in case["messages"]:
         payload = payload_of(message)
-        topic = message.get("topic", case["decoder"]).encode()
+        name = message.get("topic", case["decoder"])
+        topic = name.encode()
         messages.append({"one": [topic + b" " + payload], "two": [topic, payload]}[message.get("framing", "two")])
         messages[-1] += message.get("more_parts", [])
-        meanings.append(message["means"] if "means" in message else feed.message(message["tree"]))
-    described = {key: case[key] for key in ("decoder", "fields", "legacy_tick", "custom", "received_ns") if key in case}
+        meanings.append(meaning_of(message, case, feed, name))
+    keys = ("decoder", "format", "account", "fields", "legacy_tick", "custom", "received_ns")
+    described = {key: case[key] for key in keys if key in case}
     text = json.dumps(dict(described, messages=meanings), indent=1, ensure_ascii=True) + "\n"
     points = [point for meaning in meanings if isinstance(meaning, list) for point in meaning]
     files = {".json": text.encode(), ".lp": "".join(map(line, points)).encode()}
-    if len(messages) == 1 and len(messages[0]) == 2:
+    if len(messages) == 1 and len(messages[0]) == 2 and "format" not in case:
         files[".msgpack"] = messages[0][1]
     else:
         files[".frames"] = msgpack.packb(messages, use_bin_type=True)

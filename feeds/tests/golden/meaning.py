@@ -8,20 +8,18 @@ import csv
 import pathlib
 
 from ladders import Betfair
-from values import READERS, SECOND, UNITS, crossed, decimal, exact_difference, integer, nanos
+from records import Records
+from values import READERS, SECOND, UNITS, Undecodable, crossed, decimal, exact_difference, integer, nanos
 from values import text_of, writable
 
 RESERVED_TIMES = ("_ts", "_recv")
 
 
-class Undecodable(Exception):
-    """Nothing of the frame is written."""
-
-
-class Feed:
+class Feed(Records):
     """One feed: what it was told and what it remembers."""
 
     def __init__(self, case):
+        super().__init__()
         self.case = case
         self.ties = {}
         self.betfair = Betfair()

@@ -5,6 +5,12 @@ import math
 import re
 
 SECOND = 1_000_000_000
+
+
+class Undecodable(Exception):
+    """Nothing of the frame is written."""
+
+
 DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
 UNITS = {"s": SECOND, "ms": 1_000_000, "us": 1_000, "ns": 1}
 

@@ -334,7 +334,7 @@ fn entry() -> impl Strategy<Value = Value> {
     })
 }
 
-fn change() -> impl Strategy<Value = Value> {
+pub(crate) fn change() -> impl Strategy<Value = Value> {
     let status = prop::sample::select(vec!["OPEN", "OPEN", "SUSPENDED", "CLOSED"]);
     let kind = prop::sample::select(vec!["ODDS", "ODDS", "LINE"]);
     let definition = (status, any::<bool>(), kind).prop_map(|(status, in_play, kind)| {

@@ -12,13 +12,13 @@ use crate::reading::Field;
 use crate::rig::{Rig, custom_feed};
 use crate::tree::Tree;
 
-const NOW: i64 = 1_785_641_762_621_302_145;
+pub(crate) const NOW: i64 = 1_785_641_762_621_302_145;
 
 /// A value on the wire and the number it stands for.
-type Number = (Tree, Option<f64>);
-type Entries = Vec<(String, Tree)>;
+pub(crate) type Number = (Tree, Option<f64>);
+pub(crate) type Entries = Vec<(String, Tree)>;
 /// A message and its candidates.
-type Message = (Tree, Head, Vec<Candidate>);
+pub(crate) type Message = (Tree, Head, Vec<Candidate>);
 
 /// What no symbol should hold, and all should survive.
 pub(crate) const HOSTILE: [&str; 14] = [
@@ -38,7 +38,7 @@ pub(crate) const HOSTILE: [&str; 14] = [
     "é/ü",
 ];
 
-fn symbol() -> impl Strategy<Value = String> {
+pub(crate) fn symbol() -> impl Strategy<Value = String> {
     prop_oneof![
         4 => "[A-Z]{1,5}/[A-Z]{1,5}",
         2 => prop::sample::select(HOSTILE.to_vec()).prop_map(str::to_owned),
@@ -67,7 +67,7 @@ fn no_number() -> impl Strategy<Value = Tree> {
     ]
 }
 
-fn number() -> impl Strategy<Value = Number> {
+pub(crate) fn number() -> impl Strategy<Value = Number> {
     prop_oneof![
         6 => "-?[0-9]{1,9}(\\.[0-9]{1,9})?".prop_map(|text| (Tree::Text(text.clone()), text.parse().ok())),
         1 => "[0-9](\\.[0-9]{1,3})?[eE][+-]?[0-9]{1,2}".prop_map(|text| (Tree::Text(text.clone()), text.parse().ok())),
@@ -78,7 +78,7 @@ fn number() -> impl Strategy<Value = Number> {
     ]
 }
 
-fn integer() -> impl Strategy<Value = (Tree, Option<i64>)> {
+pub(crate) fn integer() -> impl Strategy<Value = (Tree, Option<i64>)> {
     prop_oneof![
         3 => any::<i64>().prop_map(|number| (Tree::Int(number), Some(number))),
         2 => (-1_000_000_i64..1_000_000).prop_map(|number| (Tree::Text(number.to_string()), Some(number))),
@@ -89,7 +89,7 @@ fn integer() -> impl Strategy<Value = (Tree, Option<i64>)> {
 }
 
 /// A venue time on the wire.
-fn time() -> impl Strategy<Value = (Tree, Option<i64>)> {
+pub(crate) fn time() -> impl Strategy<Value = (Tree, Option<i64>)> {
     prop_oneof![
         4 => (-200_000_000_000_000_i64..200_000_000_000, 0_u8..10).prop_map(|(offset, digits)| {
             let unit = 10_i64.pow(u32::from(9 - digits));
@@ -101,29 +101,29 @@ fn time() -> impl Strategy<Value = (Tree, Option<i64>)> {
     ]
 }
 
-fn head() -> impl Strategy<Value = Head> {
+pub(crate) fn head() -> impl Strategy<Value = Head> {
     let near = || prop::option::of((-1_000_000_000_i64..1_000_000_000).prop_map(|offset| NOW + offset));
     (prop::option::of(0_u32..2_000), near(), near()).prop_map(|(tie, recv, sent)| Head { tie, recv, sent })
 }
 
-fn map(entries: Entries) -> impl Strategy<Value = Tree> {
+pub(crate) fn map(entries: Entries) -> impl Strategy<Value = Tree> {
     Just(entries).prop_shuffle().prop_map(Tree::Map)
 }
 
-fn entry(key: &str, tree: &Tree) -> (String, Tree) {
+pub(crate) fn entry(key: &str, tree: &Tree) -> (String, Tree) {
     (key.to_owned(), tree.clone())
 }
 
-fn text(key: &str, value: &str) -> (String, Tree) {
+pub(crate) fn text(key: &str, value: &str) -> (String, Tree) {
     (key.to_owned(), Tree::Text(value.to_owned()))
 }
 
-fn float(value: Option<f64>) -> Option<Field> {
+pub(crate) fn float(value: Option<f64>) -> Option<Field> {
     value.map(Field::Float)
 }
 
 /// Tags of a Kraken name with a slash in it, or of one that no table knows.
-fn pair_tags(name: &str) -> Vec<(&'static str, String)> {
+pub(crate) fn pair_tags(name: &str) -> Vec<(&'static str, String)> {
     let modern = |asset: &str| match asset {
         "XBT" => "BTC".to_owned(),
         "XDG" => "DOGE".to_owned(),
@@ -136,7 +136,7 @@ fn pair_tags(name: &str) -> Vec<(&'static str, String)> {
     vec![("base", base), ("exchange", "kraken".into()), ("pair", pair), ("quote", quote)]
 }
 
-fn kraken(measurement: &'static str, name: &str, more: &[(&'static str, String)]) -> Candidate {
+pub(crate) fn kraken(measurement: &'static str, name: &str, more: &[(&'static str, String)]) -> Candidate {
     let tags = [pair_tags(name), more.to_vec()].concat();
     Candidate {
         measurement,
@@ -151,7 +151,7 @@ fn kraken(measurement: &'static str, name: &str, more: &[(&'static str, String)]
 }
 
 /// A WebSocket message of `elements`, reserved keys and all in any order.
-fn message(
+pub(crate) fn message(
     channel: &'static str,
     elements: impl Strategy<Value = (Tree, Candidate)>,
 ) -> impl Strategy<Value = Message> {
@@ -358,7 +358,7 @@ fn bar() -> impl Strategy<Value = Message> {
     )
 }
 
-fn check(mut rig: Rig, (tree, head, candidates): Message) -> Result<(), TestCaseError> {
+pub(crate) fn check(mut rig: Rig, (tree, head, candidates): Message) -> Result<(), TestCaseError> {
     let (class, found) = rig.points(&tree.bytes());
     prop_assert_eq!(class, FrameClass::Points);
     prop_assert_eq!(found, points(&head, &candidates));

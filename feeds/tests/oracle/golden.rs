@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
-use tickline_config::model::{Custom, CustomTime, CustomType, DecoderKind, Feed, FieldChoice, TimeUnit};
+use tickline_config::model::{
+    Custom, CustomTime, CustomType, DecoderKind, Feed, FieldChoice, Format, TimeUnit,
+};
 use tickline_feeds::decoder::FrameClass;
 use tickline_feeds::framing::split_single;
 
@@ -17,11 +19,14 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
 }
 
-/// One case: its meaning and the parts of its messages.
+/// Topic and payload.
+type Message = (Vec<u8>, Vec<u8>);
+
+/// One case: its meaning and its messages.
 struct Case {
     name: String,
     meaning: Value,
-    payloads: Vec<Vec<u8>>,
+    messages: Vec<Message>,
     lines: Vec<u8>,
 }
 
@@ -37,15 +42,15 @@ fn cases() -> Vec<Case> {
     let case = |name: String| Case {
         meaning: serde_json::from_slice(&read(&name, "json").unwrap()).unwrap(),
         lines: read(&name, "lp").unwrap(),
-        payloads: read(&name, "msgpack")
-            .map_or_else(|_| messages(&read(&name, "frames").unwrap()), |payload| vec![payload]),
+        messages: read(&name, "msgpack")
+            .map_or_else(|_| messages(&read(&name, "frames").unwrap()), |payload| vec![(vec![], payload)]),
         name,
     };
     names.into_iter().map(case).collect()
 }
 
 /// A `.frames` file: a msgpack array of messages, each an array of bin parts.
-fn messages(mut file: &[u8]) -> Vec<Vec<u8>> {
+fn messages(mut file: &[u8]) -> Vec<Message> {
     use rmp::decode::{read_array_len, read_bin_len};
     let count = read_array_len(&mut file).unwrap();
     let mut message = |_| {
@@ -57,17 +62,19 @@ fn messages(mut file: &[u8]) -> Vec<Vec<u8>> {
                 part
             })
             .collect();
-        match parts.as_slice() {
-            [single] => split_single(single).expect("a topic and a payload").1.to_vec(),
-            several => several[1].to_vec(),
-        }
+        let (topic, payload) = match parts.as_slice() {
+            [single] => split_single(single).expect("a topic and a payload"),
+            several => (several[0], several[1]),
+        };
+        (topic.to_vec(), payload.to_vec())
     };
     (0..count).map(&mut message).collect()
 }
 
 /// The payloads of all cases.
 pub(crate) fn payloads() -> Vec<Vec<u8>> {
-    cases().into_iter().flat_map(|case| case.payloads).filter(|payload| payload.len() < 10_000).collect()
+    let payloads = cases().into_iter().flat_map(|case| case.messages).map(|(_, payload)| payload);
+    payloads.filter(|payload| payload.len() < 10_000).collect()
 }
 
 fn strings(value: &Value) -> Vec<&str> {
@@ -81,7 +88,18 @@ fn feed_of(meaning: &Value) -> Feed {
         Value::String(_) => FieldChoice::Core,
         names => FieldChoice::List(strings(names).into_iter().map(str::to_owned).collect()),
     };
-    let Some(custom) = meaning.get("custom") else { return feed(decoder, fields) };
+    let format = match meaning.get("format").and_then(Value::as_str) {
+        None => Format::Msgpack,
+        Some("x01") => Format::X01,
+        Some(other) => {
+            assert_eq!(other, "json");
+            Format::Json
+        }
+    };
+    let account = meaning.get("account").and_then(Value::as_str).map(str::to_owned);
+    let Some(custom) = meaning.get("custom") else {
+        return Feed { format, account, ..feed(decoder, fields) };
+    };
     let path = |text: &str| text.split('.').map(str::to_owned).collect();
     let rows = |key: &str| custom[key].as_array().unwrap().iter().map(strings).collect::<Vec<_>>();
     let kind = |name: &str| match name {
@@ -134,14 +152,14 @@ fn class_of(found: FrameClass) -> String {
 
 /// What of a case comes out otherwise than it stands in its files.
 fn differences(case: Case) -> Vec<String> {
-    let Case { name, meaning, payloads, lines } = case;
+    let Case { name, meaning, messages, lines } = case;
     assert_eq!(meaning["received_ns"], RECEIVED_NS, "{name}");
     let meanings = meaning["messages"].as_array().unwrap();
-    assert_eq!(payloads.len(), meanings.len(), "{name}");
+    assert_eq!(messages.len(), meanings.len(), "{name}");
     let mut rig = Rig::with_legacy(feed_of(&meaning), meaning.get("legacy_tick") == Some(&Value::Bool(true)));
     let (mut written, mut different) = (Vec::new(), Vec::new());
-    for (at, (payload, meaning)) in payloads.iter().zip(meanings).enumerate() {
-        let (found, lines) = rig.lines(payload);
+    for (at, ((topic, payload), meaning)) in messages.iter().zip(meanings).enumerate() {
+        let (found, lines) = rig.lines_of(topic, payload);
         let expected: Vec<Point> = meaning.as_array().into_iter().flatten().map(point).collect();
         let (found, points) = (class_of(found), read(lines));
         if found != class(meaning) || points != expected {
@@ -160,7 +178,7 @@ fn differences(case: Case) -> Vec<String> {
 #[test]
 fn every_golden_payload_means_to_us_what_it_means_to_the_python_decoder() {
     let cases = cases();
-    assert!(cases.len() > 30, "found {} cases", cases.len());
+    assert!(cases.len() > 45, "found {} cases", cases.len());
     let different: Vec<String> = cases.into_iter().flat_map(differences).collect();
     assert!(different.is_empty(), "{}", different.join("\n"));
 }

@@ -2,8 +2,10 @@
 //! another, and the counters balance. The rig checks all of it for every frame.
 
 use proptest::prelude::*;
-use serde_json::json;
-use tickline_config::model::{Custom, CustomTime, CustomType, DecoderKind, TimeUnit};
+use serde_json::{Value, json};
+use tickline_config::model::{
+    Custom, CustomTime, CustomType, DecoderKind, Feed, FieldChoice, Format, TimeUnit,
+};
 use tickline_feeds::counts::Undecodable;
 use tickline_feeds::cursor::Cursor;
 use tickline_feeds::decoder::FrameClass;
@@ -29,6 +31,16 @@ fn rigs() -> Vec<Rig> {
     };
     let venues = DecoderKind::ALL.iter().filter(|(_, kind)| *kind != DecoderKind::Custom);
     venues.map(|(_, kind)| Rig::of(*kind)).chain([Rig::new(custom_feed(custom))]).collect()
+}
+
+/// One decoder of each kind whose payloads may be text, in each of its formats.
+fn text_rigs() -> impl Iterator<Item = Rig> {
+    let venues = DecoderKind::ALL.into_iter().filter(|(_, kind)| *kind != DecoderKind::Custom);
+    let formats = venues.flat_map(|(_, kind)| {
+        let x01 = kind.reads_x01().then_some((kind, Format::X01));
+        [(kind, Format::Json)].into_iter().chain(x01)
+    });
+    formats.map(|(kind, format)| Rig::new(Feed { format, ..feed(kind, FieldChoice::All) }))
 }
 
 /// Valid payloads of every kind.
@@ -73,7 +85,7 @@ fn broken(mut bytes: Vec<u8>, damage: Vec<Damage>) -> Vec<u8> {
 proptest! {
     #[test]
     fn any_bytes_are_survived(frames in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 1..4)) {
-        for mut rig in rigs() {
+        for mut rig in rigs().into_iter().chain(text_rigs()) {
             frames.iter().for_each(|frame| drop(rig.points(frame)));
         }
     }
@@ -83,7 +95,7 @@ proptest! {
         frames in prop::collection::vec((payload(), prop::collection::vec(damage(), 0..4)), 1..6)
     ) {
         let frames: Vec<Vec<u8>> = frames.into_iter().map(|(bytes, how)| broken(bytes, how)).collect();
-        for mut rig in rigs() {
+        for mut rig in rigs().into_iter().chain(text_rigs()) {
             frames.iter().for_each(|frame| drop(rig.points(frame)));
         }
     }
@@ -95,7 +107,7 @@ proptest! {
         part in 0.0..1.0_f64,
     ) {
         let cut = &bytes[..(bytes.len() as f64 * part) as usize];
-        for mut rig in rigs() {
+        for mut rig in rigs().into_iter().chain(text_rigs()) {
             let (class, lines) = rig.lines(cut);
             prop_assert!(matches!(class, FrameClass::Undecodable(_)), "{class:?}");
             prop_assert!(lines.is_empty());
@@ -103,32 +115,50 @@ proptest! {
     }
 }
 
-/// A payload of each venue with `symbol` where a symbol, a text and a key may stand.
-fn payloads_of(symbol: &str) -> Vec<Vec<u8>> {
+/// A payload of each feed with `symbol` where a symbol, a text and a key may stand.
+fn payloads_of(symbol: &str) -> Vec<Value> {
     let at = "2026-08-02T03:36:02.621302Z";
     let ticker = json!({"a": ["3", "1", "1"], "b": ["2", "1", "1"], "c": ["2", "1"], "o": symbol});
     let definition = json!({"eventId": symbol, "marketType": symbol, "status": symbol, "name": symbol,
         "venue": symbol, "runners": [{"id": 1, "name": symbol, "status": symbol, "hc": symbol}]});
     let change = json!({"id": symbol, "img": true, "marketDefinition": definition,
         "rc": [{"id": 1, "ltp": "2"}, {"id": symbol, "ltp": "2"}, {"id": 2, "hc": symbol, "atb": [["2", "1"]]}]});
-    let entries = [
+    let order = json!({"id": symbol, "p": "2", "side": symbol, "status": symbol});
+    let mut payloads = vec![
         json!({"symbol": symbol, "bid": "1", "ask": "2", "timestamp": at, "note": symbol}),
         json!({"error": [], "result": {symbol: ticker}}),
         json!({"symbol": symbol, "timestamp": at, "bids": [["1", "2"]], "asks": [["3", symbol]]}),
         json!({"symbol": symbol, "side": "buy", "price": "1", "qty": "1", "trade_id": 1, "ord_type": symbol}),
         json!({"type": "PRICE", "instrument": symbol, "time": at, "bid": "1", "ask": "2", "status": symbol}),
         json!({"op": "mcm", "pt": 1_785_700_000_123_i64, "mc": [change]}),
+        json!({"symbol": symbol, "order_id": symbol, "side": symbol, "order_status": symbol, "order_type": symbol,
+            "timestamp": at, "fees": [{"asset": symbol, "qty": symbol}]}),
+        json!({"type": symbol, "id": "7", "batchID": "5", "instrument": symbol, "reason": symbol, "time": at}),
+        json!({"op": "ocm", "pt": 1_785_700_000_123_i64, "oc": [{"id": symbol, "closed": true, "orc": [
+            {"id": 7, "uo": [order.clone()]}, {"id": symbol, "uo": [order]}]}]}),
+        json!({"ts_ms": 1_785_700_000_123_i64, "sentiment_score": "0.5", "author": symbol, "location": symbol,
+            "topic": symbol, "lang": symbol, "country": symbol, "source": symbol}),
+        json!({"exchange": symbol, "instrument": symbol, "base": symbol, "status": symbol, "timestamp": at}),
     ];
-    entries.into_iter().map(pack).collect()
+    payloads.extend([symbol, "A"].map(|t1| {
+        json!({"instrument_t0": symbol, "instrument_t1": t1, "bid_t0": "1", "ask_t1": symbol, "timestamp": at})
+    }));
+    payloads
 }
 
 #[test]
 fn hostile_symbols_are_stored_as_they_are_or_left_out_and_never_make_another_line() {
     let long = "x".repeat(65_536);
     for symbol in HOSTILE.iter().copied().chain([long.as_str(), "k,v=1i 5\nm,a=b f=1 9"]) {
-        for mut rig in rigs() {
-            for payload in payloads_of(symbol) {
-                let (_, points) = rig.points(&payload);
+        let payloads = payloads_of(symbol);
+        let texts = payloads.iter().map(|payload| payload.to_string().into_bytes());
+        let fields = [3, 4, 9, 17, 20].map(|fields| vec![symbol; fields].join("\u{1}").into_bytes());
+        let texts: Vec<Vec<u8>> = texts.chain(fields).collect();
+        let packed: Vec<Vec<u8>> = payloads.into_iter().map(pack).collect();
+        let of_texts = text_rigs().map(|rig| (rig, &texts));
+        for (mut rig, payloads) in rigs().into_iter().map(|rig| (rig, &packed)).chain(of_texts) {
+            for payload in payloads {
+                let (_, points) = rig.points(payload);
                 for value in points.iter().flat_map(|point| point.tags.values()) {
                     assert!(value.len() <= 256 && !value.chars().any(char::is_control), "{value:?}");
                 }
@@ -140,6 +170,8 @@ fn hostile_symbols_are_stored_as_they_are_or_left_out_and_never_make_another_lin
 #[test]
 fn numbers_at_the_ends_of_their_range_are_taken_or_left_out() {
     let ends = [i64::MIN, i64::MIN + 1, -1, 0, 1, i64::from(u32::MAX), i64::MAX - 1, i64::MAX];
+    let payloads: Vec<Vec<u8>> =
+        payloads_of("A_B/C").into_iter().map(pack).chain(golden::payloads()).collect();
     for end in ends {
         for key in [
             "_v",
@@ -154,10 +186,12 @@ fn numbers_at_the_ends_of_their_range_are_taken_or_left_out() {
             "time",
             "trade_id",
             "id",
+            "batchID",
+            "ts_ms",
         ] {
             for mut rig in rigs() {
-                for payload in payloads_of("A_B/C").into_iter().chain(golden::payloads()) {
-                    let Some(entries) = top_map_with(&payload, key, end) else { continue };
+                for payload in &payloads {
+                    let Some(entries) = top_map_with(payload, key, end) else { continue };
                     rig.points(&entries);
                     rig.points(&entries);
                 }
@@ -187,7 +221,7 @@ fn sources_that_jump_through_all_numbers_never_unbalance_the_sequences() {
 
 #[test]
 fn a_full_series_table_makes_bad_points_and_goes_on() {
-    let mut small = feed(DecoderKind::KrakenDepth, tickline_config::model::FieldChoice::Core);
+    let mut small = feed(DecoderKind::KrakenDepth, FieldChoice::Core);
     small.series_max = 3;
     let mut rig = Rig::new(small);
     let book = |symbol: String| pack(json!({"symbol": symbol, "bids": [["1", "1"], ["2", "1"]], "asks": []}));
@@ -211,10 +245,7 @@ fn an_oversized_frame_is_undecodable_and_still_shows_its_number() {
     use tickline_feeds::clock::WallNanos;
     use tickline_feeds::decoder::{Decoder, DecoderSpec};
     use tickline_feeds::frame::Frame;
-    let spec = DecoderSpec {
-        feed: feed(DecoderKind::KrakenTick, tickline_config::model::FieldChoice::Core),
-        legacy_tick: false,
-    };
+    let spec = DecoderSpec { feed: feed(DecoderKind::KrakenTick, FieldChoice::Core), legacy_tick: false };
     let mut decoder = Decoder::new(&spec, std::sync::Arc::default()).unwrap();
     let payload = pack(json!({"_src": 4, "_seq": 9, "symbol": "A/B", "bid": "1"}));
     let mut lines = Vec::new();

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use tickline_config::model::{Custom, DecoderKind, Feed, FieldChoice, Session, SystemFields, Tiebreak};
+use tickline_config::model::{
+    Custom, DecoderKind, Feed, FieldChoice, Filter, Format, Session, SocketKind, SystemFields, Tiebreak,
+};
 use tickline_feeds::clock::WallNanos;
 use tickline_feeds::counts::Counts;
 use tickline_feeds::decoder::{Decoder, DecoderSpec, FrameClass};
 use tickline_feeds::frame::Frame;
 use tickline_feeds::instruments::Instruments;
+use tickline_feeds::news::News;
 
 use crate::reading::{Point, read};
 
@@ -31,10 +34,14 @@ pub(crate) fn feed(decoder: DecoderKind, fields: FieldChoice) -> Feed {
         topic: "t".into(),
         aliases: vec![],
         decoder,
+        format: Format::Msgpack,
+        account: None,
         fields,
         system_fields: SystemFields { recv_ns: true, flags: true, seq: false },
         tiebreak: Tiebreak::Ordinal,
         fan_in: false,
+        socket: SocketKind::Sub,
+        filter: Filter::default(),
         deadband_ppm: None,
         series_max: 100_000,
         custom: None,
@@ -67,23 +74,26 @@ impl Rig {
         Self::new(feed(decoder, FieldChoice::All))
     }
 
+    pub(crate) fn news(&mut self) -> &mut Vec<News> {
+        self.decoder.news()
+    }
+
     pub(crate) fn counts(&self) -> &Counts {
         self.decoder.counts()
     }
 
     /// Decodes one payload and returns what it was and its lines.
     pub(crate) fn lines(&mut self, payload: &[u8]) -> (FrameClass, &[u8]) {
+        self.lines_of(b"t", payload)
+    }
+
+    /// The same under a topic.
+    pub(crate) fn lines_of(&mut self, topic: &[u8], payload: &[u8]) -> (FrameClass, &[u8]) {
         let before = *self.decoder.counts();
         self.lines.clear();
         self.lines.extend_from_slice(BEFORE);
-        let frame = Frame {
-            feed: 0,
-            endpoint: 0,
-            recv: WallNanos(RECEIVED_NS),
-            topic: b"t",
-            payload,
-            oversized: false,
-        };
+        let frame =
+            Frame { feed: 0, endpoint: 0, recv: WallNanos(RECEIVED_NS), topic, payload, oversized: false };
         let decoded = self.decoder.decode(&frame, &mut self.lines);
         let counts = self.decoder.counts();
         let lines = self.lines.strip_prefix(BEFORE).expect("what stood in the buffer stays");

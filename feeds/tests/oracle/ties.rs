@@ -51,6 +51,22 @@ fn kraken(ticks: Vec<Value>) -> Value {
     json!({"channel": "ticker", "type": "update", "data": ticks})
 }
 
+fn report(n: u32) -> Value {
+    json!({"symbol": "BTC/USD", "side": "buy", "order_status": "new", "order_id": format!("O{n}"), "timestamp": AT})
+}
+
+fn executions(reports: Vec<Value>) -> Value {
+    json!({"channel": "executions", "type": "update", "data": reports})
+}
+
+fn order(n: u32) -> Value {
+    json!({"id": n.to_string(), "side": "B", "status": "E", "p": "2", "s": "1"})
+}
+
+fn orders(orders: Vec<Value>) -> Value {
+    json!({"op": "ocm", "pt": PT_MS, "oc": [{"id": "1.2", "orc": [{"id": 7, "uo": orders}]}]})
+}
+
 /// How a venue writes the n-th tick, and a message of some.
 type Shape = (fn(u32) -> Value, fn(Vec<Value>) -> Value);
 
@@ -122,6 +138,41 @@ fn a_thousand_ticks_of_one_pair_in_one_microsecond_are_as_many_points_however_pa
             check(DecoderKind::KrakenTick, &payloads, 1_000, AT_NS, 1_000, repeats);
         }
     }
+}
+
+#[test]
+fn orders_of_one_moment_are_as_many_points_however_packed() {
+    for packing in PACKINGS {
+        for publisher in [Publisher::Tie, Publisher::Numbered, Publisher::Bare] {
+            let repeats = publisher != Publisher::Bare;
+            let payloads_of = |shape| payloads(1_000, packing, publisher, shape);
+            let of_kraken = payloads_of((report, executions));
+            check(DecoderKind::KrakenOrders, &of_kraken, 1_000, AT_NS, 1_000, repeats);
+            let of_betfair = payloads_of((order, orders));
+            check(DecoderKind::BetfairOrders, &of_betfair, 1_000, PT_MS * 1_000_000, 1_000_000, repeats);
+        }
+    }
+}
+
+#[test]
+fn transactions_of_a_batch_stand_in_the_order_of_their_ids_whoever_sends_them() {
+    let transaction =
+        |id: u32| json!({"type": "ORDER_FILL", "id": id.to_string(), "batchID": "6355", "time": AT});
+    let (mut first, mut second) = (Stored::new(), Stored::new());
+    let bundle = [pack(json!([transaction(6_355), transaction(6_356), transaction(6_358)]))];
+    let parts = [6_358, 6_355, 6_356].map(|id| {
+        let mut signed = transaction(id);
+        (signed["_v"], signed["_tie"], signed["_seq"]) = (json!(1), json!(40), json!(id));
+        pack(signed)
+    });
+    for (payloads, stored) in [(&bundle[..], &mut first), (&parts, &mut second)] {
+        let mut rig = Rig::of(DecoderKind::OandaOrders);
+        store(&mut rig, payloads, stored);
+        assert_eq!((rig.counts().timestamp_collisions, rig.counts().tiebreak_local), (0, 0));
+    }
+    assert_eq!(first, second);
+    let times: Vec<i64> = first.keys().map(|(.., time)| *time).collect();
+    assert_eq!(times, [AT_NS, AT_NS + 1, AT_NS + 3]);
 }
 
 #[test]

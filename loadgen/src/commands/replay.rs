@@ -3,7 +3,7 @@
 use tickline_feeds::clock::{Clock, WallNanos};
 use tickline_feeds::payload::rfc3339;
 use tickline_loadgen::clock::OsClock;
-use tickline_loadgen::plan::{FeedLoad, Rate};
+use tickline_loadgen::plan::FeedLoad;
 use tickline_loadgen::replay::{self, ReplayPlan, Span, Speed};
 
 use super::load::endpoints;
@@ -17,7 +17,7 @@ pub(super) fn run(args: ReplayArgs) -> anyhow::Result<u8> {
         None => replay::feeds_in(&files)?.into_iter().map(str::to_owned).collect(),
     };
     anyhow::ensure!(!named.is_empty(), "these files must have messages, found none");
-    let load = |name: &String| FeedLoad::new(name, &args.bind, Rate::Max).map_err(Usage::of);
+    let load = |name: &String| FeedLoad::recorded(name, &args.bind).map_err(Usage::of);
     let mut feeds = named.iter().map(load).collect::<Result<Vec<_>, _>>()?;
     endpoints(&mut feeds, &args.endpoint)?;
     let plan = ReplayPlan {

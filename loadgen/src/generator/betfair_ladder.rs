@@ -23,13 +23,13 @@ const BANDS: [(i64, i64); 10] = [
 const LOWEST: i64 = 101;
 
 /// Prices of the ladder.
-pub(super) const PRICES: usize = 350;
+pub(crate) const PRICES: usize = 350;
 
 /// Offers that a side keeps.
-pub(super) const DEPTH: usize = 8;
+pub(crate) const DEPTH: usize = 8;
 
 /// All prices, hundredths, from low to high.
-pub(super) fn classic() -> Vec<i64> {
+pub(crate) fn classic() -> Vec<i64> {
     let mut prices = Vec::with_capacity(PRICES);
     let mut price = LOWEST;
     for (end, step) in BANDS {
@@ -52,11 +52,11 @@ pub(super) fn shortest(hundredths: i64, out: &mut PayloadWriter) {
 }
 
 /// One change of a ladder: position of the price and the new size; size 0 removes.
-pub(super) type Offer = (usize, i64);
+pub(crate) type Offer = (usize, i64);
 
 /// Offers at consecutive prices, best first; `away` is -1 for back and +1 for lay.
 #[derive(Clone, Debug)]
-pub(super) struct Side {
+pub(crate) struct Side {
     best: i64,
     away: i64,
     sizes: [i64; DEPTH],
@@ -68,7 +68,7 @@ impl Side {
     }
 
     /// Position of the best price.
-    pub(super) fn best(&self) -> usize {
+    pub(crate) fn best(&self) -> usize {
         self.best as usize
     }
 
@@ -77,7 +77,7 @@ impl Side {
     }
 
     /// All offers.
-    pub(super) fn offers(&self) -> impl Iterator<Item = Offer> + '_ {
+    pub(crate) fn offers(&self) -> impl Iterator<Item = Offer> + '_ {
         (0..DEPTH).map(|level| self.offer(level))
     }
 

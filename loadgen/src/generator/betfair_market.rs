@@ -7,36 +7,36 @@ use crate::prng::Prng;
 use crate::ties::Series;
 
 /// Start times are a definition's content, not a venue time: the same in each run.
-const MARKET_TIME: &str = "2026-01-01T18:00:00.000Z";
+pub(crate) const MARKET_TIME: &str = "2026-01-01T18:00:00.000Z";
 
 #[derive(Debug)]
-pub(super) struct Market {
-    pub(super) id: String,
-    event_id: String,
-    version: u64,
-    pub(super) suspended: bool,
-    in_play: bool,
-    pub(super) runners: Vec<Runner>,
+pub(crate) struct Market {
+    pub(crate) id: String,
+    pub(crate) event_id: String,
+    pub(crate) version: u64,
+    pub(crate) suspended: bool,
+    pub(crate) in_play: bool,
+    pub(crate) runners: Vec<Runner>,
 }
 
 /// A runner; sizes and volumes in hundredths.
 #[derive(Debug)]
-pub(super) struct Runner {
-    pub(super) id: u64,
-    back: Side,
-    lay: Side,
-    last: usize,
-    volume: i64,
+pub(crate) struct Runner {
+    pub(crate) id: u64,
+    pub(crate) back: Side,
+    pub(crate) lay: Side,
+    pub(crate) last: usize,
+    pub(crate) volume: i64,
     pub(super) series: Series,
 }
 
 /// What one message says of a runner.
 #[derive(Debug, Default)]
-pub(super) struct Change {
-    pub(super) runner: usize,
-    back: Vec<Offer>,
-    lay: Vec<Offer>,
-    traded: bool,
+pub(crate) struct Change {
+    pub(crate) runner: usize,
+    pub(crate) back: Vec<Offer>,
+    pub(crate) lay: Vec<Offer>,
+    pub(crate) traded: bool,
 }
 
 impl Change {
@@ -53,7 +53,7 @@ impl Change {
 }
 
 impl Market {
-    pub(super) fn new(number: usize, prng: &mut Prng) -> Self {
+    pub(crate) fn new(number: usize, prng: &mut Prng) -> Self {
         let runners = (0..prng.between(6, 14) as usize).map(|_| Runner::new(prng)).collect();
         Self {
             id: format!("1.{}", 230_000_000 + number * 7),
@@ -66,7 +66,7 @@ impl Market {
     }
 
     /// Suspends or opens the market; once in three times it goes in play or back when it opens.
-    pub(super) fn toggle(&mut self, prng: &mut Prng) {
+    pub(crate) fn toggle(&mut self, prng: &mut Prng) {
         self.suspended = !self.suspended;
         self.in_play ^= !self.suspended && prng.one_in(3);
         self.version += 1;
@@ -151,7 +151,7 @@ impl Market {
     }
 
     /// Changes the runner at position `chosen`: 6 of 10 times a size on one side, 2 times the price moves, 2 times a bet is matched.
-    pub(super) fn change(&mut self, chosen: usize, prng: &mut Prng, prices: usize) -> Change {
+    pub(crate) fn change(&mut self, chosen: usize, prng: &mut Prng, prices: usize) -> Change {
         let runner = &mut self.runners[chosen];
         let mut change = Change { runner: chosen, ..Change::default() };
         let event = prng.below(10);

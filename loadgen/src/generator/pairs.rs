@@ -4,20 +4,20 @@ use crate::prng::Prng;
 
 /// A market whose price walks on its grid around where it started.
 #[derive(Clone, Debug)]
-pub(super) struct Walk {
+pub(crate) struct Walk {
     /// Name on the wire.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// Digits behind the point of a price.
-    pub(super) digits: u8,
+    pub(crate) digits: u8,
     /// Price now, in units of the last digit.
-    pub(super) price: i64,
+    pub(crate) price: i64,
     /// Price at the start, in the same units.
-    pub(super) start: i64,
+    pub(crate) start: i64,
 }
 
 impl Walk {
     /// One step of at most two units, back towards the start once it is a tenth away.
-    pub(super) fn step(&mut self, prng: &mut Prng) {
+    pub(crate) fn step(&mut self, prng: &mut Prng) {
         let away = self.price - self.start;
         let pull = if away.abs() > self.start / 10 { -away.signum() } else { 0 };
         self.price += prng.between(-2, 2) + pull;
@@ -78,13 +78,35 @@ const OANDA: [(&str, i64, u8); 20] = [
 ];
 
 /// The first `symbols` Kraken pairs, further ones with made-up names.
-pub(super) fn kraken(symbols: usize) -> Vec<Walk> {
+pub(crate) fn kraken(symbols: usize) -> Vec<Walk> {
     named(&KRAKEN, symbols, |n| format!("T{n:04}/USD"))
 }
 
 /// The first `symbols` OANDA instruments, further ones with made-up names.
-pub(super) fn oanda(symbols: usize) -> Vec<Walk> {
+pub(crate) fn oanda(symbols: usize) -> Vec<Walk> {
     named(&OANDA, symbols, |n| format!("T{n:04}_USD"))
+}
+
+/// Kraken pairs of these names; one that is not known starts like a made-up one.
+#[cfg(feature = "drill")]
+pub(crate) fn kraken_walks(names: &[String]) -> Vec<Walk> {
+    of_names(&KRAKEN, names)
+}
+
+/// OANDA instruments of these names; one that is not known starts like a made-up one.
+#[cfg(feature = "drill")]
+pub(crate) fn oanda_walks(names: &[String]) -> Vec<Walk> {
+    of_names(&OANDA, names)
+}
+
+#[cfg(feature = "drill")]
+fn of_names(known: &[(&str, i64, u8)], names: &[String]) -> Vec<Walk> {
+    let walk = |(place, name): (usize, &String)| {
+        let found = known.iter().find(|(known, ..)| known == name);
+        let (_, price, digits) = found.copied().unwrap_or(("", 100_000 + place as i64 * 37, 4));
+        Walk { name: name.clone(), digits, price, start: price }
+    };
+    names.iter().enumerate().map(walk).collect()
 }
 
 fn named(known: &[(&str, i64, u8)], symbols: usize, made_up: impl Fn(usize) -> String) -> Vec<Walk> {

@@ -62,7 +62,14 @@ fn a_ledger_that_does_not_balance_fails_the_run() {
 
 #[test]
 fn a_target_has_settled_when_all_came_and_nothing_waits_that_did_not_wait_before() {
-    let before = Ledger { received: 10, published: Some(10), spooled: 5, in_flight: 2, ..Ledger::default() };
+    let before = Ledger {
+        received: 10,
+        published: Some(10),
+        spooled: 5,
+        in_flight: 2,
+        balanced: true,
+        ..Ledger::default()
+    };
     let watch = watch(before.clone());
     let settled = |ledger: Ledger| watch.has_settled(&target(ledger, &[]), 100);
     let done = Ledger { received: 110, published: Some(110), ..before };
@@ -72,7 +79,8 @@ fn a_target_has_settled_when_all_came_and_nothing_waits_that_did_not_wait_before
     assert!(!settled(Ledger { received: 109, published: Some(109), ..done.clone() }));
     assert!(!settled(Ledger { queued: 1, ..done.clone() }));
     assert!(!settled(Ledger { in_flight: 3, ..done.clone() }));
-    assert!(!settled(Ledger { spooled: 6, ..done }));
+    assert!(!settled(Ledger { spooled: 6, ..done.clone() }));
+    assert!(!settled(Ledger { balanced: false, ..done }), "points are in an open batch");
 }
 
 /// A short load without subscribers, measured at a target.

@@ -123,13 +123,14 @@ impl Watch {
         self.has_settled(&self.last, sent)
     }
 
-    /// Whether everything that was sent has arrived and nothing of it waits any more.
+    /// Whether everything that was sent has arrived and nothing of it waits any more, also not in an open batch, whose
+    /// points are made and not yet given to a sink: then the ledger does not balance.
     pub(super) fn has_settled(&self, now: &Report, sent: u64) -> bool {
         let came = |now: u64, before: u64| now.saturating_sub(before) >= sent;
         let (now, before) = (&now.ledger, &self.before.ledger);
         let told = now.published.is_some_and(|now| came(now, before.published.unwrap_or(0)));
         let waits = now.queued > 0 || now.in_flight > before.in_flight || now.spooled > before.spooled;
-        (told || came(now.received, before.received)) && !waits
+        (told || came(now.received, before.received)) && !waits && now.balanced
     }
 
     /// Points that wait in it and did not before the load.

@@ -14,7 +14,7 @@ const SCALE: usize = 18;
 
 /// One level as the venue sends it; quantity 0 removes.
 #[derive(Debug, serde::Deserialize)]
-pub(super) struct Level<'a> {
+pub(crate) struct Level<'a> {
     #[serde(borrow)]
     price: &'a RawValue,
     #[serde(borrow)]
@@ -30,7 +30,7 @@ struct Kept {
 
 /// Both sides, best first.
 #[derive(Debug)]
-pub(super) struct Book {
+pub(crate) struct Book {
     depth: usize,
     bids: Vec<Kept>,
     asks: Vec<Kept>,
@@ -38,18 +38,18 @@ pub(super) struct Book {
 
 impl Book {
     /// An empty book of a subscription to `depth` levels.
-    pub(super) fn new(depth: usize) -> Self {
+    pub(crate) fn new(depth: usize) -> Self {
         Self { depth, bids: Vec::new(), asks: Vec::new() }
     }
 
     /// Forgets all levels.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.bids.clear();
         self.asks.clear();
     }
 
     /// Applies the levels of one message in their order and cuts to the depth; an error names the bad number.
-    pub(super) fn apply(&mut self, bids: &[Level<'_>], asks: &[Level<'_>]) -> Result<(), String> {
+    pub(crate) fn apply(&mut self, bids: &[Level<'_>], asks: &[Level<'_>]) -> Result<(), String> {
         for level in bids {
             set(&mut self.bids, level, |kept, key| key.cmp(&kept))?;
         }
@@ -62,7 +62,7 @@ impl Book {
     }
 
     /// CRC-32 of the ten best levels: asks, then bids, price and quantity without point and leading zeros.
-    pub(super) fn checksum(&self) -> u32 {
+    pub(crate) fn checksum(&self) -> u32 {
         let mut crc = crc32fast::Hasher::new();
         for level in self.asks.iter().take(TOP).chain(self.bids.iter().take(TOP)) {
             for text in [&level.price, &level.qty] {
@@ -70,6 +70,12 @@ impl Book {
             }
         }
         crc.finalize()
+    }
+
+    /// Price and quantity of bids and of asks, best first.
+    #[cfg(feature = "drill")]
+    pub(crate) fn sides(&self) -> [Vec<(&str, &str)>; 2] {
+        [texts(&self.bids), texts(&self.asks)]
     }
 
     /// Writes the keys `bids` and `asks`: always ten levels a side, padded with no price and size 0.
@@ -92,6 +98,11 @@ impl Book {
             }
         }
     }
+}
+
+#[cfg(feature = "drill")]
+fn texts(side: &[Kept]) -> Vec<(&str, &str)> {
+    side.iter().map(|level| (level.price.as_str(), level.qty.as_str())).collect()
 }
 
 /// `order` compares a kept key with a new one in the order of the side.

@@ -116,6 +116,17 @@ impl<R: BufRead> Cbcap<R> {
         Ok(Some(self.start + (ns - first)))
     }
 
+    /// All frames as they came, each with when, ns after the first.
+    #[cfg(feature = "drill")]
+    pub(super) fn frames(mut self) -> Result<Vec<(u64, String)>, ReplayError> {
+        let mut frames = Vec::new();
+        while let Some(at) = self.read_frame()? {
+            frames
+                .push((at.saturating_sub(self.start).max(0).unsigned_abs(), std::mem::take(&mut self.frame)));
+        }
+        Ok(frames)
+    }
+
     /// Takes one book message into the book and writes what it is now.
     fn take_book(&mut self, frame: &str, is_snapshot: bool) -> Result<Option<u32>, ReplayError> {
         let parsed = serde_json::from_str::<BookFrame<'_>>(frame).map_err(|error| self.broken(error))?;

@@ -67,8 +67,27 @@ fn midnight_ns(names: &str) -> Option<i64> {
     i64::try_from(date.to_zoned(TimeZone::UTC).ok()?.timestamp().as_nanosecond()).ok()
 }
 
-impl Reader for Lean {
-    fn next(&mut self) -> Result<Option<Message>, ReplayError> {
+/// One line of the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Quote {
+    pub(crate) at: WallNanos,
+    pub(crate) bid: String,
+    pub(crate) ask: String,
+}
+
+/// All lines of a file, and the instrument they are of.
+#[cfg(feature = "drill")]
+pub(crate) fn quotes(path: &Path) -> Result<(String, Vec<Quote>), ReplayError> {
+    let mut lean = Lean::open(path, Decimals::Text)?;
+    let mut quotes = Vec::new();
+    while let Some(quote) = lean.quote()? {
+        quotes.push(quote);
+    }
+    Ok((lean.instrument, quotes))
+}
+
+impl Lean {
+    fn quote(&mut self) -> Result<Option<Quote>, ReplayError> {
         let bytes: Vec<u8> = self.lines.by_ref().take_while(|byte| *byte != b'\n').collect();
         if bytes.is_empty() {
             return Ok(None);
@@ -83,15 +102,22 @@ impl Reader for Lean {
             return Err(broken());
         };
         let ms: i64 = ms.parse().map_err(|_| broken())?;
-        let time = WallNanos(self.midnight_ns + ms * MILLI_NS);
+        let at = WallNanos(self.midnight_ns + ms * MILLI_NS);
+        Ok(Some(Quote { at, bid: bid.to_owned(), ask: ask.to_owned() }))
+    }
+}
+
+impl Reader for Lean {
+    fn next(&mut self) -> Result<Option<Message>, ReplayError> {
+        let Some(quote) = self.quote()? else { return Ok(None) };
         let out = &mut self.out;
         out.clear();
         out.map(5);
         out.text("type");
         out.text("PRICE");
         out.text("time");
-        out.rfc3339(time, 9);
-        for (key, price) in [("bids", bid), ("asks", ask)] {
+        out.rfc3339(quote.at, 9);
+        for (key, price) in [("bids", &quote.bid), ("asks", &quote.ask)] {
             out.text(key);
             out.array(1);
             out.map(1);
@@ -100,8 +126,8 @@ impl Reader for Lean {
         }
         out.text("instrument");
         out.text(&self.instrument);
-        let (payload, tie) = (out.bytes().to_vec(), self.series.next(time.0));
-        Ok(Some(Message { at: Some(time), payload, tie, ..Message::default() }))
+        let (payload, tie) = (out.bytes().to_vec(), self.series.next(quote.at.0));
+        Ok(Some(Message { at: Some(quote.at), payload, tie, ..Message::default() }))
     }
 }
 

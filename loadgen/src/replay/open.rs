@@ -88,6 +88,29 @@ pub(super) fn open(path: &Path, feed: &FeedLoad, decimals: Decimals) -> Result<B
     })
 }
 
+/// The frames of a CBCAP1 recording as they came, each with when, ns after the first.
+#[cfg(feature = "drill")]
+pub(crate) fn cbcap_frames(path: &Path) -> Result<Vec<(u64, String)>, ReplayError> {
+    match Format::of(path)? {
+        Format::Cbcap(bytes) => Cbcap::open(path, bytes, Decimals::Text)?.frames(),
+        _ => Err(ReplayError::UnknownFormat { path: path.to_owned(), found: "no CBCAP1".to_owned() }),
+    }
+}
+
+/// A file of lines, whatever it is packed with.
+#[cfg(feature = "drill")]
+pub(crate) fn plain_text(path: &Path) -> Result<String, ReplayError> {
+    let io = |error| ReplayError::Io { path: path.to_owned(), error };
+    match Format::of(path)? {
+        Format::Json(_, mut bytes) => {
+            let mut text = String::new();
+            bytes.read_to_string(&mut text).map_err(io)?;
+            Ok(text)
+        }
+        _ => Err(ReplayError::UnknownFormat { path: path.to_owned(), found: "no lines of JSON".to_owned() }),
+    }
+}
+
 /// Topics of a feed; none: all.
 fn topics(feed: &str) -> Option<Vec<&'static str>> {
     let row = registry::find(feed).filter(|row| row.topic != "*")?;

@@ -1,5 +1,5 @@
-//! Moves the venue's times inside a msgpack payload: the values of `pt` (ms), `time` and `timestamp` (RFC 3339
-//! text, or ns) in any map of it. All other bytes are copied.
+//! Moves the venue's times inside a msgpack payload: the values of `pt` and `ts_ms` (ms), `time` and `timestamp`
+//! (RFC 3339 text, or ns) in any map of it. All other bytes are copied.
 
 use jiff::Timestamp;
 use rmp::Marker;
@@ -71,7 +71,7 @@ impl<'a> Walk<'a> {
         let from = self.at();
         self.value(depth)?;
         let unit_ns = match self.payload.get(from..self.at())? {
-            b"\xa2pt" => MILLI_NS,
+            b"\xa2pt" | b"\xa5ts_ms" => MILLI_NS,
             b"\xa4time" | b"\xa9timestamp" => 1,
             _ => return self.value(depth),
         };
@@ -173,6 +173,21 @@ mod tests {
         out.clear();
         retime(&sent(before), 0, &mut out).unwrap();
         assert_eq!(out.bytes(), sent(before));
+    }
+
+    #[test]
+    fn the_time_of_a_post_moves_by_milliseconds() {
+        let post = |ms| {
+            let mut out = PayloadWriter::default();
+            out.map(1);
+            out.text("ts_ms");
+            out.int(ms);
+            out.bytes().to_vec()
+        };
+        let mut out = PayloadWriter::default();
+        let first = retime(&post(1_785_700_001_123), 5 * MILLI_NS, &mut out);
+        assert_eq!(first, Some(Some(WallNanos(1_785_700_001_123 * MILLI_NS))));
+        assert_eq!(out.bytes(), post(1_785_700_001_128));
     }
 
     #[test]

@@ -74,7 +74,7 @@ impl RateArgs {
                 |wanted: Option<&String>| self.rate.iter().rev().find(|(feed, _)| feed.as_ref() == wanted);
             let Some((_, per_second)) = of(Some(name)).or_else(|| of(None)) else { continue };
             let Some(footprint) = Footprint::of(feed.decoder) else {
-                writeln!(out, "  {name:<24} unknown: a feed of your own was not measured")?;
+                writeln!(out, "  {name:<24} unknown: this feed was not measured")?;
                 continue;
             };
             let symbols = self.symbols.iter().rev().find(|(feed, _)| feed == name).map(|(_, count)| *count);

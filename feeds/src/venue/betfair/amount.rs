@@ -7,6 +7,7 @@ use crate::counts::Undecodable;
 use crate::cursor::Cursor;
 use crate::field::{FieldCounts, Slot};
 use crate::number::{self, Digits, Wide};
+use crate::payload::PayloadWriter;
 use crate::schema::FieldType;
 
 /// Units of [`Amount::order`]: no ladder of Betfair has more places.
@@ -234,6 +235,24 @@ impl Amount {
             (text, bytes @ 1..) => *to = Slot::Wide(text, bytes),
             _ => self.store_number(to),
         }
+    }
+
+    /// As a decimal of a payload, in the text it came with where that is kept.
+    pub(super) fn write(self, out: &mut PayloadWriter) {
+        let (wide, bytes) = self.text();
+        let (kept, mut made) = (wide.bytes(), Vec::new());
+        let text = match self.form() {
+            _ if bytes > 0 => kept.get(..usize::from(bytes)).unwrap_or_default(),
+            Form::Scaled(units, scale) => {
+                made.extend_from_slice(Digits::scaled(units, scale).as_bytes());
+                &made
+            }
+            Form::Float(number) => {
+                number::append_f64(&mut made, number);
+                &made
+            }
+        };
+        out.decimal_text(std::str::from_utf8(text).unwrap_or_default());
     }
 
     #[cold]

@@ -141,6 +141,27 @@ impl Ladders {
         }
     }
 
+    /// Levels of one side of one kind.
+    pub(super) fn count(&self, kind: Kind, side: Side) -> usize {
+        let mut count = 0;
+        self.each(kind, side, |_, _| count += 1);
+        count
+    }
+
+    /// Calls `each` with every level of one side of one kind and its number, the best first.
+    pub(super) fn each(&self, kind: Kind, side: Side, mut each: impl FnMut(usize, Level)) {
+        let Some(rungs) = self.rungs.get(kind as usize).and_then(|k| k.get(side as usize)) else { return };
+        match kind {
+            Kind::Full => rungs.prices.iter().rev().enumerate().for_each(|(at, (_, level))| each(at, *level)),
+            _ => rungs
+                .levels
+                .iter()
+                .enumerate()
+                .filter_map(|(at, level)| Some((at, (*level)?)))
+                .for_each(|(at, level)| each(at, level)),
+        }
+    }
+
     /// Best level of one side in the market's kind of ladder.
     #[inline]
     pub(super) fn best(&self, kind: Kind, side: Side) -> Option<Level> {

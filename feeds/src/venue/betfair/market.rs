@@ -1,12 +1,11 @@
 //! What is known of each market and runner, and which points a change makes.
 
-use std::collections::VecDeque;
-
 use hashbrown::{DefaultHashBuilder, HashMap};
 
 use super::Plans;
 use super::amount::{Amount, Form};
 use super::change::{Entries, Entry};
+use super::closed::Closed;
 use super::definition::{Definition, RunnerDefinition, with_total};
 use super::ladder::{Kind, LadderChange};
 use super::runner::{Moved, Runner};
@@ -19,10 +18,8 @@ use crate::series::{SeriesId, SeriesTable};
 
 /// Markets kept; the one that was silent longest gives way. A CLOSED market goes at once.
 const MARKETS_MAX: usize = 10_000;
-/// Closed markets whose series are kept a while: a late message of one must meet the times that it has used.
-const CLOSED_KEPT: usize = 256;
 /// Runners kept of one market; more are bad points.
-const RUNNERS_MAX: usize = 1_000;
+pub(super) const RUNNERS_MAX: usize = 1_000;
 
 /// One change of one market.
 #[derive(Debug)]
@@ -53,8 +50,7 @@ pub(super) struct Rules<'r> {
 #[derive(Debug, Default)]
 pub(super) struct Markets {
     known: HashMap<Vec<u8>, Market>,
-    /// Ids and series of those that are gone.
-    closed: VecDeque<(Vec<u8>, Vec<SeriesId>)>,
+    closed: Closed,
     changes: u64,
 }
 
@@ -136,15 +132,8 @@ impl Markets {
     /// Forgets a market; the series of one that went long ago make room for others.
     fn retire(&mut self, id: &[u8], series: &mut SeriesTable) {
         let Some((id, market)) = self.known.remove_entry(id) else { return };
-        self.closed.push_back((id, market.all_series().collect()));
-        if self.closed.len() <= CLOSED_KEPT {
-            return;
-        }
-        let Some((id, all)) = self.closed.pop_front() else { return };
-        // A market that came back has the same series.
-        if !self.known.contains_key(&id) && self.closed.iter().all(|(other, _)| *other != id) {
-            all.into_iter().for_each(|gone| series.release(gone));
-        }
+        let Self { known, closed, .. } = self;
+        closed.push((id, market.all_series().collect()), |id| known.contains_key(id), series);
     }
 }
 

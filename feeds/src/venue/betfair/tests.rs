@@ -1,6 +1,8 @@
 use std::sync::Arc;
 
-use tickline_config::model::{DecoderKind, Feed, FieldChoice, Session, SystemFields, Tiebreak};
+use tickline_config::model::{
+    DecoderKind, Feed, FieldChoice, Filter, Format, Session, SocketKind, SystemFields, Tiebreak,
+};
 
 use crate::clock::WallNanos;
 use crate::counts::Undecodable;
@@ -19,10 +21,14 @@ fn decoder() -> Decoder {
         topic: "t".into(),
         aliases: vec![],
         decoder: DecoderKind::BetfairStream,
+        format: Format::Msgpack,
+        account: None,
         fields: FieldChoice::Core,
         system_fields: SystemFields { recv_ns: false, flags: true, seq: false },
         tiebreak: Tiebreak::Ordinal,
         fan_in: false,
+        socket: SocketKind::Sub,
+        filter: Filter::default(),
         deadband_ppm: None,
         series_max: 100,
         custom: None,

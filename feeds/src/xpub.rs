@@ -1,18 +1,25 @@
-//! The one libzmq option that the safe interface lacks: `ZMQ_XPUB_NODROP`. With it a publisher whose queue is
-//! full gets `EAGAIN` instead of losing the message silently.
-#![expect(unsafe_code, reason = "zmq 0.10 has no safe way to set ZMQ_XPUB_NODROP")]
+//! The libzmq options of an XPUB socket that the safe interface lacks: `ZMQ_XPUB_NODROP`, with which a publisher whose queue
+//! is full gets `EAGAIN` instead of losing the message silently, and `ZMQ_XPUB_VERBOSER`.
+#![expect(unsafe_code, reason = "zmq 0.10 has no safe way to set these options")]
 
 use std::ffi::c_int;
 
-/// Makes an XPUB or PUB socket refuse what it cannot queue instead of dropping it.
-pub fn set_xpub_nodrop(socket: &mut zmq::Socket) -> Result<(), zmq::Error> {
-    let on: c_int = 1;
+/// Whether an XPUB or PUB socket refuses what it cannot queue, or drops it for the subscribers that are behind.
+pub fn set_nodrop(socket: &mut zmq::Socket, on: bool) -> Result<(), zmq::Error> {
+    set(socket, zmq_sys::ZMQ_XPUB_NODROP, on)
+}
+
+/// Makes an XPUB socket show each subscription and each end of one, also repeated ones.
+pub fn set_verboser(socket: &mut zmq::Socket) -> Result<(), zmq::Error> {
+    set(socket, zmq_sys::ZMQ_XPUB_VERBOSER, true)
+}
+
+fn set(socket: &mut zmq::Socket, option: u32, on: bool) -> Result<(), zmq::Error> {
+    let on = c_int::from(on);
     let (handle, value) = (socket.as_mut_ptr(), std::ptr::from_ref(&on).cast());
     // SAFETY: `handle` is a live socket because `socket` is borrowed for the whole call (zmq::Socket closes it
     // in its Drop only), and `value` points to a `c_int`, whose size is given.
-    let rc = unsafe {
-        zmq_sys::zmq_setsockopt(handle, zmq_sys::ZMQ_XPUB_NODROP as c_int, value, size_of::<c_int>())
-    };
+    let rc = unsafe { zmq_sys::zmq_setsockopt(handle, option as c_int, value, size_of::<c_int>()) };
     if rc == 0 { Ok(()) } else { Err(zmq::Error::EINVAL) }
 }
 
@@ -25,7 +32,7 @@ mod tests {
         let context = zmq::Context::new();
         let mut publisher = context.socket(zmq::XPUB).unwrap();
         publisher.set_sndhwm(5).unwrap();
-        set_xpub_nodrop(&mut publisher).unwrap();
+        set_nodrop(&mut publisher, true).unwrap();
         publisher.bind("inproc://nodrop").unwrap();
         let subscriber = context.socket(zmq::SUB).unwrap();
         subscriber.set_rcvhwm(5).unwrap();

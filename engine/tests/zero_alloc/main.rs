@@ -10,20 +10,24 @@ use tickline::stage::batcher::{BatchLimits, Batcher};
 use tickline::stats::SinkIn;
 use tickline::stop::Stop;
 use tickline_config::model::{
-    Custom, CustomTime, CustomType, DecoderKind, Feed, FieldChoice, Session, SystemFields, Tiebreak,
-    TimeUnit, WhenFull,
+    Condition, Custom, CustomTime, CustomType, DecoderKind, Feed, FieldChoice, Filter, Format, Session,
+    SocketKind, SystemFields, Tiebreak, TimeUnit, WhenFull,
 };
 use tickline_feeds::clock::{MonoNanos, WallNanos};
 use tickline_feeds::decoder::{Decoder, DecoderSpec};
 use tickline_feeds::frame::{Frame, FrameBlock};
-use tickline_feeds::payload::{PayloadWriter, Reserved, Times};
+use tickline_feeds::payload::PayloadWriter;
 use tickline_sinks::batch::{Mark, Position};
+
+mod messages;
+
+use messages::{write, write_text};
 
 const START_NS: i64 = 1_785_641_762_000_000_000;
 const SYMBOLS: u64 = 50;
 const MESSAGES: u64 = 100_000;
 
-fn feed(decoder: DecoderKind) -> Feed {
+fn feed(decoder: DecoderKind, format: Format) -> Feed {
     let path = |text: &str| vec![text.to_owned()];
     let custom = Custom {
         measurement: "bars".into(),
@@ -43,113 +47,25 @@ fn feed(decoder: DecoderKind) -> Feed {
         topic: "t".into(),
         aliases: vec![],
         decoder,
+        format,
+        account: decoder.has_account().then(|| "main".into()),
         fields: FieldChoice::All,
         system_fields: SystemFields { recv_ns: true, flags: true, seq: true },
         tiebreak: Tiebreak::Ordinal,
         fan_in: false,
+        socket: SocketKind::Sub,
+        filter: filter(decoder),
         deadband_ppm: matches!(decoder, DecoderKind::KrakenTick | DecoderKind::OandaTick).then_some(0),
         series_max: 100_000,
         custom: (decoder == DecoderKind::Custom).then_some(custom),
     }
 }
 
-/// Message `n` of a feed: symbol, prices and time vary.
-fn write(kind: DecoderKind, n: u64, out: &mut PayloadWriter) {
-    let sent = WallNanos(START_NS + n as i64 * 1_000_000);
-    let times = Times { sent, recv: sent, due: sent };
-    let reserved = Reserved { src: 7, seq: n + 1, times, tie: 0 };
-    let (symbol, price) = (n % SYMBOLS, 10_000 + (n % 97) as i64);
-    let name = |separator: &str| format!("C{symbol}{separator}USD");
-    let levels = |out: &mut PayloadWriter, key: &str, step: i64| {
-        out.text(key);
-        out.array(10);
-        for level in 0..10 {
-            out.array(2);
-            out.decimal(price + step * (level + 1), 2);
-            out.decimal(1 + level, 8);
-        }
-    };
-    match kind {
-        DecoderKind::KrakenTick | DecoderKind::KrakenTrades | DecoderKind::Custom => {
-            out.begin(&reserved, 8);
-            for (key, value) in [("bid", price), ("ask", price + 1), ("price", price), ("qty", 1)] {
-                out.text(key);
-                out.decimal(value, 2);
-            }
-            for key in ["trade_id", "n"] {
-                out.text(key);
-                out.uint(n);
-            }
-            out.text("symbol");
-            out.text(&name("/"));
-            out.text("timestamp");
-            out.rfc3339(sent, 6);
-            if kind == DecoderKind::KrakenTrades {
-                let keys = u16::from_be_bytes([out.bytes()[1], out.bytes()[2]]) + 1;
-                out.bytes_mut()[1..3].copy_from_slice(&keys.to_be_bytes());
-                out.text("side");
-                out.text(if n.is_multiple_of(2) { "buy" } else { "sell" });
-            }
-        }
-        DecoderKind::KrakenDepth => {
-            out.begin(&reserved, 4);
-            levels(out, "bids", -1);
-            levels(out, "asks", 1);
-            out.text("symbol");
-            out.text(&name("/"));
-            out.text("timestamp");
-            out.rfc3339(sent, 6);
-        }
-        DecoderKind::OandaTick => {
-            out.begin(&reserved, 5);
-            for (key, value) in [("bids", price), ("asks", price + 1)] {
-                out.text(key);
-                out.array(1);
-                out.map(2);
-                out.text("price");
-                out.decimal(value, 5);
-                out.text("liquidity");
-                out.int(1_000_000);
-            }
-            out.text("tradeable");
-            out.bool(true);
-            out.text("instrument");
-            out.text(&name("_"));
-            out.text("time");
-            out.rfc3339(sent, 9);
-        }
-        DecoderKind::BetfairStream => betfair(n, &reserved, price, out),
-    }
-}
-
-/// The first message of a market is its image; the others move prices about.
-fn betfair(n: u64, reserved: &Reserved, price: i64, out: &mut PayloadWriter) {
-    out.begin(reserved, 3);
-    out.text("op");
-    out.text("mcm");
-    out.text("pt");
-    out.int(reserved.times.sent.0 / 1_000_000);
-    out.text("mc");
-    out.array(1);
-    out.map(3);
-    out.text("id");
-    out.text(&format!("1.{}", n % SYMBOLS));
-    out.text("img");
-    out.bool(n < SYMBOLS);
-    out.text("rc");
-    out.array(1);
-    out.map(4);
-    out.text("id");
-    out.uint(n / SYMBOLS % 10);
-    out.text("ltp");
-    out.decimal(price, 2);
-    for (key, places) in [("atb", n % 20), ("atl", n % 30 + 50)] {
-        out.text(key);
-        out.array(1);
-        out.array(2);
-        out.decimal(200 + places as i64, 2);
-        out.decimal((n / SYMBOLS % 3) as i64, 0);
-    }
+/// One of the feeds has every point looked at.
+fn filter(decoder: DecoderKind) -> Filter {
+    let condition = Condition::parse("bid > 0").filter(|_| decoder == DecoderKind::OandaTick);
+    let exclude = if condition.is_some() { vec!["C7_*".to_owned()] } else { Vec::new() };
+    Filter { exclude, condition, ..Filter::default() }
 }
 
 /// One feed's way from a block of frames to two sinks, as the encode stage goes it.
@@ -167,8 +83,9 @@ struct Lane {
 }
 
 impl Lane {
-    fn new(kind: DecoderKind) -> Self {
-        let decoder = Decoder::new(&DecoderSpec { feed: feed(kind), legacy_tick: false }, Arc::default());
+    fn new(kind: DecoderKind, format: Format) -> Self {
+        let spec = DecoderSpec { feed: feed(kind, format), legacy_tick: false };
+        let decoder = Decoder::new(&spec, Arc::default());
         let pool = BatchPool::new(8);
         let accepted = <[Arc<Accepted>; 2]>::default();
         let (first, first_end) = batch_queue(4, WhenFull::Block, &pool, &accepted[0]);
@@ -229,13 +146,16 @@ impl Lane {
 }
 
 /// The messages of one feed in bursts, made beforehand.
-fn bursts(kind: DecoderKind, from: u64, messages: u64) -> Vec<FrameBlock> {
+fn bursts((kind, format): (DecoderKind, Format), from: u64, messages: u64) -> Vec<FrameBlock> {
     let mut writer = PayloadWriter::default();
     let mut burst = |first: u64| {
         let mut block = FrameBlock::default();
         for n in first..(first + 64).min(from + messages) {
             writer.clear();
-            write(kind, n, &mut writer);
+            match format {
+                Format::Msgpack => write(kind, n, &mut writer),
+                _ => writer.raw(write_text(kind, format, n).as_bytes()),
+            }
             let recv = WallNanos(START_NS + n as i64 * 1_000_000 + 500);
             let payload = writer.bytes();
             block.push(&Frame { feed: 0, endpoint: 0, recv, topic: b"t", payload, oversized: false });
@@ -247,12 +167,19 @@ fn bursts(kind: DecoderKind, from: u64, messages: u64) -> Vec<FrameBlock> {
 
 #[test]
 fn a_warm_engine_allocates_nothing_for_a_hundred_thousand_messages() {
-    let share = MESSAGES.div_ceil(DecoderKind::ALL.len() as u64);
+    let texts = [
+        (DecoderKind::KrakenTick, Format::X01),
+        (DecoderKind::OandaTick, Format::X01),
+        (DecoderKind::KrakenTick, Format::Json),
+    ];
+    let feeds = DecoderKind::ALL.into_iter().map(|(_, kind)| (kind, Format::Msgpack)).chain(texts);
+    let share = MESSAGES.div_ceil(feeds.clone().count() as u64);
     // The custom feed's times are whole seconds: its series meet ties, and remember eight times each.
     let warm_up = 12_000;
     let mut measured = 0;
-    for (name, kind) in DecoderKind::ALL {
-        let mut lane = Lane::new(kind);
+    for feed in feeds {
+        let name = format!("{feed:?}");
+        let mut lane = Lane::new(feed.0, feed.1);
         let mut now = MonoNanos(0);
         let mut run = |lane: &mut Lane, bursts: &[FrameBlock]| {
             for block in bursts {
@@ -260,7 +187,7 @@ fn a_warm_engine_allocates_nothing_for_a_hundred_thousand_messages() {
                 lane.burst(block, now);
             }
         };
-        let (before, after) = (bursts(kind, 0, warm_up), bursts(kind, warm_up, share));
+        let (before, after) = (bursts(feed, 0, warm_up), bursts(feed, warm_up, share));
         run(&mut lane, &before);
         let (decoded, lines) = (lane.decoder.counts().decoded, lane.lines);
         let allocated = allocation_counter::measure(|| run(&mut lane, &after));

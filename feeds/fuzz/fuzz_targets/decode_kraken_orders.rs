@@ -1,0 +1,6 @@
+//! Any bytes as payloads of decoder `kraken_orders`.
+#![no_main]
+
+use tickline_config::model::DecoderKind;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| tickline_fuzz::decode(DecoderKind::KrakenOrders, data));

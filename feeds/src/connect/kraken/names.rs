@@ -1,0 +1,114 @@
+//! Names of pairs: version 2 of the WebSocket says `BTC/USD`, REST says `XBTUSD` when asked and `XXBTZUSD` when it
+//! answers. The table comes from AssetPairs (<https://docs.kraken.com/api/docs/rest-api/get-tradable-asset-pairs>); no
+//! name is guessed from its letters.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+/// What REST calls other than the WebSocket does.
+const OTHER_NAMES: [(&str, &str); 2] = [("XBT", "BTC"), ("XDG", "DOGE")];
+
+/// One pair of AssetPairs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pair {
+    /// REST's name in answers.
+    pub rest_name: String,
+    /// REST's name in questions.
+    pub altname: String,
+    /// The name of version 1 of the WebSocket.
+    pub wsname: String,
+    /// Digits of a price behind the point.
+    pub price_digits: u8,
+    /// Digits of a quantity behind the point.
+    pub qty_digits: u8,
+    /// Smallest step of a price, where it is told.
+    pub tick_size: Option<String>,
+    /// `online`, or why not.
+    pub status: String,
+}
+
+/// All pairs, by the WebSocket's name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pairs(pub BTreeMap<String, Pair>);
+
+#[derive(Deserialize)]
+struct Answer<'a> {
+    #[serde(borrow, default)]
+    error: Vec<Cow<'a, str>>,
+    #[serde(default)]
+    result: BTreeMap<String, Entry>,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    altname: String,
+    #[serde(default)]
+    wsname: Option<String>,
+    pair_decimals: u8,
+    lot_decimals: u8,
+    #[serde(default)]
+    tick_size: Option<String>,
+    #[serde(default)]
+    status: Option<String>,
+}
+
+impl Pairs {
+    /// Reads the answer of AssetPairs; an error says what Kraken says.
+    pub fn read(body: &[u8]) -> Result<Self, String> {
+        let answer: Answer<'_> = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+        if !answer.error.is_empty() {
+            return Err(answer.error.join(", "));
+        }
+        let pair = |(rest_name, entry): (String, Entry)| {
+            // Dark pools have no such name, and no public data.
+            let wsname = entry.wsname?;
+            let symbol = symbol(&wsname)?;
+            let status = entry.status.unwrap_or_else(|| "online".to_owned());
+            let (price_digits, qty_digits) = (entry.pair_decimals, entry.lot_decimals);
+            let (altname, tick_size) = (entry.altname, entry.tick_size);
+            Some((symbol, Pair { rest_name, altname, wsname, price_digits, qty_digits, tick_size, status }))
+        };
+        Ok(Self(answer.result.into_iter().filter_map(pair).collect()))
+    }
+
+    /// REST's name of a pair in questions.
+    pub fn altname(&self, symbol: &str) -> Option<&str> {
+        self.0.get(symbol).map(|pair| pair.altname.as_str())
+    }
+}
+
+/// The WebSocket's name of what REST calls `XBT/USD`.
+fn symbol(wsname: &str) -> Option<String> {
+    let (base, quote) = wsname.split_once('/')?;
+    let [base, quote] = [base, quote]
+        .map(|asset| OTHER_NAMES.iter().find(|(rest, _)| *rest == asset).map_or(asset, |(_, name)| *name));
+    Some(format!("{base}/{quote}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_have_the_names_of_the_websocket_and_of_rest() {
+        let body = br#"{"error":[],"result":{
+            "XXBTZUSD":{"altname":"XBTUSD","wsname":"XBT/USD","base":"XXBT","quote":"ZUSD","pair_decimals":1,"lot_decimals":8,"tick_size":"0.1","status":"online"},
+            "XXDGXXBT":{"altname":"XDGXBT","wsname":"XDG/XBT","pair_decimals":8,"lot_decimals":8},
+            "XETHXXBT.d":{"altname":"ETHXBT.d","pair_decimals":5,"lot_decimals":8}}}"#;
+        let pairs = Pairs::read(body).unwrap();
+        let names: Vec<(&str, &str)> =
+            pairs.0.iter().map(|(name, pair)| (name.as_str(), pair.altname.as_str())).collect();
+        assert_eq!(names, [("BTC/USD", "XBTUSD"), ("DOGE/BTC", "XDGXBT")], "a dark pool has no public name");
+        assert_eq!(pairs.altname("ETH/USD"), None);
+        assert_eq!(pairs.0["BTC/USD"].tick_size.as_deref(), Some("0.1"));
+    }
+
+    #[test]
+    fn what_kraken_says_instead_is_told() {
+        let refused = Pairs::read(br#"{"error":["EAPI:Rate limit exceeded"]}"#);
+        assert_eq!(refused, Err("EAPI:Rate limit exceeded".to_owned()));
+        assert!(Pairs::read(b"<html>").is_err());
+    }
+}

@@ -1,0 +1,74 @@
+//! Definitions are told at the start, on change and every ten minutes.
+
+use serde_json::json;
+use tickline_config::secret::Secret;
+use tickline_feeds::connect::definitions::{Definitions, DefinitionsSettings};
+use tickline_feeds::connect::oanda::Account;
+
+use crate::rig::{Rig, SECOND_NS, START_NS};
+
+fn pairs(status: &str) -> String {
+    format!(
+        r#"{{"error":[],"result":{{"XXBTZUSD":{{"altname":"XBTUSD","wsname":"XBT/USD","pair_decimals":1,"lot_decimals":8,"tick_size":"0.1","status":"{status}"}},
+        "ADAUSDT":{{"altname":"ADAUSDT","wsname":"ADA/USDT","pair_decimals":6,"lot_decimals":8}}}}}}"#
+    )
+}
+
+fn open() -> Rig<Definitions> {
+    let oanda = Account {
+        rest_url: "http://oanda".into(),
+        id: "101".into(),
+        token: Secret::new("t"),
+        ..Account::default()
+    };
+    let settings = DefinitionsSettings { kraken: Some("http://kraken".to_owned()), oanda: Some(oanda) };
+    let (rig, done) = Rig::new(Definitions::new(settings));
+    assert_eq!(
+        done.asked(),
+        ["http://kraken/0/public/AssetPairs", "http://oanda/v3/accounts/101/instruments"]
+    );
+    rig
+}
+
+#[test]
+fn a_definition_is_told_when_it_is_new_or_changes_with_the_time_since_when_it_holds() {
+    let mut rig = open();
+    let first = rig.answer(0, &pairs("online"));
+    let told: Vec<&str> =
+        first.data().iter().map(|payload| payload["instrument"].as_str().unwrap()).collect();
+    assert_eq!(told, ["ADA/USDT", "BTC/USD"]);
+    let payload = first.data()[1];
+    let texts = ["exchange", "base", "quote", "price_increment", "qty_increment", "status"]
+        .map(|key| payload[key].clone());
+    assert_eq!(texts, ["kraken", "BTC", "USD", "0.1", "0.00000001", "online"].map(|text| json!(text)));
+    assert_eq!((&payload["price_precision"], &payload["timestamp"]), (&json!(1), &json!(START_NS)));
+    assert!(rig.pass(61 * SECOND_NS).asked().len() >= 2, "asked again after a minute");
+    assert!(rig.answer(0, &pairs("online")).data().is_empty(), "nothing has changed");
+    let changed = rig.answer(0, &pairs("cancel_only"));
+    let [payload] = changed.data()[..] else { panic!("{changed:?}") };
+    assert_eq!(
+        (&payload["status"], &payload["timestamp"]),
+        (&json!("cancel_only"), &json!(START_NS + 61 * SECOND_NS as i64))
+    );
+}
+
+#[test]
+fn everything_is_told_again_every_ten_minutes_with_its_first_time() {
+    let mut rig = open();
+    rig.answer(0, &pairs("online"));
+    rig.answer(1, r#"{"instruments":[{"name":"EUR_USD","type":"CURRENCY","displayPrecision":5,"tradeUnitsPrecision":0}]}"#);
+    let again = rig.pass(600 * SECOND_NS);
+    assert_eq!(again.data().len(), 3);
+    assert!(again.data().iter().all(|payload| payload["timestamp"] == json!(START_NS)));
+}
+
+#[test]
+fn a_refusal_is_named_and_the_other_venue_goes_on() {
+    let mut rig = open();
+    let refused = rig.answer(0, r#"{"error":["EAPI:Rate limit exceeded"]}"#);
+    assert_eq!(refused.events(), [("refused".to_owned(), "kraken".to_owned(), None, None)]);
+    let other =
+        rig.answer(1, r#"{"instruments":[{"name":"EUR_USD","displayPrecision":5,"tradeUnitsPrecision":0}]}"#);
+    assert_eq!(other.data()[0]["instrument"], json!("EUR_USD"));
+    assert_eq!(rig.count("refusals"), 1);
+}
