@@ -173,7 +173,7 @@ fn start<C: Connector + 'static>(
         endpoints.push(bound);
     }
     let (poll, waker) = worker::poll()?;
-    let dialer = dial::Dialer::new(context.clone(), spec, stop)?;
+    let dialer = dial::Dialer::new(context.clone(), spec, clock, stop)?;
     let outside = outside::Outside::start(spec, dialer, waker, stop)?;
     let shown = Arc::new(Shown::default());
     let worker = worker::Worker::new(

@@ -80,7 +80,7 @@ fn table(pairs: &Pairs, csv: bool) -> Result<String, std::fmt::Error> {
             "PAIR", "ASKED AS", "ANSWERED AS", "PRICE", "QTY"
         )?;
     }
-    for (symbol, pair) in &pairs.0 {
+    for (symbol, pair) in &pairs.by_name {
         let (base, quote) = symbol.split_once('/').unwrap_or((symbol, ""));
         if csv {
             writeln!(out, "{},{},{},{base},{quote}", pair.rest_name, pair.altname, pair.wsname)?;

@@ -9,6 +9,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt;
+use tickline_feeds::clock::Clock;
 use tickline_feeds::connect::Target;
 use tickline_feeds::socket;
 use tungstenite::handshake::HandshakeError;
@@ -16,7 +17,7 @@ use tungstenite::handshake::HandshakeError;
 use super::feed;
 use super::http_body::{self, Body, Refusal};
 use super::link::{Channel, Lines};
-use super::stream::Stream;
+use super::stream::{Deadline, Stream};
 use super::{PublishError, Spec};
 use crate::stop::Stop;
 
@@ -27,12 +28,18 @@ const BUS_RCVHWM: i32 = 100_000;
 pub(super) struct Dialer {
     context: zmq::Context,
     tls: Arc<ClientConfig>,
+    clock: Arc<dyn Clock>,
     stop: Arc<Stop>,
 }
 
 impl Dialer {
     /// Reads the certificates.
-    pub(super) fn new(context: zmq::Context, spec: &Spec, stop: &Arc<Stop>) -> Result<Self, PublishError> {
+    pub(super) fn new(
+        context: zmq::Context,
+        spec: &Spec,
+        clock: &Arc<dyn Clock>,
+        stop: &Arc<Stop>,
+    ) -> Result<Self, PublishError> {
         let wrong = |key, path: &Path, why: String| PublishError::Tls {
             name: spec.name.clone(),
             key,
@@ -56,7 +63,7 @@ impl Dialer {
                 .map_err(|why| wrong("tls_client", path, why))?,
             None => builder.with_no_client_auth(),
         };
-        Ok(Self { context, tls: Arc::new(tls), stop: Arc::clone(stop) })
+        Ok(Self { context, tls: Arc::new(tls), clock: Arc::clone(clock), stop: Arc::clone(stop) })
     }
 
     /// Makes a connection that waits for nothing from then on.
@@ -70,7 +77,8 @@ impl Dialer {
             }
             Target::Lines { address, plain } => {
                 let (host, port) = host_and_port(address, None)?;
-                lines(Stream::connect(&host, port, (!plain).then_some(&self.tls))?, Body::Plain, &[])
+                let tls = (!plain).then_some(&self.tls);
+                lines(Stream::connect(&host, port, tls, &Deadline::of(&self.clock))?, Body::Plain, &[])
             }
             Target::Bus { endpoint, topics } => {
                 self.bus(endpoint, topics).map_err(|error| io::Error::from(error).into())
@@ -81,15 +89,16 @@ impl Dialer {
 
     fn connect(&self, url: &str) -> Result<(Stream, Place), Refusal> {
         let place = place(url)?;
-        let stream = Stream::connect(&place.host, place.port, place.tls.then_some(&self.tls))?;
+        let tls = place.tls.then_some(&self.tls);
+        let stream = Stream::connect(&place.host, place.port, tls, &Deadline::of(&self.clock))?;
         Ok((stream, place))
     }
 
     fn web_socket(&self, url: &str) -> Result<Channel, Refusal> {
         let (stream, _) = self.connect(url)?;
         match tungstenite::client(url, stream) {
-            Ok((socket, _)) => {
-                socket.get_ref().set_nonblocking()?;
+            Ok((mut socket, _)) => {
+                socket.get_mut().set_nonblocking()?;
                 Ok(Channel::Socket(Box::new(socket)))
             }
             Err(HandshakeError::Failure(tungstenite::Error::Http(response))) => {
@@ -111,7 +120,7 @@ impl Dialer {
     }
 }
 
-fn lines(stream: Stream, body: Body, read: &[u8]) -> Result<Channel, Refusal> {
+fn lines(mut stream: Stream, body: Body, read: &[u8]) -> Result<Channel, Refusal> {
     stream.set_nonblocking()?;
     Ok(Channel::Lines(Box::new(Lines::new(stream, body, read)?)))
 }

@@ -2,7 +2,6 @@
 //! they come. It refuses what it does not understand, since a body that is read wrongly would be read on.
 
 use std::io::{self, Read, Write};
-use std::time::Duration;
 
 use super::stream::Stream;
 
@@ -11,7 +10,7 @@ const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// Most of a refusal's body that is kept, bytes.
 const REFUSAL_BYTES_MAX: u64 = 4 * 1024;
 /// How long it is waited for.
-const REFUSAL_WAIT: Duration = Duration::from_secs(1);
+const REFUSAL_NS: u64 = 1_000_000_000;
 
 /// What a venue answered instead of a stream.
 #[derive(Debug)]
@@ -101,8 +100,8 @@ fn head(read: &[u8]) -> io::Result<Option<Head>> {
 fn refusal(stream: &mut Stream, head: &Head, mut body: Vec<u8>) -> Refusal {
     let length = head.length.unwrap_or(REFUSAL_BYTES_MAX).min(REFUSAL_BYTES_MAX);
     let missing = length.saturating_sub(body.len() as u64);
-    let more =
-        stream.set_read_timeout(REFUSAL_WAIT).and_then(|()| stream.take(missing).read_to_end(&mut body));
+    stream.hurry(REFUSAL_NS);
+    let more = stream.take(missing).read_to_end(&mut body);
     let end = if more.is_err() && body.is_empty() { "no reason was given" } else { "" };
     let status = head.status;
     Refusal { status: Some(status), why: format!("{status}: {}{end}", String::from_utf8_lossy(&body).trim()) }

@@ -1,5 +1,6 @@
 //! Work that waits for a venue, done beside the publisher's thread: connections on one thread, requests on another,
-//! each in the order in which they were asked for. What came of it is handed back, and the publisher woken.
+//! each in the order in which they were asked for; of several connections of one link only the last one asked for is
+//! made. What came of it is handed back, and the publisher woken.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -29,9 +30,12 @@ pub(super) enum Done {
     Answered { id: u32, status: Option<u16>, body: Vec<u8> },
 }
 
+/// A connection that is wanted, and its number among those of its link.
+type Dial = (Link, u64, Target);
+
 /// Where such work is left.
 pub(super) struct Outside {
-    dials: Sender<(Link, u64, Target)>,
+    dials: Sender<Dial>,
     asks: Sender<(u32, Request)>,
     pub(super) done: Receiver<Done>,
 }
@@ -44,11 +48,12 @@ impl Outside {
         stop: &Arc<Stop>,
     ) -> std::io::Result<Self> {
         let (give, done) = unbounded();
-        let (dials, targets) = unbounded::<(Link, u64, Target)>();
+        let (dials, targets) = unbounded::<Dial>();
         let (asks, requests) = unbounded::<(u32, Request)>();
         let (given, woken) = (give.clone(), Arc::clone(&wake));
         spawn(&format!("dial-{}", spec.name), None, stop, move || {
-            for (link, turn, target) in targets {
+            let mut waiting = Vec::new();
+            while let Some((link, turn, target)) = next(&mut waiting, &targets) {
                 let channel = dialer.dial(&target, &woken);
                 if given.send(Done::Dialed { link, turn, channel }).is_err() || woken.wake().is_err() {
                     return;
@@ -68,6 +73,18 @@ impl Outside {
     pub(super) fn ask(&self, id: u32, request: Request) {
         self.asks.send((id, request)).ok();
     }
+}
+
+/// The connection to make next; waits for one. A newer one of the same link replaces what waits.
+fn next(waiting: &mut Vec<Dial>, targets: &Receiver<Dial>) -> Option<Dial> {
+    if waiting.is_empty() {
+        waiting.push(targets.recv().ok()?);
+    }
+    for newer in targets.try_iter() {
+        waiting.retain(|(link, ..)| *link != newer.0);
+        waiting.push(newer);
+    }
+    Some(waiting.remove(0))
 }
 
 struct Asker {
@@ -127,4 +144,23 @@ fn client(spec: &Spec) -> Result<Client, String> {
         builder = builder.identity(reqwest::Identity::from_pem(&pem).map_err(|error| error.to_string())?);
     }
     builder.build().map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_several_connections_of_a_link_only_the_last_is_made() {
+        let (dials, targets) = unbounded();
+        let target = Target::File { path: "x".into() };
+        for (link, turn) in [(0, 1), (1, 1), (0, 2), (0, 3)] {
+            dials.send((Link(link), turn, target.clone())).unwrap();
+        }
+        drop(dials);
+        let mut waiting = Vec::new();
+        let made: Vec<_> =
+            std::iter::from_fn(|| next(&mut waiting, &targets)).map(|(link, turn, _)| (link.0, turn)).collect();
+        assert_eq!(made, [(1, 1), (0, 3)]);
+    }
 }

@@ -7,7 +7,8 @@ use std::collections::HashMap;
 use super::kraken;
 use super::oanda::{Account, instruments};
 use crate::clock::{MonoNanos, WallNanos};
-use crate::connect::{Connector, Event, Note, Now, Outbox, Request, State, TopicId};
+use crate::connect::upstream::REFUSED_WAIT_NS;
+use crate::connect::{Connector, Event, Note, Now, OnRefused, Outbox, Request, State, TopicId};
 use crate::payload::{Decimals, RESERVED_BYTES, RESERVED_KEYS};
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -45,7 +46,11 @@ pub struct Definitions {
     known: [HashMap<Vec<u8>, Known>; 2],
     rounds: [u64; 2],
     scratch: Outbox,
+    /// Why a venue has not answered as it should; none: it has.
+    wrong: [Option<String>; 2],
     next_ask: MonoNanos,
+    /// OANDA has refused us: it is not asked before.
+    oanda_again: MonoNanos,
     next_all: MonoNanos,
     published: u64,
     refusals: u64,
@@ -55,6 +60,7 @@ pub struct Definitions {
 /// Positions of the venues, and the numbers of their requests.
 const KRAKEN: usize = 0;
 const OANDA: usize = 1;
+const NAMES: [&str; 2] = ["kraken", "oanda"];
 
 impl Definitions {
     /// A connector that has not begun.
@@ -65,7 +71,9 @@ impl Definitions {
             known: Default::default(),
             rounds: [0; 2],
             scratch: Outbox::new(Decimals::Text),
+            wrong: Default::default(),
             next_ask: MonoNanos(0),
+            oanda_again: MonoNanos(0),
             next_all: MonoNanos(u64::MAX),
             published: 0,
             refusals: 0,
@@ -79,7 +87,7 @@ impl Definitions {
             let url = format!("{url}/0/public/AssetPairs");
             out.ask(KRAKEN as u32, Request { url, ..Request::default() });
         }
-        if let Some(account) = &self.settings.oanda {
+        if let Some(account) = self.settings.oanda.as_ref().filter(|_| now.mono >= self.oanda_again) {
             let url = format!("{}/v3/accounts/{}/instruments", account.rest_url, account.id);
             let headers = vec![("Authorization", format!("Bearer {}", account.token.expose()))];
             out.ask(OANDA as u32, Request { url, headers, ..Request::default() });
@@ -88,29 +96,42 @@ impl Definitions {
 
     fn answer(&mut self, venue: usize, status: Option<u16>, body: &[u8], now: Now, out: &mut Outbox) {
         let read = match (status, venue) {
-            (Some(200), KRAKEN) => {
-                kraken::definitions(body, self.topic, now.wall, &mut self.scratch).map(drop)
-            }
+            (Some(200), KRAKEN) => kraken::definitions(body, self.topic, now.wall, &mut self.scratch)
+                .map(|malformed| self.malformed += malformed),
             (Some(200), _) => instruments::publish(body, self.topic, now, &mut self.scratch)
                 .map(|done| self.malformed += done.malformed),
             (Some(status), _) => Err(format!("status {status}")),
             (None, _) => Err(String::from_utf8_lossy(body).into_owned()),
         };
-        if let Err(why) = read {
-            self.refusals += 1;
-            let name = if venue == KRAKEN { "kraken" } else { "oanda" };
-            if self.refusals == 1 || matches!(status, Some(401 | 403)) {
-                let note = Note { kind: "refused", scope: name, detail: &why, ..Note::default() };
-                out.event(self.topic, now.wall, &note);
-            }
-            self.scratch.clear_payloads();
-            return out.state(State::Degraded, format!("{name}: {why}"));
+        match &read {
+            Ok(()) => self.compare(venue, now, out),
+            Err(why) => self.refused(venue, status, why, now, out),
         }
-        self.compare(venue, now, out);
-        out.state(
-            State::Ready,
-            format!("{} definitions", self.known.iter().map(HashMap::len).sum::<usize>()),
-        );
+        if let Some(wrong) = self.wrong.get_mut(venue) {
+            *wrong = read.err();
+        }
+        let wrong = NAMES.iter().zip(&self.wrong).find_map(|(name, wrong)| Some((name, wrong.as_ref()?)));
+        let known = self.known.iter().map(HashMap::len).sum::<usize>();
+        match wrong {
+            Some((name, why)) => out.state(State::Degraded, format!("{name}: {why}")),
+            None => out.state(State::Ready, format!("{known} definitions")),
+        }
+    }
+
+    fn refused(&mut self, venue: usize, status: Option<u16>, why: &str, now: Now, out: &mut Outbox) {
+        self.refusals += 1;
+        self.scratch.clear_payloads();
+        let is_us = matches!(status, Some(401 | 403));
+        if is_us || self.wrong.get(venue).is_some_and(Option::is_none) {
+            let scope = NAMES.get(venue).copied().unwrap_or_default();
+            out.event(self.topic, now.wall, &Note { kind: "refused", scope, detail: why, ..Note::default() });
+        }
+        let Some(account) = self.settings.oanda.as_mut().filter(|_| is_us && venue == OANDA) else { return };
+        match (account.token.renewed(), account.on_refused) {
+            (Some(token), _) => account.token = token,
+            (None, OnRefused::Fail) => out.fail(format!("token: must be accepted, found {why}")),
+            (None, OnRefused::Degrade) => self.oanda_again = now.after(REFUSED_WAIT_NS),
+        }
     }
 
     /// Publishes what is new, and forgets what is not there any more.

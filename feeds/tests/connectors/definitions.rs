@@ -3,6 +3,7 @@
 use serde_json::json;
 use tickline_config::secret::Secret;
 use tickline_feeds::connect::definitions::{Definitions, DefinitionsSettings};
+use tickline_feeds::connect::{OnRefused, State};
 use tickline_feeds::connect::oanda::Account;
 
 use crate::rig::{Rig, SECOND_NS, START_NS};
@@ -15,10 +16,15 @@ fn pairs(status: &str) -> String {
 }
 
 fn open() -> Rig<Definitions> {
+    opened(OnRefused::Fail)
+}
+
+fn opened(on_refused: OnRefused) -> Rig<Definitions> {
     let oanda = Account {
         rest_url: "http://oanda".into(),
         id: "101".into(),
         token: Secret::new("t"),
+        on_refused,
         ..Account::default()
     };
     let settings = DefinitionsSettings { kraken: Some("http://kraken".to_owned()), oanda: Some(oanda) };
@@ -71,4 +77,26 @@ fn a_refusal_is_named_and_the_other_venue_goes_on() {
         rig.answer(1, r#"{"instruments":[{"name":"EUR_USD","displayPrecision":5,"tradeUnitsPrecision":0}]}"#);
     assert_eq!(other.data()[0]["instrument"], json!("EUR_USD"));
     assert_eq!(rig.count("refusals"), 1);
+}
+
+#[test]
+fn a_token_that_is_not_taken_ends_it_or_is_tried_every_five_minutes() {
+    let mut ends = open();
+    let done = ends.refuse(1, 401);
+    assert_eq!(done.failed(), Some("token: must be accepted, found status 401"));
+    let mut stays = opened(OnRefused::Degrade);
+    stays.answer(0, &pairs("online"));
+    assert_eq!(stays.refuse(1, 401).failed(), None);
+    let asked: usize = (0..4).map(|_| stays.pass(61 * SECOND_NS).asked().len()).sum();
+    assert_eq!(asked, 4, "Kraken each minute, OANDA not within five");
+    assert_eq!(stays.pass(61 * SECOND_NS).asked().len(), 2);
+}
+
+#[test]
+fn it_is_ready_only_when_every_venue_has_answered_well() {
+    let mut rig = open();
+    rig.answer(0, "<html>");
+    let other = rig.answer(1, r#"{"instruments":[]}"#);
+    assert_eq!(other.state(), Some(State::Degraded), "Kraken has told nothing yet");
+    assert_eq!(rig.answer(0, &pairs("online")).state(), Some(State::Ready));
 }

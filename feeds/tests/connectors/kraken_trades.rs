@@ -1,5 +1,6 @@
 //! Kraken's trades: numbers that are missing come from REST, or are told as lost to the trade.
 
+use tickline_feeds::connect::Event;
 use tickline_feeds::connect::kraken::{TradeSettings, Trades};
 
 use crate::rig::{Done, Rig, SECOND_NS, START_NS};
@@ -26,14 +27,17 @@ fn ids(done: &Done) -> Vec<u64> {
     done.data().iter().map(|payload| payload["trade_id"].as_u64().unwrap()).collect()
 }
 
-fn open() -> Rig<Trades> {
-    let settings = TradeSettings {
+fn settings() -> TradeSettings {
+    TradeSettings {
         url: "ws://venue".to_owned(),
         rest_url: "http://rest".to_owned(),
         symbols: vec!["BTC/USD".to_owned()],
         seed: 1,
-    };
-    let (mut rig, _) = Rig::new(Trades::new(settings));
+    }
+}
+
+fn open() -> Rig<Trades> {
+    let (mut rig, _) = Rig::new(Trades::new(settings()));
     rig.answer(1, PAIRS);
     rig.opened();
     assert!(
@@ -74,15 +78,17 @@ fn what_rest_does_not_have_is_told_as_lost_with_its_number_and_span() {
     assert_eq!(done.events(), [gap(1)], "6 is not there, though 7 is");
     let done = rig.pass(SECOND_NS);
     assert_eq!(done.asked().len(), 1, "8 may come with the next answer");
-    assert_eq!(rig.answer(2, &rows(&[])).events(), [gap(1)]);
+    assert!(rig.answer(2, &rows(&[])).events().is_empty(), "REST may be behind the stream");
+    rig.pass(SECOND_NS);
+    assert_eq!(rig.answer(2, &rows(&[9])).events(), [gap(1)], "REST is beyond it");
     assert_eq!((rig.count("trades_filled"), rig.count("trades_lost")), (1, 2));
 }
 
 #[test]
 fn a_rate_limit_is_waited_out_and_after_eight_refusals_the_hole_is_told() {
     let mut rig = open();
-    rig.say(&trades("update", &[8]));
-    let mut asked = 1;
+    rig.pass(SECOND_NS);
+    let mut asked = rig.say(&trades("update", &[8])).asked().len();
     let mut events = Vec::new();
     for _ in 0..400 {
         let limit = r#"{"error":["EAPI:Rate limit exceeded"]}"#;
@@ -102,6 +108,41 @@ fn a_rate_limit_is_waited_out_and_after_eight_refusals_the_hole_is_told() {
     }
     assert_eq!((asked, events.len()), (8, 1), "{events:?}");
     assert_eq!(events[0].3, Some(2));
+}
+
+#[test]
+fn pairs_that_rest_did_not_tell_at_the_start_are_asked_for_when_a_hole_needs_them() {
+    let (mut rig, done) = Rig::new(Trades::new(settings()));
+    assert_eq!(done.asked(), ["http://rest/0/public/AssetPairs"]);
+    rig.refuse(1, 503);
+    rig.opened();
+    rig.say(&trades("update", &[4, 6]));
+    assert_eq!(rig.pass(3 * SECOND_NS).asked(), ["http://rest/0/public/AssetPairs"]);
+    assert_eq!(rig.answer(1, PAIRS).asked().len(), 1);
+    assert_eq!(ids(&rig.answer(2, &rows(&[4, 5, 6]))), [5]);
+}
+
+#[test]
+fn an_answer_that_comes_when_the_stream_has_told_the_trades_itself_fills_no_other_hole() {
+    let mut rig = open();
+    rig.pass(SECOND_NS);
+    rig.say(&trades("update", &[7]));
+    rig.say(&trades("update", &[10]));
+    assert_eq!(ids(&rig.say(&trades("update", &[6]))), [6], "late, and not asked for in vain");
+    assert!(ids(&rig.answer(2, &rows(&[6, 7, 8, 9]))).is_empty(), "the answer is about the first hole");
+    rig.pass(SECOND_NS);
+    assert_eq!(ids(&rig.answer(2, &rows(&[8, 9]))), [8, 9]);
+    assert_eq!((rig.count("trades_filled"), rig.count("trades_lost")), (3, 0));
+}
+
+#[test]
+fn what_is_missing_when_the_run_ends_is_told_whatever_was_asked() {
+    let mut rig = open();
+    rig.pass(SECOND_NS);
+    rig.say(&trades("update", &[7]));
+    rig.say(&trades("update", &[10]));
+    let lost: Vec<Option<u64>> = rig.tell(Event::Stop).events().iter().map(|event| event.3).collect();
+    assert_eq!(lost, [Some(1), Some(2)]);
 }
 
 #[test]

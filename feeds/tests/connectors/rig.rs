@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use tickline_feeds::clock::{MonoNanos, WallNanos};
-use tickline_feeds::connect::{Command, Connector, Event, Link, Now, Outbox};
+use tickline_feeds::connect::{Command, Connector, Event, Link, Now, Outbox, State};
 use tickline_feeds::payload::{Decimals, PayloadWriter};
 use tickline_feeds::transcode::transcode;
 
@@ -73,6 +73,22 @@ impl Done {
         asked.collect()
     }
 
+    /// Why it gives up.
+    pub(crate) fn failed(&self) -> Option<&str> {
+        self.commands.iter().find_map(|command| match command {
+            Command::Fail(why) => Some(why.as_str()),
+            _ => None,
+        })
+    }
+
+    /// The last state it took.
+    pub(crate) fn state(&self) -> Option<State> {
+        self.commands.iter().rev().find_map(|command| match command {
+            Command::State(state, _) => Some(*state),
+            _ => None,
+        })
+    }
+
     /// Whether it connects.
     pub(crate) fn opens(&self) -> bool {
         self.commands.iter().any(|command| matches!(command, Command::Open(..)))
@@ -127,6 +143,11 @@ impl<C: Connector> Rig<C> {
     /// What a request was answered.
     pub(crate) fn answer(&mut self, id: u32, body: &str) -> Done {
         self.tell(Event::Answer { id, status: Some(200), body: body.as_bytes() })
+    }
+
+    /// A request was answered with a status and without a body.
+    pub(crate) fn refuse(&mut self, id: u32, status: u16) -> Done {
+        self.tell(Event::Answer { id, status: Some(status), body: b"" })
     }
 
     /// Lets time pass; deadlines in it are kept in their order.

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 /// What REST calls other than the WebSocket does.
 const OTHER_NAMES: [(&str, &str); 2] = [("XBT", "BTC"), ("XDG", "DOGE")];
@@ -31,14 +32,19 @@ pub struct Pair {
 
 /// All pairs, by the WebSocket's name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Pairs(pub BTreeMap<String, Pair>);
+pub struct Pairs {
+    /// By the WebSocket's name.
+    pub by_name: BTreeMap<String, Pair>,
+    /// Entries that cannot be read, and are left out.
+    pub malformed: u64,
+}
 
 #[derive(Deserialize)]
 struct Answer<'a> {
     #[serde(borrow, default)]
     error: Vec<Cow<'a, str>>,
-    #[serde(default)]
-    result: BTreeMap<String, Entry>,
+    #[serde(borrow, default)]
+    result: BTreeMap<String, &'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -55,27 +61,36 @@ struct Entry {
 }
 
 impl Pairs {
-    /// Reads the answer of AssetPairs; an error says what Kraken says.
+    /// Reads the answer of AssetPairs; an error says what Kraken says. An odd entry takes no other with it.
     pub fn read(body: &[u8]) -> Result<Self, String> {
         let answer: Answer<'_> = serde_json::from_slice(body).map_err(|error| error.to_string())?;
         if !answer.error.is_empty() {
             return Err(answer.error.join(", "));
         }
-        let pair = |(rest_name, entry): (String, Entry)| {
+        let mut pairs = Self::default();
+        for (rest_name, entry) in answer.result {
+            let Ok(entry) = serde_json::from_str::<Entry>(entry.get()) else {
+                pairs.malformed += 1;
+                continue;
+            };
             // Dark pools have no such name, and no public data.
-            let wsname = entry.wsname?;
-            let symbol = symbol(&wsname)?;
+            let Some(wsname) = entry.wsname else { continue };
+            let Some(symbol) = symbol(&wsname) else {
+                pairs.malformed += 1;
+                continue;
+            };
             let status = entry.status.unwrap_or_else(|| "online".to_owned());
             let (price_digits, qty_digits) = (entry.pair_decimals, entry.lot_decimals);
             let (altname, tick_size) = (entry.altname, entry.tick_size);
-            Some((symbol, Pair { rest_name, altname, wsname, price_digits, qty_digits, tick_size, status }))
-        };
-        Ok(Self(answer.result.into_iter().filter_map(pair).collect()))
+            let pair = Pair { rest_name, altname, wsname, price_digits, qty_digits, tick_size, status };
+            pairs.by_name.insert(symbol, pair);
+        }
+        Ok(pairs)
     }
 
     /// REST's name of a pair in questions.
     pub fn altname(&self, symbol: &str) -> Option<&str> {
-        self.0.get(symbol).map(|pair| pair.altname.as_str())
+        self.by_name.get(symbol).map(|pair| pair.altname.as_str())
     }
 }
 
@@ -96,13 +111,14 @@ mod tests {
         let body = br#"{"error":[],"result":{
             "XXBTZUSD":{"altname":"XBTUSD","wsname":"XBT/USD","base":"XXBT","quote":"ZUSD","pair_decimals":1,"lot_decimals":8,"tick_size":"0.1","status":"online"},
             "XXDGXXBT":{"altname":"XDGXBT","wsname":"XDG/XBT","pair_decimals":8,"lot_decimals":8},
+            "ODD":{"altname":"ODD","wsname":"ODD/USD","pair_decimals":"many"},
             "XETHXXBT.d":{"altname":"ETHXBT.d","pair_decimals":5,"lot_decimals":8}}}"#;
         let pairs = Pairs::read(body).unwrap();
         let names: Vec<(&str, &str)> =
-            pairs.0.iter().map(|(name, pair)| (name.as_str(), pair.altname.as_str())).collect();
+            pairs.by_name.iter().map(|(name, pair)| (name.as_str(), pair.altname.as_str())).collect();
         assert_eq!(names, [("BTC/USD", "XBTUSD"), ("DOGE/BTC", "XDGXBT")], "a dark pool has no public name");
-        assert_eq!(pairs.altname("ETH/USD"), None);
-        assert_eq!(pairs.0["BTC/USD"].tick_size.as_deref(), Some("0.1"));
+        assert_eq!((pairs.altname("ETH/USD"), pairs.malformed), (None, 1));
+        assert_eq!(pairs.by_name["BTC/USD"].tick_size.as_deref(), Some("0.1"));
     }
 
     #[test]

@@ -133,7 +133,7 @@ impl Poll {
     fn path(&mut self) -> Option<String> {
         let all = self.symbols.iter().any(|symbol| symbol == "*");
         let names: Vec<&str> = match all {
-            true => self.pairs.0.values().map(|pair| pair.altname.as_str()).collect(),
+            true => self.pairs.by_name.values().map(|pair| pair.altname.as_str()).collect(),
             false => self.symbols.iter().filter_map(|symbol| self.pairs.altname(symbol)).collect(),
         };
         match self.kind {
@@ -176,7 +176,10 @@ impl Poll {
     fn refused(&mut self, why: &str, now: Now, out: &mut Outbox) {
         self.refusals += 1;
         self.next = now.after(self.backoff.next_ns());
-        out.state(State::Degraded, format!("REST: {why}"));
+        // Beside a WebSocket that stands nothing is missing; where it does not, that is said.
+        if self.alone {
+            out.state(State::Degraded, format!("REST: {why}"));
+        }
     }
 }
 
@@ -195,11 +198,11 @@ pub fn sign(secret: &str, path: &str, nonce: &str, body: &str) -> Option<String>
     Some(STANDARD.encode(mac.finalize().into_bytes()))
 }
 
-/// Queues the definitions of all pairs in an answer of AssetPairs under `topic`, and says how many; an error says what
-/// Kraken says.
-pub fn definitions(body: &[u8], topic: TopicId, now: WallNanos, out: &mut Outbox) -> Result<usize, String> {
+/// Queues the definitions of all pairs in an answer of AssetPairs under `topic`, and says how many entries could not be
+/// read; an error says what Kraken says.
+pub fn definitions(body: &[u8], topic: TopicId, now: WallNanos, out: &mut Outbox) -> Result<u64, String> {
     let pairs = Pairs::read(body)?;
-    for (symbol, pair) in &pairs.0 {
+    for (symbol, pair) in &pairs.by_name {
         let (base, quote) = symbol.split_once('/').unwrap_or((symbol, ""));
         let keys = 9 + u16::from(pair.tick_size.is_some());
         out.map(topic, now, 0, keys, |writer| {
@@ -220,7 +223,7 @@ pub fn definitions(body: &[u8], topic: TopicId, now: WallNanos, out: &mut Outbox
             writer.int(now.0);
         });
     }
-    Ok(pairs.0.len())
+    Ok(pairs.malformed)
 }
 
 fn put(writer: &mut PayloadWriter, key: &str, text: &str) {
