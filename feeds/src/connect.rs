@@ -10,6 +10,7 @@ pub mod oanda;
 mod outbox;
 pub mod sentiment;
 mod ties;
+mod unread;
 mod upstream;
 
 pub use backoff::Backoff;

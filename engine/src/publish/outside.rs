@@ -159,8 +159,9 @@ mod tests {
         }
         drop(dials);
         let mut waiting = Vec::new();
-        let made: Vec<_> =
-            std::iter::from_fn(|| next(&mut waiting, &targets)).map(|(link, turn, _)| (link.0, turn)).collect();
+        let made: Vec<_> = std::iter::from_fn(|| next(&mut waiting, &targets))
+            .map(|(link, turn, _)| (link.0, turn))
+            .collect();
         assert_eq!(made, [(1, 1), (0, 3)]);
     }
 }

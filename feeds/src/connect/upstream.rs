@@ -3,6 +3,7 @@
 //! may have a hole. It refuses to read lines: what the venue says is the connector's.
 
 use crate::clock::{MonoNanos, WallNanos};
+use crate::connect::unread::Unread;
 use crate::connect::{Backoff, Event, Link, Note, Now, Outbox, State, Target, TopicId};
 use tickline_config::secret::Secret;
 
@@ -106,9 +107,12 @@ pub(super) struct Upstream {
     told_up: bool,
     /// Nothing was missing up to here.
     heard: WallNanos,
+    /// The same before the last line.
+    heard_before: WallNanos,
     /// Since when something may be missing.
     hole: Option<WallNanos>,
     suspect_again: MonoNanos,
+    unread: Unread,
     opened: u64,
 }
 
@@ -122,8 +126,10 @@ impl Upstream {
             phase: Phase::Off,
             told_up: false,
             heard: WallNanos(0),
+            heard_before: WallNanos(0),
             hole: None,
             suspect_again: MonoNanos(0),
+            unread: Unread::default(),
             opened: 0,
         }
     }
@@ -138,8 +144,14 @@ impl Upstream {
         self.opened
     }
 
+    /// A line could not be read.
+    pub(super) fn unread(&mut self, why: &str, now: Now) {
+        self.unread.add(why, self.heard_before, now);
+    }
+
     /// Takes an event, and returns the line if it is one of this connection; an empty one only shows that it lives.
     pub(super) fn on<'a>(&mut self, event: Event<'a>, now: Now, out: &mut Outbox) -> Option<&'a [u8]> {
+        self.unread.tell(&self.topics, matches!(event, Event::Stop), now, out);
         match event {
             Event::Start => {
                 out.state(State::Starting, "");
@@ -167,6 +179,10 @@ impl Upstream {
 
     /// When to ask again.
     pub(super) fn due(&self) -> Option<MonoNanos> {
+        [self.own_due(), self.unread.due()].into_iter().flatten().min()
+    }
+
+    fn own_due(&self) -> Option<MonoNanos> {
         let dead_at = |heard: MonoNanos| MonoNanos(heard.0.saturating_add(self.plan.silence_ns));
         match self.phase {
             Phase::Off => None,
@@ -207,7 +223,7 @@ impl Upstream {
     }
 
     fn wake(&mut self, now: Now, out: &mut Outbox) {
-        if self.due().is_none_or(|due| now.mono < due) {
+        if self.own_due().is_none_or(|due| now.mono < due) {
             return;
         }
         if let Phase::Waiting { .. } = self.phase {
@@ -225,6 +241,7 @@ impl Upstream {
             out.state(State::Ready, "");
         }
         self.phase = Phase::Open { since, last_line: Some(now.mono) };
+        self.heard_before = self.heard;
         self.heard = self.earliest_missing(now);
         (!line.trim_ascii().is_empty()).then_some(line)
     }

@@ -182,7 +182,7 @@ impl Connector for Bars {
             Event::Message(BUS, payload) => {
                 self.since_ns.get_or_insert(now.wall.0);
                 let mut told = Vec::new();
-                self.source.take(payload, now, &mut |what| told.push(what));
+                self.source.take(payload, now, out, &mut |what| told.push(what));
                 for what in told {
                     match what {
                         Told::Quote(quote) => self.quote(&quote, now, out),
@@ -190,14 +190,19 @@ impl Connector for Bars {
                     }
                 }
             }
-            Event::Due => self.close(false, now, out),
+            Event::Due => {
+                if let Some(event) = self.source.look(now, out) {
+                    self.happened(&event, now, out);
+                }
+                self.close(false, now, out);
+            }
             Event::Stop => self.close(true, now, out),
             _ => {}
         }
     }
 
     fn due(&self) -> Option<MonoNanos> {
-        self.next
+        [self.next, self.source.due()].into_iter().flatten().min()
     }
 
     fn counts(&self, tell: &mut dyn FnMut(&'static str, u64)) {

@@ -13,7 +13,7 @@ use crate::payload::{PayloadWriter, rfc3339};
 #[derive(Debug)]
 pub struct Basket {
     rates: Rates,
-    ties: Ties,
+    ties: Ties<64>,
     crossings: u64,
     too_long: u64,
 }
@@ -191,7 +191,7 @@ impl Connector for Basket {
     }
 
     fn due(&self) -> Option<MonoNanos> {
-        None
+        self.rates.due()
     }
 
     fn counts(&self, tell: &mut dyn FnMut(&'static str, u64)) {

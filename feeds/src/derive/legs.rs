@@ -1,11 +1,12 @@
 //! EUR/USD as coins imply it that are quoted in both currencies. BID = X/USD bid over X/EUR ask, ASK = X/USD ask over
 //! X/EUR bid; legs are matched by the coin, whatever the order in which pairs come, and each rate is told beside the one
 //! before it, of another or the same coin. Rates are exact fractions, rounded to five places, half up; no float is made,
-//! and a rate outside of the window or of an old leg is counted and is none.
+//! and a rate outside of the window or of an old leg is counted and is none; a leg that lost a side, or whose source was
+//! not whole, is none until it is quoted again.
 
 use std::collections::HashMap;
 
-use super::read::{Quote, Told};
+use super::read::{Happened, Quote, Told};
 use super::source::{BUS, Source};
 use crate::clock::MonoNanos;
 use crate::connect::kraken::Amount;
@@ -145,16 +146,41 @@ impl Rates {
             }
             Event::Message(BUS, payload) => {
                 let mut told = Vec::new();
-                self.source.take(payload, now, &mut |what| told.push(what));
+                self.source.take(payload, now, out, &mut |what| told.push(what));
                 for what in told {
                     match what {
                         Told::Quote(quote) => self.quote(&quote, now, out, tell),
-                        Told::Happened(event) => self.source.forward(&event, self.topic, now, out),
+                        Told::Happened(event) => self.happened(&event, now, out),
                     }
+                }
+            }
+            Event::Due => {
+                if let Some(event) = self.source.look(now, out) {
+                    self.happened(&event, now, out);
                 }
             }
             _ => {}
         }
+    }
+
+    /// When to look again.
+    pub(super) fn due(&self) -> Option<MonoNanos> {
+        self.source.due()
+    }
+
+    /// A leg whose source was not whole may have changed since: it is heard again before it is used, and no rate stands
+    /// beside one of before.
+    fn happened(&mut self, event: &Happened<'_>, now: Now, out: &mut Outbox) {
+        if !matches!(event.kind, "up" | "clean") {
+            let pair = event.scope.split_once('/');
+            let is_of = |coin: &str, currency| event.scope == "*" || pair == Some((coin, currency));
+            for (coin, legs) in &mut self.legs {
+                legs.usd.take_if(|_| is_of(coin, "USD"));
+                legs.eur.take_if(|_| is_of(coin, "EUR"));
+            }
+            self.last.take_if(|rate| is_of(&rate.coin, "USD") || is_of(&rate.coin, "EUR"));
+        }
+        self.source.forward(event, self.topic, now, out);
     }
 
     fn quote(
@@ -166,24 +192,24 @@ impl Rates {
     ) {
         let Some((coin, currency)) = quote.symbol.split_once('/') else { return };
         let wanted = self.settings.coins.is_empty() || self.settings.coins.iter().any(|known| known == coin);
-        let (Some(bid), Some(ask), true) = (quote.bid, quote.ask, wanted) else { return };
-        if !matches!(currency, "USD" | "EUR") {
+        if !wanted || !matches!(currency, "USD" | "EUR") {
             return;
         }
         let nothing = Amount::default();
-        let leg = Leg {
+        // Without one of its sides a market has no rate, whatever it was before.
+        let leg = quote.bid.zip(quote.ask).map(|(bid, ask)| Leg {
             bid,
             ask,
             bid_qty: quote.bid_qty.unwrap_or(nothing),
             ask_qty: quote.ask_qty.unwrap_or(nothing),
             time_ns: quote.time_ns.unwrap_or(now.wall.0),
             heard: now.mono,
-        };
+        });
         if !self.legs.contains_key(coin) {
             self.legs.insert(coin.to_owned(), Legs::default());
         }
         let Some(legs) = self.legs.get_mut(coin) else { return };
-        *(if currency == "USD" { &mut legs.usd } else { &mut legs.eur }) = Some(leg);
+        *(if currency == "USD" { &mut legs.usd } else { &mut legs.eur }) = leg;
         let Legs { usd: Some(usd), eur: Some(eur) } = *legs else { return };
         let oldest = usd.heard.min(eur.heard);
         if now.mono.since(oldest) > self.settings.leg_age_max_ns {

@@ -1,8 +1,9 @@
 //! The feed that something is derived from: one topic of the bus. Messages that are missing by their numbers are told
-//! before the next one is read, as a hole like any other; last values that a forwarder sends again are no news.
+//! before the next one is read, as a hole like any other; last values that a forwarder sends again are no news. Who
+//! numbers sends heartbeats, so a silence of such a source is one that went away.
 
 use super::read::{Happened, Told, read};
-use crate::clock::WallNanos;
+use crate::clock::{MonoNanos, WallNanos};
 use crate::connect::{Link, Note, Now, Outbox, State, Target, TopicId};
 use crate::envelope::Envelope;
 
@@ -11,6 +12,12 @@ pub(super) const BUS: Link = Link(0);
 
 /// Publishers of the topic that are remembered; the one that was silent longest is forgotten.
 const PUBLISHERS_MAX: usize = 16;
+
+/// Five heartbeats.
+const SILENCE_NS: u64 = 5_000_000_000;
+
+/// Within two heartbeats all publishers that were there when we came have been heard: who is new later has begun anew.
+const JOINING_NS: u64 = 2_000_000_000;
 
 /// Where one publisher stood.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +34,11 @@ pub(super) struct Source {
     topic: String,
     /// The one heard last is the last.
     publishers: Vec<Publisher>,
+    /// When the first message came.
+    since: Option<MonoNanos>,
+    /// When it will have been silent for too long; none: it has no heartbeats, or is away.
+    silent_at: Option<MonoNanos>,
+    is_away: bool,
     lost: u64,
     resent: u64,
     undecodable: u64,
@@ -34,25 +46,67 @@ pub(super) struct Source {
 
 impl Source {
     pub(super) fn new(endpoint: String, topic: String) -> Self {
-        Self { endpoint, topic, publishers: Vec::new(), lost: 0, resent: 0, undecodable: 0 }
+        Self {
+            endpoint,
+            topic,
+            publishers: Vec::new(),
+            since: None,
+            silent_at: None,
+            is_away: false,
+            lost: 0,
+            resent: 0,
+            undecodable: 0,
+        }
     }
 
     pub(super) fn open(&self, out: &mut Outbox) {
         let (endpoint, topics) = (self.endpoint.clone(), vec![self.topic.clone()]);
         out.open(BUS, Target::Bus { endpoint, topics });
-        out.state(State::Ready, "listening");
+        out.state(State::Starting, "no message yet");
+    }
+
+    /// When to look whether it is silent.
+    pub(super) fn due(&self) -> Option<MonoNanos> {
+        self.silent_at
+    }
+
+    /// Tells once that it has gone.
+    pub(super) fn look(&mut self, now: Now, out: &mut Outbox) -> Option<Happened<'static>> {
+        self.silent_at.take_if(|silent_at| *silent_at <= now.mono)?;
+        self.is_away = true;
+        let detail = "no message for 5 s";
+        out.state(State::Degraded, detail);
+        Some(Happened { kind: "down", scope: "*", detail, from: None, to: None, lost: None })
     }
 
     /// Tells what a message says, and before it what is missing in front of it.
-    pub(super) fn take<'a>(&mut self, payload: &'a [u8], now: Now, told: &mut dyn FnMut(Told<'a>)) {
+    pub(super) fn take<'a>(
+        &mut self,
+        payload: &'a [u8],
+        now: Now,
+        out: &mut Outbox,
+        told: &mut dyn FnMut(Told<'a>),
+    ) {
         let mut envelope = Envelope::default();
         envelope.read_front(payload);
         if envelope.resend {
             self.resent += 1;
             return;
         }
+        if self.since.is_none() || self.is_away {
+            self.since.get_or_insert(now.mono);
+            out.state(State::Ready, "listening");
+        }
         if let Some(hole) = self.missing(&envelope, now) {
             told(Told::Happened(hole));
+        }
+        if std::mem::take(&mut self.is_away) {
+            // What was lost meanwhile has been told by its numbers.
+            let (kind, detail) = ("up", "it speaks again");
+            told(Told::Happened(Happened { kind, scope: "*", detail, from: None, to: None, lost: None }));
+        }
+        if envelope.numbered {
+            self.silent_at = Some(now.after(SILENCE_NS));
         }
         if read(payload, told).is_err() {
             self.undecodable += 1;
@@ -71,10 +125,12 @@ impl Source {
         }
         let last = known.map_or(envelope.seq, |known| known.last.max(envelope.seq));
         self.publishers.push(Publisher { src: envelope.src, last, heard: now.wall });
-        // Who follows another began at 1; who is the first is joined at its number. A heartbeat has the number of the
-        // last message.
+        let joining = self.since.is_none_or(|since| now.mono.since(since) < JOINING_NS);
+        // Who follows another began at 1; who was there before us is joined at its number. A heartbeat has the number of
+        // the last message.
         let (since, from, detail) = match (known, before) {
             (Some(known), _) => (known.last, known.heard, "messages were lost on the bus"),
+            (None, Some(_)) if joining => return None,
             (None, Some(before)) => (0, before.heard, "another publisher, or the same one again"),
             (None, None) => return None,
         };

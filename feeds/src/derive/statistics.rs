@@ -93,6 +93,15 @@ impl Statistics {
         }
     }
 
+    /// Tells them if it is time.
+    fn turn(&mut self, now: Now, out: &mut Outbox) {
+        let Some(next) = self.next.filter(|next| *next <= now.mono) else { return };
+        self.tell(now, out);
+        // After a halt of the machine one is told, not all that were missed.
+        let next = MonoNanos(next.0.saturating_add(self.settings.every_ns));
+        self.next = Some(if next > now.mono { next } else { now.after(self.settings.every_ns) });
+    }
+
     /// Tells each symbol that is fresh.
     fn tell(&mut self, now: Now, out: &mut Outbox) {
         for (name, symbol) in &mut self.symbols.all {
@@ -156,18 +165,17 @@ impl Connector for Statistics {
             }
             Event::Message(BUS, payload) => {
                 let (mut events, settings) = (Vec::new(), &self.settings);
-                self.source.take(payload, now, &mut |told| match told {
+                self.source.take(payload, now, out, &mut |told| match told {
                     Told::Quote(quote) => self.symbols.tick(&quote, settings, now),
                     Told::Happened(event) => events.push(event),
                 });
                 events.iter().for_each(|event| self.source.forward(event, self.topic, now, out));
             }
-            Event::Due if self.next.is_some_and(|next| next <= now.mono) => {
-                self.tell(now, out);
-                let next = self.next.map(|next| MonoNanos(next.0.saturating_add(self.settings.every_ns)));
-                // After a halt of the machine one is told, not all that were missed.
-                self.next =
-                    next.map(|next| if next > now.mono { next } else { now.after(self.settings.every_ns) });
+            Event::Due => {
+                if let Some(event) = self.source.look(now, out) {
+                    self.source.forward(&event, self.topic, now, out);
+                }
+                self.turn(now, out);
             }
             Event::Stop => self.tell(now, out),
             _ => {}
@@ -175,7 +183,7 @@ impl Connector for Statistics {
     }
 
     fn due(&self) -> Option<MonoNanos> {
-        self.next
+        [self.next, self.source.due()].into_iter().flatten().min()
     }
 
     fn counts(&self, tell: &mut dyn FnMut(&'static str, u64)) {

@@ -11,7 +11,7 @@ use crate::payload::{PayloadWriter, rfc3339};
 pub struct Synthetic {
     rates: Rates,
     with_volumes: bool,
-    ties: Ties,
+    ties: Ties<64>,
 }
 
 impl Synthetic {
@@ -67,7 +67,7 @@ impl Connector for Synthetic {
     }
 
     fn due(&self) -> Option<MonoNanos> {
-        None
+        self.rates.due()
     }
 
     fn counts(&self, tell: &mut dyn FnMut(&'static str, u64)) {

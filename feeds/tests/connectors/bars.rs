@@ -32,6 +32,17 @@ fn to(rig: &mut Rig<Bars>, ms: i64) -> Vec<Value> {
     plain(&rig.pass((START_NS + ms * MS - rig.now.wall.0).try_into().unwrap()))
 }
 
+/// The same, with a heartbeat of source 3 every four seconds.
+fn beat_to(rig: &mut Rig<Bars>, ms: i64, last: u64) -> Vec<Value> {
+    let mut bars = Vec::new();
+    while START_NS + ms * MS > rig.now.wall.0 {
+        hear(rig, &heartbeat(3, last));
+        let left_ns = START_NS + ms * MS - rig.now.wall.0;
+        bars.extend(plain(&rig.pass((4 * SECOND_NS).min(left_ns.try_into().unwrap()))));
+    }
+    bars
+}
+
 fn is_complete(bars: &[Value]) -> bool {
     let [bar] = bars else { panic!("{bars:?}") };
     bar["complete"].as_bool().unwrap()
@@ -180,20 +191,27 @@ fn messages_lost_on_the_bus_are_a_hole() {
     let mut rig = rig();
     let message = |seq, ms| numbered(&trade("BTC/USD", "1", "1", START_NS + ms * MS), 3, seq);
     hear(&mut rig, &message(1, 0));
-    to(&mut rig, 21_000);
-    hear(&mut rig, &heartbeat(3, 1));
-    to(&mut rig, 25_000);
+    beat_to(&mut rig, 25_000, 1);
     hear(&mut rig, &message(3, 25_000));
-    assert!(!is_complete(&to(&mut rig, 45_000)));
+    assert!(!is_complete(&beat_to(&mut rig, 45_000, 3)));
 }
 
 #[test]
 fn a_symbol_that_begins_later_is_complete_from_its_first_interval() {
     let mut rig = rig();
     hear(&mut rig, &heartbeat(3, 0));
-    to(&mut rig, 15_000);
+    beat_to(&mut rig, 15_000, 0);
     tick(&mut rig, "1", "1", 15_000);
-    assert!(is_complete(&to(&mut rig, 30_000)));
+    assert!(is_complete(&beat_to(&mut rig, 30_000, 0)));
+}
+
+#[test]
+fn a_source_without_heartbeats_for_five_seconds_is_away_and_its_bars_are_incomplete() {
+    let mut rig = rig();
+    hear(&mut rig, &heartbeat(3, 0));
+    beat_to(&mut rig, 15_000, 0);
+    tick(&mut rig, "1", "1", 15_000);
+    assert!(!is_complete(&to(&mut rig, 30_000)));
 }
 
 #[test]

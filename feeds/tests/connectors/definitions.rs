@@ -3,8 +3,8 @@
 use serde_json::json;
 use tickline_config::secret::Secret;
 use tickline_feeds::connect::definitions::{Definitions, DefinitionsSettings};
-use tickline_feeds::connect::{OnRefused, State};
 use tickline_feeds::connect::oanda::Account;
+use tickline_feeds::connect::{OnRefused, State};
 
 use crate::rig::{Rig, SECOND_NS, START_NS};
 

@@ -8,6 +8,7 @@ mod definitions;
 mod derived;
 mod derived_books;
 mod derived_example;
+mod derived_source;
 mod kraken_books;
 mod kraken_executions;
 mod kraken_missing;

@@ -149,7 +149,12 @@ fn bad_lines_of_x_are_counted_and_what_it_says_instead_of_posts_is_told() {
     assert_eq!((counts.malformed, counts.unknown, counts.published), (5, 3, 1));
     rig.ms = 60_000;
     rig.line(r#"{"title":"ConnectionException","detail":"too many connections"}"#);
-    assert!(rig.said()[1].ends_with("suspect *: no post: ConnectionException: too many connections"));
+    let said = rig.said();
+    assert!(
+        said[1].contains("gap *: messages that could not be read: ") && said[1].ends_with(" lost=5"),
+        "{said:?}"
+    );
+    assert!(said[2].ends_with("suspect *: no post: ConnectionException: too many connections"), "{said:?}");
 }
 
 #[test]
@@ -238,7 +243,9 @@ fn a_file_ends_once_its_bad_lines_are_counted_and_one_that_cannot_be_read_is_nam
     rig.closed(None, "end of file");
     let said = rig.said();
     assert!(said[0].starts_with("twitter_sentiment+0 {"), "{said:?}");
-    assert_eq!(said[1..], ["twitter_sentiment down *: the file has ended", "stopped the file has ended"]);
+    assert!(said[1].starts_with("twitter_sentiment gap *: messages that could not be read"), "{said:?}");
+    assert!(said[1].ends_with(" lost=4"), "{said:?}");
+    assert_eq!(said[2..], ["twitter_sentiment down *: the file has ended", "stopped the file has ended"]);
     let counts = Counts { connections: 1, published: 1, malformed: 4, untimed: 1, ..Counts::default() };
     assert_eq!(rig.connector.counts(), counts);
     assert_eq!(rig.due_ms(), None);

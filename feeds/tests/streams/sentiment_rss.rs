@@ -186,6 +186,20 @@ fn a_feed_that_is_refused_ends_the_run_or_is_asked_every_five_minutes() {
 }
 
 #[test]
+fn a_feed_that_does_not_answer_when_the_run_ends_is_a_hole_told_without_its_login() {
+    let mut rig = rss(&["https://me:secret@a.test/rss?key=secret", "https://b.test/rss"], OnRefused::Degrade);
+    answer(&mut rig, 0, Some(200), &items(0..3));
+    rig.until(60_000);
+    answer(&mut rig, 0, Some(500), "");
+    rig.said();
+    rig.ms = 90_000;
+    rig.on(Event::Stop);
+    let detail = "it did not answer when the run ended";
+    let gap = format!("twitter_sentiment gap https://a.test/rss: {detail} [0..90000]");
+    assert_eq!(rig.said(), [gap.as_str(), "stopped"]);
+}
+
+#[test]
 fn what_is_no_feed_is_counted_and_told() {
     for (body, reason) in [
         ("", "must be RSS or Atom, found no element"),

@@ -8,7 +8,8 @@ use super::session::{Heard, Session, Subscription};
 use super::wire::{Element, Frame};
 use crate::clock::{MonoNanos, WallNanos};
 use crate::connect::Ties;
-use crate::connect::{Connector, Event, Note, Now, Outbox, State, TopicId};
+use crate::connect::unread::Unread;
+use crate::connect::{Connector, Event, Now, Outbox, State, TopicId};
 use crate::time::parse_rfc3339;
 use crate::transcode::KRAKEN_INTEGERS;
 
@@ -70,13 +71,8 @@ pub struct Quotes {
     poll: Poll,
     malformed: u64,
     time_back: u64,
-    /// Messages that could not be read, and since when, until an event has told them.
-    untold: Option<(WallNanos, u64)>,
-    told_at: MonoNanos,
+    unread: Unread,
 }
-
-/// Holes of single messages are gathered for this long, ns.
-const GATHER_NS: u64 = 1_000_000_000;
 
 impl Quotes {
     /// A connector that has not begun.
@@ -111,7 +107,7 @@ impl Quotes {
         } else {
             Source::Ticker(Vec::new())
         };
-        Self { session, source, poll, malformed: 0, time_back: 0, untold: None, told_at: MonoNanos(0) }
+        Self { session, source, poll, malformed: 0, time_back: 0, unread: Unread::default() }
     }
 
     fn data(&mut self, frame: &Frame<'_>, message: &[u8], now: Now, out: &mut Outbox) {
@@ -150,23 +146,7 @@ impl Quotes {
     /// A message that cannot be read may have been a quote.
     fn lost_one(&mut self, now: Now) {
         self.malformed += 1;
-        if let Some((_, lost)) = &mut self.untold {
-            *lost += 1;
-        } else {
-            self.untold = Some((now.wall, 1));
-            self.told_at = now.after(GATHER_NS);
-        }
-    }
-
-    fn tell_lost(&mut self, now: Now, out: &mut Outbox) {
-        let Some((from, lost)) = self.untold.take() else { return };
-        let span = Some((from, now.wall));
-        let detail = "messages that could not be read";
-        out.event(
-            self.session.topic,
-            now.wall,
-            &Note { kind: "gap", scope: "*", span, lost: Some(lost), detail },
-        );
+        self.unread.add("no quote", now.wall, now);
     }
 }
 
@@ -207,9 +187,7 @@ impl Connector for Quotes {
         }
         self.poll.on(event, &self.session, now, out);
         let is_stop = matches!(event, Event::Stop);
-        if is_stop || now.mono >= self.told_at {
-            self.tell_lost(now, out);
-        }
+        self.unread.tell(&[self.session.topic], is_stop, now, out);
         if self.poll.is_alone() {
             return;
         }
@@ -240,9 +218,8 @@ impl Connector for Quotes {
 
     fn due(&self) -> Option<MonoNanos> {
         let books = if let Source::Book(books) = &self.source { books.due } else { None };
-        let told = self.untold.map(|_| self.told_at);
         let session = if self.poll.is_alone() { None } else { self.session.due() };
-        [session, books, told, self.poll.due()].into_iter().flatten().min()
+        [session, books, self.unread.due(), self.poll.due()].into_iter().flatten().min()
     }
 
     fn counts(&self, tell: &mut dyn FnMut(&'static str, u64)) {

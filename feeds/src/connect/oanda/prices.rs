@@ -92,7 +92,7 @@ impl Prices {
         });
         if let Err(reason) = done {
             self.counts.malformed += 1;
-            self.upstream.suspect(&format!("malformed line: {reason}"), now, out);
+            self.upstream.unread(&reason, now);
         }
     }
 

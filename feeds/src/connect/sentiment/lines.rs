@@ -9,6 +9,7 @@ use serde::Deserialize;
 use crate::clock::MonoNanos;
 use crate::connect::sentiment::records::{Post, Records};
 use crate::connect::sentiment::{Counts, Settings};
+use crate::connect::unread::Unread;
 use crate::connect::upstream::tell;
 use crate::connect::{Connector, Event, Link, Note, Now, Outbox, State, Target};
 use crate::time::parse_rfc3339;
@@ -49,12 +50,13 @@ struct Line<'a> {
 pub struct Lines {
     path: String,
     records: Records,
+    unread: Unread,
 }
 
 impl Lines {
     /// A connector that has not begun.
     pub fn new(settings: LinesSettings) -> Self {
-        Self { path: settings.path, records: Records::new(settings.records) }
+        Self { path: settings.path, records: Records::new(settings.records), unread: Unread::default() }
     }
 
     /// What was met so far.
@@ -66,9 +68,12 @@ impl Lines {
         if line.trim_ascii().is_empty() {
             return;
         }
-        let Ok(line) = serde_json::from_slice::<Line<'_>>(line) else {
-            self.records.counts.malformed += 1;
-            return;
+        let line = match serde_json::from_slice::<Line<'_>>(line) {
+            Ok(line) => line,
+            Err(error) => {
+                self.records.counts.malformed += 1;
+                return self.unread.add(&error.to_string(), now.wall, now);
+            }
         };
         let post = Post {
             id: line.id.as_deref(),
@@ -94,6 +99,7 @@ impl Lines {
             return;
         }
         let topic = self.records.start(out);
+        self.unread.tell(&[topic], true, now, out);
         let note = Note { kind: "down", scope: "*", detail: "the file has ended", ..Note::default() };
         tell(&[topic], now.wall, &note, out);
         out.state(State::Stopped, "the file has ended");
@@ -114,12 +120,16 @@ impl Connector for Lines {
             }
             Event::Message(LINK, line) => self.line(line, now, out),
             Event::Closed { link: LINK, why, .. } => self.closed(why, now, out),
+            Event::Due | Event::Stop => {
+                let topic = self.records.start(out);
+                self.unread.tell(&[topic], matches!(event, Event::Stop), now, out);
+            }
             _ => {}
         }
     }
 
     fn due(&self) -> Option<MonoNanos> {
-        None
+        self.unread.due()
     }
 
     fn counts(&self, tell: &mut dyn FnMut(&'static str, u64)) {

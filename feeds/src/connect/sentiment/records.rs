@@ -43,7 +43,7 @@ pub(super) struct Records {
     topic: TopicId,
     seen: Seen,
     /// Of all records together: a bit more than `_tie` asks for, since a post's series are many.
-    ties: Ties,
+    ties: Ties<64>,
     pub(super) counts: Counts,
 }
 

@@ -115,7 +115,7 @@ impl Rss {
         feed.next = now.after(self.every_ns);
         feed.waits.reset();
         feed.long_waits.reset();
-        let scope = without_query(&feed.url);
+        let scope = &shown(&feed.url);
         if feed.down.take().is_some() {
             let note = Note { kind: "up", scope, detail: "answers again", ..Note::default() };
             tell(&self.topics, now.wall, &note, out);
@@ -163,14 +163,25 @@ impl Rss {
         };
         feed.next = now.after(wait_ns);
         let kind = if refused { "refused" } else { "down" };
-        let note = Note { kind, scope: without_query(&feed.url), detail: &why, ..Note::default() };
+        let note = Note { kind, scope: &shown(&feed.url), detail: &why, ..Note::default() };
         if feed.down.as_ref() != Some(&why) {
             tell(&self.topics, now.wall, &note, out);
         }
         if refused && self.on_refused == OnRefused::Fail {
-            out.fail(format!("{}: must be accepted, found {why}", without_query(&feed.url)));
+            out.fail(format!("{}: must be accepted, found {why}", shown(&feed.url)));
         }
         feed.down = Some(why);
+    }
+
+    /// What a feed has shown since it last answered was not seen.
+    fn stop(&mut self, now: Now, out: &mut Outbox) {
+        for feed in self.feeds.iter().filter(|feed| feed.down.is_some()) {
+            let Some(from) = feed.polled else { continue };
+            let (span, detail) = (Some((from, now.wall)), "it did not answer when the run ended");
+            let note = Note { kind: "gap", scope: &shown(&feed.url), span, detail, ..Note::default() };
+            tell(&self.topics, now.wall, &note, out);
+        }
+        out.state(State::Stopped, "");
     }
 
     /// How it fares, where that has changed.
@@ -178,7 +189,7 @@ impl Rss {
         let down = || self.feeds.iter().filter_map(|feed| Some((feed, feed.down.as_ref()?)));
         let state = down().next().map_or((State::Ready, String::new()), |(feed, why)| {
             let (count, all) = (down().count(), self.feeds.len());
-            (State::Degraded, format!("{count} of {all}: {}: {why}", without_query(&feed.url)))
+            (State::Degraded, format!("{count} of {all}: {}: {why}", shown(&feed.url)))
         });
         if self.state != state {
             out.state(state.0, state.1.as_str());
@@ -187,9 +198,13 @@ impl Rss {
     }
 }
 
-/// An address as it may be shown: a query can hold a key.
-fn without_query(url: &str) -> &str {
-    url.split('?').next().unwrap_or_default()
+/// An address as it may be shown: without the login and the query, which can hold a key.
+fn shown(url: &str) -> String {
+    let url = url.split('?').next().unwrap_or_default();
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}://{host}{path}")
 }
 
 impl Connector for Rss {
@@ -205,7 +220,7 @@ impl Connector for Rss {
             }
             Event::Due => self.ask(now, out),
             Event::Answer { id, status, body } => self.answer(id, status, body, now, out),
-            Event::Stop => out.state(State::Stopped, ""),
+            Event::Stop => self.stop(now, out),
             _ => {}
         }
     }

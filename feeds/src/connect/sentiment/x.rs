@@ -173,7 +173,7 @@ impl X {
             }
             Err(error) => {
                 self.records.counts.malformed += 1;
-                self.upstream.suspect(&format!("malformed line: {error}"), now, out);
+                self.upstream.unread(&error.to_string(), now);
             }
         }
     }
