@@ -11,17 +11,17 @@ use crate::bus::{Bus, Heard};
 
 const SECOND_NS: i64 = 1_000_000_000;
 
-fn venue(feed: Feed) -> Simulator {
+pub(crate) fn venue(feed: Feed) -> Simulator {
     start(BetfairVenue { feed, ..BetfairVenue::default() }).unwrap()
 }
 
-fn faulty(messages: u64, rate: f64, faults: &[&str]) -> Simulator {
+pub(crate) fn faulty(messages: u64, rate: f64, faults: &[&str]) -> Simulator {
     let faults = faults.iter().map(|fault| fault.parse().unwrap()).collect();
     venue(Feed { messages: Some(messages), pace: Pace::Rate(rate), faults, ..Feed::default() })
 }
 
 /// A publisher with a session that somebody else has got; every market is asked for.
-fn publisher(kind: &str, venue: &Simulator, more: &str) -> String {
+pub(crate) fn publisher(kind: &str, venue: &Simulator, more: &str) -> String {
     let (address, rest) = (&venue.stream, &venue.rest);
     let all = if kind == "betfair_stream" {
         "event_type_ids = []\ncountry_codes = []\nmarket_types = []\nfields = [\"EX_ALL_OFFERS\", \"EX_LTP\", \"EX_TRADED_VOL\", \"EX_MARKET_DEF\"]\n"
@@ -34,10 +34,10 @@ fn publisher(kind: &str, venue: &Simulator, more: &str) -> String {
     )
 }
 
-const SESSION: &str = "session = \"env:BETFAIR_SESSION\"";
+pub(crate) const SESSION: &str = "session = \"env:BETFAIR_SESSION\"";
 
 /// The folder of the venue's certificates, and the publishers that believe them.
-fn bus(toml: &str, venue: &Simulator) -> (Bus, tempfile::TempDir) {
+pub(crate) fn bus(toml: &str, venue: &Simulator) -> (Bus, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     venue.certificates.as_ref().expect("it is over TLS").write(folder.path()).unwrap();
     (Bus::start(toml, Some(&folder.path().join("ca.pem"))), folder)
@@ -59,20 +59,20 @@ fn plain(value: &Value) -> Value {
 }
 
 /// What the venue has sent, in its order.
-fn sent(venue: &Simulator) -> Vec<Value> {
+pub(crate) fn sent(venue: &Simulator) -> Vec<Value> {
     let record = venue.record();
     let lines = record.sent.iter().filter(|sent| sent.connection > 0);
     lines.map(|sent| plain(&serde_json::from_str(&sent.text).unwrap())).collect()
 }
 
 /// What was published of it: neither the venue's heartbeats nor repeated images.
-fn passed_on(bus: &Bus, topic: &str) -> Vec<Value> {
+pub(crate) fn passed_on(bus: &Bus, topic: &str) -> Vec<Value> {
     let is_said = |payload: &&Value| payload["ct"] != "HEARTBEAT" && payload.get("_image").is_none();
     bus.data(topic).filter(is_said).map(plain).collect()
 }
 
 /// Waits until everything is said and has arrived.
-fn until_all(bus: &mut Bus, venue: &Simulator, topic: &str) {
+pub(crate) fn until_all(bus: &mut Bus, venue: &Simulator, topic: &str) {
     bus.until("every message", |heard| {
         let is_said = |heard: &&Heard| {
             heard.topic == topic

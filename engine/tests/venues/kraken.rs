@@ -10,13 +10,13 @@ use tickline_config::report::PublisherReport;
 
 use crate::bus::{Bus, Heard};
 
-fn venue(symbols: &[&str], feed: Feed) -> Simulator {
+pub(crate) fn venue(symbols: &[&str], feed: Feed) -> Simulator {
     let symbols = symbols.iter().map(|symbol| (*symbol).to_owned()).collect();
     start(KrakenVenue { feed, symbols, ..KrakenVenue::default() }).unwrap()
 }
 
 /// Sections of the configuration that lead to the venue.
-fn publisher(name: &str, venue: &Simulator, symbols: &[&str], more: &str) -> String {
+pub(crate) fn publisher(name: &str, venue: &Simulator, symbols: &[&str], more: &str) -> String {
     let (url, rest) = (&venue.stream, &venue.rest);
     format!("[publishers.{name}]\nurl = {url:?}\nrest_url = {rest:?}\nsymbols = {symbols:?}\n{more}\n")
 }
@@ -136,7 +136,7 @@ fn over_tls_quotes_arrive_as_they_were_sent() {
     assert_eq!(found, expected, "digit by digit");
 }
 
-fn holes(heard: &[Heard]) -> Vec<&Heard> {
+pub(crate) fn holes(heard: &[Heard]) -> Vec<&Heard> {
     heard.iter().filter(|heard| heard.event().is_some() && heard.span().is_some()).collect()
 }
 
@@ -165,7 +165,7 @@ fn trades_that_the_stream_lost_come_from_rest() {
 }
 
 /// The section of our own orders.
-fn orders(venue: &Simulator, more: &str) -> String {
+pub(crate) fn orders(venue: &Simulator, more: &str) -> String {
     let (url, rest) = (&venue.stream, &venue.rest);
     format!(
         "[publishers.kraken_orders]\nurl = {url:?}\nrest_url = {rest:?}\napi_secret = \"env:KRAKEN_SECRET\"\n{more}\n"

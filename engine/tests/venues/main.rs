@@ -5,6 +5,7 @@ mod bus;
 mod definitions;
 mod derived;
 mod eurusd;
+mod faults;
 mod holes;
 mod kraken;
 mod oanda;

@@ -9,12 +9,12 @@ use tickline_loadgen::venue::{Feed, Pace, Simulator};
 
 use crate::bus::{Bus, Heard};
 
-fn venue(instruments: &[&str], feed: Feed) -> Simulator {
+pub(crate) fn venue(instruments: &[&str], feed: Feed) -> Simulator {
     let instruments = instruments.iter().map(|name| (*name).to_owned()).collect();
     start(OandaVenue { feed, instruments, ..OandaVenue::default() }).unwrap()
 }
 
-fn publisher(kind: &str, venue: &Simulator, more: &str) -> String {
+pub(crate) fn publisher(kind: &str, venue: &Simulator, more: &str) -> String {
     let (stream, rest) = (&venue.stream, &venue.rest);
     format!(
         "[publishers.{kind}]\nstream_url = {stream:?}\nrest_url = {rest:?}\naccount = \"101-004-1234567-001\"\n\
@@ -23,14 +23,14 @@ fn publisher(kind: &str, venue: &Simulator, more: &str) -> String {
 }
 
 /// Lines of a kind that the venue has sent.
-fn sent(venue: &Simulator, what: &str) -> Vec<Value> {
+pub(crate) fn sent(venue: &Simulator, what: &str) -> Vec<Value> {
     let record = venue.record();
     let lines = record.sent.iter().filter(|sent| sent.text.contains(what));
     lines.map(|sent| serde_json::from_str(&sent.text).unwrap()).collect()
 }
 
 /// A price without what is written another way: liquidity is an integer, everything else text.
-fn price(payload: &Value) -> [String; 4] {
+pub(crate) fn price(payload: &Value) -> [String; 4] {
     let side = |key: &str| payload[key][0]["price"].as_str().unwrap_or_default().to_owned();
     let text = |key: &str| payload[key].as_str().unwrap_or_default().to_owned();
     [text("instrument"), text("time"), side("bids"), side("asks")]
@@ -69,7 +69,7 @@ fn recorded_ticks_arrive_complete_and_in_order() {
     assert!(expected.len() >= 25_177, "{} ticks", expected.len());
 }
 
-fn ids(bus: &Bus) -> Vec<u64> {
+pub(crate) fn ids(bus: &Bus) -> Vec<u64> {
     bus.data("oanda_orders").map(|order| order["id"].as_str().unwrap().parse().unwrap()).collect()
 }
 
