@@ -214,7 +214,8 @@ fn instruments(r: &mut Reader<'_, '_, '_>) -> Instruments {
         (false, true) => r.wrong("account", "must be set beside token, found nothing"),
         _ => {}
     }
-    let (kraken, kraken_url) = (r.flag("kraken"), r.url("kraken_url"));
+    let (kraken, kraken_url, stream) =
+        (r.flag("kraken"), r.url("kraken_url"), r.web_socket("kraken_stream_url"));
     let live = r.choice("environment", &ENVIRONMENTS).unwrap_or(false);
     let rest_url = r.url("rest_url").unwrap_or_else(|| oanda_host("api", live));
     let stream_url = oanda_host("stream", live);
@@ -223,7 +224,7 @@ fn instruments(r: &mut Reader<'_, '_, '_>) -> Instruments {
     if !kraken && oanda.is_none() {
         r.wrong("kraken", "must be true unless account and token name an account at OANDA");
     }
-    Instruments { kraken_url: kraken_url.filter(|_| kraken), oanda }
+    Instruments { kraken: kraken_url.zip(stream).filter(|_| kraken), oanda }
 }
 
 const ENVIRONMENTS: [(&str, bool); 2] = [("practice", false), ("live", true)];

@@ -10,6 +10,7 @@ mod http_body;
 mod link;
 mod open;
 mod outside;
+mod pace;
 mod stream;
 mod worker;
 
@@ -24,7 +25,7 @@ use tickline_feeds::publisher::{Options, Publisher, Sent};
 use tickline_loadgen::door::DoorError;
 
 pub use group::Group;
-pub use open::Shared;
+use open::Shared;
 
 use crate::spawn::{Thread, spawn};
 
@@ -173,7 +174,7 @@ fn start<C: Connector + 'static>(
         endpoints.push(bound);
     }
     let (poll, waker) = worker::poll()?;
-    let dialer = dial::Dialer::new(context.clone(), spec, clock, stop)?;
+    let dialer = dial::Dialer::new(spec, shared)?;
     let outside = outside::Outside::start(spec, dialer, waker, stop)?;
     let shown = Arc::new(Shown::default());
     let worker = worker::Worker::new(

@@ -148,6 +148,7 @@ pub(crate) static INSTRUMENTS: Section = Section {
     keys: &[
         has("kraken", Kind::Flag),
         has("kraken_url", Kind::Url),
+        has("kraken_stream_url", Kind::Url),
         has("environment", Kind::Choice(&["practice", "live"])),
         may("rest_url", Kind::Url),
         may("account", Kind::Text),

@@ -197,8 +197,8 @@ pub struct EurUsd {
 /// `instruments`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Instruments {
-    /// Kraken's REST; none: not Kraken.
-    pub kraken_url: Option<String>,
+    /// Kraken's REST and its WebSocket, version 2; none: not Kraken.
+    pub kraken: Option<(String, String)>,
     /// Whose instruments at OANDA; none: not OANDA.
     pub oanda: Option<Oanda>,
 }

@@ -4,6 +4,7 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -17,8 +18,9 @@ use tungstenite::handshake::HandshakeError;
 use super::feed;
 use super::http_body::{self, Body, Refusal};
 use super::link::{Channel, Lines};
+use super::pace::Pace;
 use super::stream::{Deadline, Stream};
-use super::{PublishError, Spec};
+use super::{PublishError, Shared, Spec};
 use crate::stop::Stop;
 
 /// Messages of the bus that may wait for a connector.
@@ -30,16 +32,12 @@ pub(super) struct Dialer {
     tls: Arc<ClientConfig>,
     clock: Arc<dyn Clock>,
     stop: Arc<Stop>,
+    pace: Arc<Pace>,
 }
 
 impl Dialer {
     /// Reads the certificates.
-    pub(super) fn new(
-        context: zmq::Context,
-        spec: &Spec,
-        clock: &Arc<dyn Clock>,
-        stop: &Arc<Stop>,
-    ) -> Result<Self, PublishError> {
+    pub(super) fn new(spec: &Spec, shared: &Shared) -> Result<Self, PublishError> {
         let wrong = |key, path: &Path, why: String| PublishError::Tls {
             name: spec.name.clone(),
             key,
@@ -63,7 +61,13 @@ impl Dialer {
                 .map_err(|why| wrong("tls_client", path, why))?,
             None => builder.with_no_client_auth(),
         };
-        Ok(Self { context, tls: Arc::new(tls), clock: Arc::clone(clock), stop: Arc::clone(stop) })
+        Ok(Self {
+            context: shared.context.clone(),
+            tls: Arc::new(tls),
+            clock: Arc::clone(&shared.clock),
+            stop: Arc::clone(&shared.stop),
+            pace: Arc::clone(&shared.pace),
+        })
     }
 
     /// Makes a connection that waits for nothing from then on.
@@ -71,6 +75,8 @@ impl Dialer {
         match target {
             Target::WebSocket { url } => self.web_socket(url),
             Target::Stream { url, headers } => {
+                let wait_ns = self.pace.wait_ns(&place(url)?.authority, self.clock.mono());
+                self.stop.wait(Duration::from_nanos(wait_ns));
                 let (mut stream, place) = self.connect(url)?;
                 let (body, read) = http_body::get(&mut stream, &place.authority, &place.target, headers)?;
                 lines(stream, body, &read)

@@ -11,6 +11,7 @@ use tickline_feeds::curve::KeyPair;
 use tickline_loadgen::door::{Door, DoorError, Porter};
 
 use super::open::{Shared, open};
+use super::pace::Pace;
 use super::{PublishError, Running};
 use crate::stop::Stop;
 use crate::view::PublisherView;
@@ -39,7 +40,7 @@ impl Group {
         subscriber_wait: Duration,
         wanted: impl Fn(&str) -> bool,
     ) -> Result<Self, PublishError> {
-        let stop = Arc::new(Stop::default());
+        let (stop, pace) = (Arc::new(Stop::default()), Arc::new(Pace::default()));
         // The time of the start and the process tell publishers apart as well as anything random would.
         let seed = (clock.wall().0 as u64).rotate_left(17)
             ^ u64::from(std::process::id()).wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -52,7 +53,7 @@ impl Group {
             group.running.push(open(
                 name,
                 publisher,
-                &Shared { context, door, subscriber_wait, clock, stop, seed },
+                &Shared { context, door, subscriber_wait, clock, stop, pace: Arc::clone(&pace), seed },
             )?);
         }
         Ok(group)

@@ -26,6 +26,7 @@ use tickline_feeds::publisher::{Framing, Options};
 use tickline_loadgen::door::Door;
 
 use super::derived::{bars, legs, statistics};
+use super::pace::Pace;
 use super::{PublishError, Running, Spec, start};
 use crate::stop::Stop;
 
@@ -33,19 +34,21 @@ use crate::stop::Stop;
 const EURUSD: &str = "kr_eurusd_tick";
 
 /// What every publisher of a process shares.
-pub struct Shared {
+pub(super) struct Shared {
     /// Sockets.
-    pub context: zmq::Context,
+    pub(super) context: zmq::Context,
     /// Whom an encrypted socket lets in.
-    pub door: Option<Door>,
+    pub(super) door: Option<Door>,
     /// How long each waits for a first subscriber.
-    pub subscriber_wait: Duration,
+    pub(super) subscriber_wait: Duration,
     /// Time.
-    pub clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
     /// Their end.
-    pub stop: Arc<Stop>,
+    pub(super) stop: Arc<Stop>,
+    /// How often a host may be asked.
+    pub(super) pace: Arc<Pace>,
     /// Differs between processes.
-    pub seed: u64,
+    pub(super) seed: u64,
 }
 
 impl std::fmt::Debug for Shared {
@@ -108,8 +111,8 @@ pub(super) fn open(
         PublisherKind::Statistics(of) => start(Statistics::new(statistics(of)), &spec, shared),
         PublisherKind::Bars(of) => start(Bars::new(bars(of)), &spec, shared),
         PublisherKind::Instruments(of) => {
-            let (kraken, oanda) = (of.kraken_url.clone(), of.oanda.as_ref().map(|of| oanda(of, publisher)));
-            start(Definitions::new(DefinitionsSettings { kraken, oanda }), &spec, shared)
+            let (kraken, oanda) = (of.kraken.clone(), of.oanda.as_ref().map(|of| oanda(of, publisher)));
+            start(Definitions::new(DefinitionsSettings { kraken, oanda, seed }), &spec, shared)
         }
         PublisherKind::BetfairStream(account, markets) => {
             start(Stream::new(betfair::settings(account, Some(markets), publisher, seed)), &spec, shared)

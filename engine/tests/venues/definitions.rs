@@ -23,9 +23,9 @@ fn instruments_of_kraken_and_oanda_are_told_at_the_start() {
     let oanda =
         oanda::start(OandaVenue { instruments: instruments.clone(), ..OandaVenue::default() }).unwrap();
     let toml = format!(
-        "[publishers.instruments]\nkraken_url = {:?}\nrest_url = {:?}\naccount = \"101-004-1234567-001\"\n\
+        "[publishers.instruments]\nkraken_url = {:?}\nkraken_stream_url = {:?}\nrest_url = {:?}\naccount = \"101-004-1234567-001\"\n\
          token = \"env:OANDA_TOKEN\"\n",
-        kraken.rest, oanda.rest
+        kraken.rest, kraken.stream, oanda.rest
     );
     let mut bus = Bus::start(&toml, None);
     let expected: BTreeSet<_> = pairs
@@ -36,5 +36,8 @@ fn instruments_of_kraken_and_oanda_are_told_at_the_start() {
     bus.until("every instrument", |heard| {
         named(heard.iter().filter(|heard| heard.is_data()).map(|heard| &heard.payload)).is_superset(&expected)
     });
+    bus.until("the stream", |heard| heard.iter().any(|heard| heard.event() == Some("up")));
+    let of_kraken = bus.data("instruments").filter(|payload| payload["exchange"] == "kraken").count();
+    assert_eq!(of_kraken, 2, "what the stream tells is what REST has told: {:?}", bus.heard);
     assert!(bus.data("instruments").all(|payload| payload["price_precision"].is_number()), "{:?}", bus.heard);
 }

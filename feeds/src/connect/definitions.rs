@@ -1,10 +1,10 @@
-//! Instrument definitions (topic `instruments`): what Kraken and an account at OANDA can trade, asked for at the start and
-//! every minute, published when they change and all of them every ten minutes, so that whoever comes late has them soon.
-//! Each carries since when it holds, as far as this process knows.
+//! Instrument definitions (topic `instruments`): what Kraken and an account at OANDA can trade, published when they change
+//! and all of them every ten minutes, so that whoever comes late has them soon. Kraken is asked over REST until its stream
+//! stands, and whenever it does not; OANDA every minute. Each carries since when it holds, as far as this process knows.
 
 use std::collections::HashMap;
 
-use super::kraken;
+use super::kraken::{self, Instruments};
 use super::oanda::{Account, instruments};
 use crate::clock::{MonoNanos, WallNanos};
 use crate::connect::upstream::REFUSED_WAIT_NS;
@@ -22,10 +22,12 @@ const TIME_BYTES: usize = 19;
 /// What definitions are made from.
 #[derive(Clone, Debug, Default)]
 pub struct DefinitionsSettings {
-    /// Kraken's REST; none: not Kraken.
-    pub kraken: Option<String>,
+    /// Kraken's REST and its WebSocket, version 2; none: not Kraken.
+    pub kraken: Option<(String, String)>,
     /// Whose instruments at OANDA; none: not OANDA.
     pub oanda: Option<Account>,
+    /// Differs between processes.
+    pub seed: u64,
 }
 
 /// A definition without its time, and since when it holds.
@@ -41,6 +43,7 @@ struct Known {
 #[derive(Debug)]
 pub struct Definitions {
     settings: DefinitionsSettings,
+    stream: Option<Instruments>,
     topic: TopicId,
     /// By venue and body.
     known: [HashMap<Vec<u8>, Known>; 2],
@@ -65,8 +68,10 @@ const NAMES: [&str; 2] = ["kraken", "oanda"];
 impl Definitions {
     /// A connector that has not begun.
     pub fn new(settings: DefinitionsSettings) -> Self {
+        let stream = settings.kraken.as_ref().map(|(_, url)| Instruments::new(url.clone(), settings.seed));
         Self {
             settings,
+            stream,
             topic: TopicId(0),
             known: Default::default(),
             rounds: [0; 2],
@@ -83,7 +88,8 @@ impl Definitions {
 
     fn ask(&mut self, now: Now, out: &mut Outbox) {
         self.next_ask = now.after(ASK_NS);
-        if let Some(url) = &self.settings.kraken {
+        let is_told = self.stream.as_ref().is_some_and(Instruments::is_whole);
+        if let Some((url, _)) = self.settings.kraken.as_ref().filter(|_| !is_told) {
             let url = format!("{url}/0/public/AssetPairs");
             out.ask(KRAKEN as u32, Request { url, ..Request::default() });
         }
@@ -95,9 +101,15 @@ impl Definitions {
     }
 
     fn answer(&mut self, venue: usize, status: Option<u16>, body: &[u8], now: Now, out: &mut Outbox) {
+        if venue == KRAKEN && self.stream.as_ref().is_some_and(Instruments::is_whole) {
+            // It was asked before the stream stood, which knows better.
+            return;
+        }
         let read = match (status, venue) {
-            (Some(200), KRAKEN) => kraken::definitions(body, self.topic, now.wall, &mut self.scratch)
-                .map(|malformed| self.malformed += malformed),
+            (Some(200), KRAKEN) => kraken::Pairs::read(body).map(|pairs| {
+                self.malformed += pairs.malformed;
+                kraken::queue(&pairs, self.topic, now.wall, &mut self.scratch);
+            }),
             (Some(200), _) => instruments::publish(body, self.topic, now, &mut self.scratch)
                 .map(|done| self.malformed += done.malformed),
             (Some(status), _) => Err(format!("status {status}")),
@@ -107,14 +119,32 @@ impl Definitions {
             Ok(()) => self.compare(venue, now, out),
             Err(why) => self.refused(venue, status, why, now, out),
         }
+        self.say(venue, read.err(), out);
+    }
+
+    /// How it fares, after a venue has answered.
+    fn say(&mut self, venue: usize, why: Option<String>, out: &mut Outbox) {
         if let Some(wrong) = self.wrong.get_mut(venue) {
-            *wrong = read.err();
+            *wrong = why;
         }
         let wrong = NAMES.iter().zip(&self.wrong).find_map(|(name, wrong)| Some((name, wrong.as_ref()?)));
         let known = self.known.iter().map(HashMap::len).sum::<usize>();
         match wrong {
             Some((name, why)) => out.state(State::Degraded, format!("{name}: {why}")),
             None => out.state(State::Ready, format!("{known} definitions")),
+        }
+    }
+
+    /// What the stream of Kraken tells.
+    fn streamed(&mut self, event: Event<'_>, now: Now, out: &mut Outbox) {
+        let Some(stream) = &mut self.stream else { return };
+        let was_whole = stream.is_whole();
+        if stream.on(event, now, out) {
+            kraken::queue(&stream.pairs, self.topic, now.wall, &mut self.scratch);
+            self.compare(KRAKEN, now, out);
+            self.say(KRAKEN, None, out);
+        } else if was_whole && !stream.is_whole() {
+            self.next_ask = now.mono;
         }
     }
 
@@ -182,9 +212,12 @@ pub(super) fn put(topic: TopicId, body: &[u8], keys: u16, since: WallNanos, now:
 
 impl Connector for Definitions {
     fn on(&mut self, event: Event<'_>, now: Now, out: &mut Outbox) {
+        if let Event::Start = event {
+            self.topic = out.topic("instruments");
+        }
+        self.streamed(event, now, out);
         match event {
             Event::Start => {
-                self.topic = out.topic("instruments");
                 self.next_all = now.after(ALL_NS);
                 self.ask(now, out);
             }
@@ -204,12 +237,16 @@ impl Connector for Definitions {
     }
 
     fn due(&self) -> Option<MonoNanos> {
-        Some(self.next_ask.min(self.next_all))
+        let stream = self.stream.as_ref().and_then(Instruments::due);
+        [Some(self.next_ask), Some(self.next_all), stream].into_iter().flatten().min()
     }
 
     fn counts(&self, tell: &mut dyn FnMut(&'static str, u64)) {
         tell("definitions_published", self.published);
         tell("refusals", self.refusals);
-        tell("malformed", self.malformed);
+        tell("definitions_malformed", self.malformed);
+        if let Some(stream) = &self.stream {
+            stream.tell(tell);
+        }
     }
 }

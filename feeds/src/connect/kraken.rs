@@ -5,6 +5,7 @@
 mod book;
 mod books;
 mod depth;
+mod instruments;
 mod names;
 mod orders;
 mod quotes;
@@ -15,8 +16,10 @@ mod wire;
 
 pub use book::{Amount, Book, BookError, Level};
 pub use depth::{DEPTHS, Depth, DepthSettings, Mode};
+pub(super) use instruments::Instruments;
 pub use names::Pairs;
 pub use orders::{Orders, OrdersSettings};
 pub use quotes::{QuoteSettings, QuoteSource, Quotes, Trigger};
-pub use rest::{definitions, sign};
+pub(super) use rest::queue;
+pub use rest::sign;
 pub use trades::{TradeSettings, Trades};

@@ -27,7 +27,8 @@ fn opened(on_refused: OnRefused) -> Rig<Definitions> {
         on_refused,
         ..Account::default()
     };
-    let settings = DefinitionsSettings { kraken: Some("http://kraken".to_owned()), oanda: Some(oanda) };
+    let kraken = Some(("http://kraken".to_owned(), "ws://kraken".to_owned()));
+    let settings = DefinitionsSettings { kraken, oanda: Some(oanda), seed: 1 };
     let (rig, done) = Rig::new(Definitions::new(settings));
     assert_eq!(
         done.asked(),
@@ -99,4 +100,57 @@ fn it_is_ready_only_when_every_venue_has_answered_well() {
     let other = rig.answer(1, r#"{"instruments":[]}"#);
     assert_eq!(other.state(), Some(State::Degraded), "Kraken has told nothing yet");
     assert_eq!(rig.answer(0, &pairs("online")).state(), Some(State::Ready));
+}
+
+fn instrument(kind: &str, pairs: &[(&str, &str, &str)]) -> String {
+    let pair = |(symbol, status, step): &(&str, &str, &str)| {
+        format!(
+            r#"{{"symbol":"{symbol}","base":"B","quote":"Q","status":"{status}","qty_precision":8,"qty_increment":1e-08,"price_precision":1,"price_increment":{step}}}"#
+        )
+    };
+    let pairs: Vec<String> = pairs.iter().map(pair).collect();
+    format!(
+        r#"{{"channel":"instrument","type":"{kind}","data":{{"assets":[],"pairs":[{}]}}}}"#,
+        pairs.join(",")
+    )
+}
+
+#[test]
+fn the_stream_tells_what_changes_at_once_and_rest_is_asked_only_while_it_is_away() {
+    let mut rig = open();
+    assert_eq!(rig.answer(0, &pairs("online")).data().len(), 2);
+    let subscribed = rig.opened().requests();
+    assert_eq!(subscribed[0]["params"], json!({"channel": "instrument", "snapshot": true}));
+    rig.say(r#"{"method":"subscribe","result":{"channel":"instrument"},"success":true,"req_id":1}"#);
+    let both = [("BTC/USD", "online", "0.1"), ("NEW/USD", "online", "1e-05")];
+    let told = rig.say(&instrument("snapshot", &both));
+    let [new] = told.data()[..] else { panic!("what REST has told is not told again: {told:?}") };
+    assert_eq!((&new["instrument"], &new["price_increment"]), (&json!("NEW/USD"), &json!("0.00001")));
+    assert_eq!(told.state(), Some(State::Ready));
+    let changed = rig.say(&instrument("update", &[("BTC/USD", "cancel_only", "0.1")]));
+    let [payload] = changed.data()[..] else { panic!("{changed:?}") };
+    assert_eq!(payload["status"], "cancel_only");
+    rig.say(&instrument("update", &[("BTC/USD", "cancel_only", "0.1")])).data().iter().for_each(|told| {
+        panic!("nothing has changed: {told}");
+    });
+    assert!(rig.answer(0, &pairs("online")).data().is_empty(), "an answer of before is not believed");
+    let mut asked = Vec::new();
+    for _ in 0..16 {
+        asked.extend(rig.pass(4 * SECOND_NS).asked());
+        rig.say(r#"{"channel":"heartbeat"}"#);
+    }
+    assert_eq!(asked, ["http://oanda/v3/accounts/101/instruments"]);
+    rig.closed();
+    assert!(rig.pass(SECOND_NS).asked().contains(&"http://kraken/0/public/AssetPairs".to_owned()));
+    let back = rig.answer(0, &pairs("online"));
+    assert_eq!(back.data().len(), 2, "{back:?}");
+}
+
+#[test]
+fn a_pair_that_cannot_be_read_takes_no_other_with_it() {
+    let mut rig = open();
+    rig.opened();
+    let odd = r#"{"channel":"instrument","type":"snapshot","data":{"pairs":[7,{"symbol":"ODD/USD","status":"online"},{"symbol":"BTC/USD","status":"online","qty_precision":8,"price_precision":1}]}}"#;
+    assert_eq!(rig.say(odd).data().len(), 1);
+    assert_eq!(rig.count("pairs_malformed"), 2);
 }

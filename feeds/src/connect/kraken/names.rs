@@ -8,11 +8,16 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::book::Amount;
+
 /// What REST calls other than the WebSocket does.
 const OTHER_NAMES: [(&str, &str); 2] = [("XBT", "BTC"), ("XDG", "DOGE")];
 
-/// One pair of AssetPairs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Most places of a step.
+const PLACES_MAX: u8 = 18;
+
+/// One pair of AssetPairs, or of the channel `instrument`, which does not know REST's names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pair {
     /// REST's name in answers.
     pub rest_name: String,
@@ -25,7 +30,7 @@ pub struct Pair {
     /// Digits of a quantity behind the point.
     pub qty_digits: u8,
     /// Smallest step of a price, where it is told.
-    pub tick_size: Option<String>,
+    pub tick_size: Option<Amount>,
     /// `online`, or why not.
     pub status: String,
 }
@@ -81,7 +86,8 @@ impl Pairs {
             };
             let status = entry.status.unwrap_or_else(|| "online".to_owned());
             let (price_digits, qty_digits) = (entry.pair_decimals, entry.lot_decimals);
-            let (altname, tick_size) = (entry.altname, entry.tick_size);
+            let altname = entry.altname;
+            let tick_size = entry.tick_size.and_then(|step| increment(&step));
             let pair = Pair { rest_name, altname, wsname, price_digits, qty_digits, tick_size, status };
             pairs.by_name.insert(symbol, pair);
         }
@@ -92,6 +98,15 @@ impl Pairs {
     pub fn altname(&self, symbol: &str) -> Option<&str> {
         self.by_name.get(symbol).map(|pair| pair.altname.as_str())
     }
+}
+
+/// A step as the venue writes it, also with an exponent; none: it is no step of at most 18 places.
+pub(super) fn increment(text: &str) -> Option<Amount> {
+    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let amount = Amount::parse(mantissa)?;
+    let scale = i32::from(amount.scale).checked_sub(exponent.parse().ok()?)?;
+    let scale = u8::try_from(scale).ok().filter(|scale| *scale <= PLACES_MAX)?;
+    Some(Amount { scale, ..amount })
 }
 
 /// The WebSocket's name of what REST calls `XBT/USD`.
@@ -118,7 +133,24 @@ mod tests {
             pairs.by_name.iter().map(|(name, pair)| (name.as_str(), pair.altname.as_str())).collect();
         assert_eq!(names, [("BTC/USD", "XBTUSD"), ("DOGE/BTC", "XDGXBT")], "a dark pool has no public name");
         assert_eq!((pairs.altname("ETH/USD"), pairs.malformed), (None, 1));
-        assert_eq!(pairs.by_name["BTC/USD"].tick_size.as_deref(), Some("0.1"));
+        assert_eq!(pairs.by_name["BTC/USD"].tick_size, Some(Amount { digits: 1, scale: 1 }));
+    }
+
+    #[test]
+    fn an_increment_may_have_an_exponent() {
+        let amount = |digits, scale| Some(Amount { digits, scale });
+        for (text, read) in [
+            ("0.1", amount(1, 1)),
+            ("1e-08", amount(1, 8)),
+            ("2.5E-3", amount(25, 4)),
+            ("5e+0", amount(5, 0)),
+            ("1e3", None),
+            ("1e-99", None),
+            ("x", None),
+            ("-1", None),
+        ] {
+            assert_eq!(increment(text), read, "{text}");
+        }
     }
 
     #[test]

@@ -198,21 +198,19 @@ pub fn sign(secret: &str, path: &str, nonce: &str, body: &str) -> Option<String>
     Some(STANDARD.encode(mac.finalize().into_bytes()))
 }
 
-/// Queues the definitions of all pairs in an answer of AssetPairs under `topic`, and says how many entries could not be
-/// read; an error says what Kraken says.
-pub fn definitions(body: &[u8], topic: TopicId, now: WallNanos, out: &mut Outbox) -> Result<u64, String> {
-    let pairs = Pairs::read(body)?;
+/// Queues the definitions of all pairs.
+pub(in crate::connect) fn queue(pairs: &Pairs, topic: TopicId, now: WallNanos, out: &mut Outbox) {
     for (symbol, pair) in &pairs.by_name {
         let (base, quote) = symbol.split_once('/').unwrap_or((symbol, ""));
         let keys = 9 + u16::from(pair.tick_size.is_some());
         out.map(topic, now, 0, keys, |writer| {
             let texts = [("exchange", "kraken"), ("instrument", symbol), ("base", base), ("quote", quote)];
             texts.into_iter().for_each(|(key, text)| put(writer, key, text));
-            if let Some(step) = &pair.tick_size {
-                put(writer, "price_increment", step);
+            let step = pair.tick_size.map(|step| ("price_increment", step.digits, step.scale));
+            for (key, digits, scale) in step.into_iter().chain([("qty_increment", 1, pair.qty_digits)]) {
+                writer.text(key);
+                writer.decimal(digits, scale);
             }
-            writer.text("qty_increment");
-            writer.decimal(1, pair.qty_digits);
             for (key, digits) in [("price_precision", pair.price_digits), ("qty_precision", pair.qty_digits)]
             {
                 writer.text(key);
@@ -223,7 +221,6 @@ pub fn definitions(body: &[u8], topic: TopicId, now: WallNanos, out: &mut Outbox
             writer.int(now.0);
         });
     }
-    Ok(pairs.malformed)
 }
 
 fn put(writer: &mut PayloadWriter, key: &str, text: &str) {

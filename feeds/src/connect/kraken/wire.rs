@@ -109,8 +109,9 @@ pub(super) struct RawLevel<'a> {
 /// `data` of channel `instrument`.
 #[derive(Debug, Deserialize)]
 pub(super) struct InstrumentData<'a> {
+    /// Each an [`InstrumentPair`], so that an odd one takes no other with it.
     #[serde(borrow, default)]
-    pub(super) pairs: Vec<InstrumentPair<'a>>,
+    pub(super) pairs: Vec<&'a RawValue>,
 }
 
 /// A pair of channel `instrument`.
@@ -120,4 +121,11 @@ pub(super) struct InstrumentPair<'a> {
     pub(super) symbol: Text<'a>,
     #[serde(borrow)]
     pub(super) status: Text<'a>,
+    #[serde(default)]
+    pub(super) price_precision: Option<u8>,
+    #[serde(default)]
+    pub(super) qty_precision: Option<u8>,
+    /// May have an exponent.
+    #[serde(borrow, default)]
+    pub(super) price_increment: Option<&'a RawValue>,
 }

@@ -1,7 +1,7 @@
 //! What Kraken answers: the state of the venue, its pairs, and what became of each subscription.
 
 use super::{AGAIN_NS, ALL, Heard, Session, Standing};
-use crate::connect::kraken::wire::{Frame, InstrumentData, Status, Subscribed};
+use crate::connect::kraken::wire::{Frame, InstrumentData, InstrumentPair, Status, Subscribed};
 use crate::connect::{Note, Now, Outbox, State};
 
 impl Session {
@@ -39,8 +39,12 @@ impl Session {
         };
         let quotes = |status: &str| !matches!(status, "delisted" | "work_in_progress");
         let mut new = Vec::new();
-        for pair in data.pairs.iter().filter(|pair| quotes(&pair.status.0)) {
-            if self.position(&pair.symbol.0).is_none() {
+        for pair in data.pairs {
+            let Ok(pair) = serde_json::from_str::<InstrumentPair<'_>>(pair.get()) else {
+                self.counts.malformed += 1;
+                continue;
+            };
+            if quotes(&pair.status.0) && self.position(&pair.symbol.0).is_none() {
                 new.push(self.add(&pair.symbol.0));
             }
         }
