@@ -21,6 +21,7 @@ pub(crate) fn read_engine(node: &Node, context: &mut Context<'_>) -> Option<Engi
     Some(Engine {
         instance: r.special("instance", as_host_name).unwrap_or_default(),
         state_dir: r.text("state_dir").unwrap_or_default().into(),
+        kraken_pairs: r.text("kraken_pairs").map(Into::into),
         shutdown_timeout: r.duration("shutdown_timeout"),
         receive: r
             .choice("receive", &[("blocking", Receive::Blocking), ("multiplexed", Receive::Multiplexed)])

@@ -108,6 +108,7 @@ pub(crate) static ENGINE: Section = Section {
     keys: &[
         has("instance", Kind::HostName),
         has("state_dir", Kind::Text),
+        may("kraken_pairs", Kind::Text),
         has("shutdown_timeout", Kind::Duration("1s", "1h")),
         has("receive", Kind::Choice(&["blocking", "multiplexed"])),
         has("encode", Kind::Choice(&["thread", "inline"])),

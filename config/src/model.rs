@@ -49,6 +49,8 @@ pub struct Engine {
     pub instance: String,
     /// Where sequences, instruments and the quarantine are kept.
     pub state_dir: PathBuf,
+    /// Table of Kraken's names (CSV) beside the one that is built in.
+    pub kraken_pairs: Option<PathBuf>,
     /// How long draining may take after SIGTERM.
     pub shutdown_timeout: Duration,
     /// A pinned thread an endpoint, or one thread for all.

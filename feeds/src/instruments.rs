@@ -35,9 +35,15 @@ impl Instruments {
     /// Reads a table with the columns `rest_name,altname,wsname,base,quote`; lines that begin with `#` are
     /// comments. Each of the three names leads to the pair.
     pub fn from_csv(text: &str) -> Result<Self, InstrumentsError> {
+        let mut instruments = Self::default();
+        instruments.add_csv(text)?;
+        Ok(instruments)
+    }
+
+    /// Reads a further table, whose rows are believed before those that are known.
+    pub fn add_csv(&mut self, text: &str) -> Result<(), InstrumentsError> {
         let mut reader =
             csv::ReaderBuilder::new().comment(Some(b'#')).flexible(true).from_reader(text.as_bytes());
-        let mut pairs = HashMap::new();
         for row in reader.records() {
             let row = row.map_err(|error| InstrumentsError {
                 line: error.position().map_or(0, csv::Position::line),
@@ -54,10 +60,10 @@ impl Instruments {
                 });
             }
             for name in [rest, alt, ws].into_iter().filter(|name| !name.is_empty()) {
-                pairs.insert(Box::from(name), (Box::from(base), Box::from(quote)));
+                self.pairs.insert(Box::from(name), (Box::from(base), Box::from(quote)));
             }
         }
-        Ok(Self { pairs })
+        Ok(())
     }
 
     /// The pair behind a Kraken name, and whether it is known.
@@ -107,6 +113,16 @@ mod tests {
             assert_eq!((&*found.pair, &*found.base, &*found.quote), pair, "{name}");
             assert_eq!(is_known, known, "{name}");
         }
+    }
+
+    #[test]
+    fn a_further_table_is_believed_before_the_first() {
+        let mut table = Instruments::from_csv(TABLE).unwrap();
+        table
+            .add_csv("rest_name,altname,wsname,base,quote\nNEWUSD,NEWUSD,NEW/USD,NEW,USD\nXBTUSD,,,B,U\n")
+            .unwrap();
+        let pair = |name| table.kraken(name).0.pair.into_owned();
+        assert_eq!(["NEWUSD", "XBTUSD", "XXBTZUSD"].map(pair), ["NEW/USD", "B/U", "BTC/USD"]);
     }
 
     #[test]

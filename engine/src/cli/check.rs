@@ -21,7 +21,7 @@ pub(super) fn run(args: &CheckArgs) -> Result<Exit, Failure> {
     let loaded = args.config.load_runnable().map_err(|failure| args.config.hinted(failure))?;
     let config = &loaded.config;
     Plan::new(config, &cores()).map_err(Failure::configuration)?;
-    let instruments = instruments()?;
+    let instruments = instruments(config.engine.kraken_pairs.as_deref())?;
     let wrong: Vec<String> = config
         .feeds
         .iter()

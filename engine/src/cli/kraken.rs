@@ -28,7 +28,7 @@ pub(super) struct PairsArgs {
     /// Read an answer of AssetPairs from this file instead.
     #[arg(long, value_name = "FILE", conflicts_with = "url")]
     file: Option<PathBuf>,
-    /// Print the table of config/instruments/kraken.csv, which the decoders read.
+    /// Print a table for engine.kraken_pairs, with which the decoders know the names of pairs that are new.
     #[arg(long)]
     csv: bool,
     /// List those of these names that the built-in table does not know; it looks nothing up.
@@ -53,7 +53,7 @@ pub(super) fn run(command: &KrakenCommand) -> Result<Exit, Failure> {
 }
 
 fn unknown(names: &[String]) -> Result<Exit, Failure> {
-    let known = super::launch::instruments()?;
+    let known = super::launch::instruments(None)?;
     let mut unknown =
         names.iter().filter(|name| !known.kraken(name).1).cloned().collect::<Vec<_>>().join("\n");
     if !unknown.is_empty() {

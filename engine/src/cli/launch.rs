@@ -1,5 +1,6 @@
 //! From a loaded configuration to the report of a run: what `run`, `replay` and `demo` have in common.
 
+use std::fmt::Display;
 use std::fs::File;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -75,9 +76,17 @@ pub(super) fn cores() -> Vec<usize> {
     core_affinity::get_core_ids().unwrap_or_default().into_iter().map(|core| core.id).collect()
 }
 
-/// The names that are built in.
-pub(super) fn instruments() -> Result<Arc<Instruments>, Failure> {
-    Instruments::from_csv(KRAKEN_CSV).map(Arc::new).map_err(Failure::configuration)
+/// The names that are built in, and those of the configuration.
+pub(super) fn instruments(further: Option<&Path>) -> Result<Arc<Instruments>, Failure> {
+    let mut instruments = Instruments::from_csv(KRAKEN_CSV).map_err(Failure::configuration)?;
+    if let Some(path) = further {
+        let wrong = |why: &dyn Display| {
+            Failure::configuration(format!("engine.kraken_pairs: {}: {why}", path.display()))
+        };
+        let text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
+        instruments.add_csv(&text).map_err(|error| wrong(&error))?;
+    }
+    Ok(Arc::new(instruments))
 }
 
 impl Launch<'_> {
@@ -100,7 +109,7 @@ impl Launch<'_> {
                 tickline_sinks::open::open(&plan.name, &instance, started, &plan.sink)
                     .map_err(|error| error.to_string())
             },
-            instruments: instruments()?,
+            instruments: instruments(config.engine.kraken_pairs.as_deref())?,
             resume: resume.unwrap_or_default(),
             source: self.source,
             rejects: self.state_dir.as_deref(),

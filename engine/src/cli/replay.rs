@@ -98,7 +98,7 @@ fn keeps_for_a_time(sink: &SinkKind) -> bool {
 
 /// Time of the oldest point that the captures would make.
 fn oldest(config: &Config, captures: &Captures) -> Result<Option<WallNanos>, Failure> {
-    let instruments = instruments()?;
+    let instruments = instruments(config.engine.kraken_pairs.as_deref())?;
     let mut decoders = Vec::new();
     let mut routes = Vec::new();
     for ((_, feed), at) in config.feeds.iter().zip(0_u16..) {

@@ -82,7 +82,8 @@ impl TapArgs {
         };
         let decoder = feed.filter(|_| !self.json).map(|feed| {
             let spec = DecoderSpec { feed, legacy_tick: false };
-            Decoder::new(&spec, instruments()?).map_err(Failure::configuration)
+            let names = instruments(loaded.config.engine.kraken_pairs.as_deref())?;
+            Decoder::new(&spec, names).map_err(Failure::configuration)
         });
         Ok(Listening { endpoint, topics, decoder: decoder.transpose()? })
     }

@@ -53,6 +53,7 @@ fn config() -> Config {
         curve_secret_key: None,
         instance: "test".into(),
         state_dir: "/state".into(),
+        kraken_pairs: None,
         shutdown_timeout: Duration::from_secs(30),
         receive: Receive::Blocking,
         encode: Encode::Thread,

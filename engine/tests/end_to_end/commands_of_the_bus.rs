@@ -41,6 +41,25 @@ fn kraken_pairs_lists_names_of_an_answer_and_unknown_names() {
     assert_eq!(text, "rest_name,altname,wsname,base,quote\nXXBTZUSD,XBTUSD,XBT/USD,BTC,USD\n");
     let unknown = tickline(dir.path(), &["kraken", "pairs", "--unknown", "XXBTZUSD", "NOSUCHPAIR"], &[]);
     assert_eq!(String::from_utf8_lossy(&unknown.stdout), "NOSUCHPAIR\n");
+    std::fs::write(dir.path().join("kraken.csv"), text).unwrap();
+    std::fs::write(
+        dir.path().join("odd.csv"),
+        "rest_name,altname,wsname,base,quote\nNEWUSD,NEWUSD,NEW/USD\n",
+    )
+    .unwrap();
+    let check = |file: &str| {
+        let set = format!("engine.kraken_pairs=\"{file}\"");
+        let done = tickline(
+            dir.path(),
+            &["check", "--set", "sinks.f={kind=\"file\",path=\"x.lp\"}", "--set", &set],
+            &[],
+        );
+        (done.status.code(), String::from_utf8_lossy(&done.stderr).into_owned())
+    };
+    assert_eq!(check("kraken.csv").0, Some(0), "{:?}", check("kraken.csv"));
+    let (code, said) = check("odd.csv");
+    assert_eq!(code, Some(78));
+    assert!(said.contains("engine.kraken_pairs: odd.csv: line 2: must be rest_name"), "{said}");
     std::fs::write(dir.path().join("refused.json"), r#"{"error":["EAPI:Rate limit exceeded"]}"#).unwrap();
     let refused = tickline(dir.path(), &["kraken", "pairs", "--file", "refused.json"], &[]);
     assert_eq!(refused.status.code(), Some(1));
