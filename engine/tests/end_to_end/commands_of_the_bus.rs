@@ -31,6 +31,8 @@ fn json_becomes_msgpack_and_comes_back_digit_by_digit() {
     }
 }
 
+const SINK: &str = "sinks.f={kind=\"file\",path=\"x.lp\"}";
+
 #[test]
 fn kraken_pairs_lists_names_of_an_answer_and_unknown_names() {
     let dir = tempfile::tempdir().unwrap();
@@ -48,12 +50,9 @@ fn kraken_pairs_lists_names_of_an_answer_and_unknown_names() {
     )
     .unwrap();
     let check = |file: &str| {
-        let set = format!("engine.kraken_pairs=\"{file}\"");
-        let done = tickline(
-            dir.path(),
-            &["check", "--set", "sinks.f={kind=\"file\",path=\"x.lp\"}", "--set", &set],
-            &[],
-        );
+        let sets = [format!("engine.kraken_pairs={file:?}"), "feeds.kraken_tick={}".into(), SINK.to_owned()];
+        let done =
+            tickline(dir.path(), &["check", "--set", &sets[0], "--set", &sets[1], "--set", &sets[2]], &[]);
         (done.status.code(), String::from_utf8_lossy(&done.stderr).into_owned())
     };
     assert_eq!(check("kraken.csv").0, Some(0), "{:?}", check("kraken.csv"));
