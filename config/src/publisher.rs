@@ -117,7 +117,8 @@ fn curve(r: &mut Reader<'_, '_, '_>) -> Option<(Secret, PathBuf)> {
 fn kraken(r: &mut Reader<'_, '_, '_>) -> Kraken {
     let symbols = r.texts("symbols").unwrap_or_default();
     if symbols.is_empty() || symbols.iter().any(|symbol| symbol != "*" && !symbol.contains('/')) {
-        r.wrong("symbols", "must be names such as \"BTC/USD\", at least one, or \"*\" for all");
+        let rule = "must be names such as \"BTC/USD\", at least one, or \"*\" for all";
+        r.wrong("symbols", format!("{rule}, found {symbols:?}"));
     }
     Kraken {
         url: r.web_socket("url").unwrap_or_default(),
@@ -237,7 +238,10 @@ fn oanda_host(front: &str, live: bool) -> String {
 fn oanda_tick(r: &mut Reader<'_, '_, '_>) -> OandaTick {
     let instruments = r.texts("instruments").unwrap_or_default();
     if instruments.is_empty() || instruments.iter().any(|name| !name.contains('_')) {
-        r.wrong("instruments", "must be names such as \"EUR_USD\", at least one");
+        r.wrong(
+            "instruments",
+            format!("must be names such as \"EUR_USD\", at least one, found {instruments:?}"),
+        );
     }
     OandaTick { instruments, also: r.subset("also"), per_instrument: r.flag("per_instrument") }
 }

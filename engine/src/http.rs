@@ -169,9 +169,12 @@ async fn ready(State(view): State<Arc<View>>) -> Response {
     }
     if reasons.is_empty() {
         // A silent feed is someone else's trouble: an engine that is not ready would be restarted for it.
-        let silent = report(&view, Histograms::LeaveOut).feeds;
-        let silent = silent.iter().filter_map(|(name, feed)| Some((name, feed.alarm.as_ref()?)));
-        let lines: String = silent.map(|(name, alarm)| format!("feeds.{name}: silent ({alarm})\n")).collect();
+        let report = report(&view, Histograms::LeaveOut);
+        let silent = report.feeds.iter().filter_map(|(name, feed)| Some((name, feed.alarm.as_ref()?)));
+        let silent = silent.map(|(name, alarm)| format!("feeds.{name}: silent ({alarm})\n"));
+        let away = report.publishers.iter().filter(|(_, publisher)| publisher.state == "degraded");
+        let away = away.map(|(name, publisher)| format!("publishers.{name}: degraded ({})\n", publisher.why));
+        let lines: String = silent.chain(away).collect();
         return (StatusCode::OK, format!("ready\n{lines}")).into_response();
     }
     (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", reasons.join("\n"))).into_response()

@@ -42,8 +42,8 @@ pub struct Spec {
     pub decimals: Decimals,
     /// Certificates (PEM) of the only authorities that are believed; none: the system's.
     pub tls_ca: Option<PathBuf>,
-    /// How long it waits for a first subscriber before it asks the venue for anything.
-    pub subscriber_wait: Duration,
+    /// How long it waits for its first subscribers before it asks the venue for anything, and for how many subscriptions.
+    pub subscriber_wait: (Duration, u64),
     /// Our own certificate and key (PEM) for a venue that asks for one.
     pub tls_client: Option<PathBuf>,
 }

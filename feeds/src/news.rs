@@ -129,7 +129,7 @@ pub(crate) fn read(payload: &[u8], recv_ns: i64) -> Result<(Event, Option<Gap>),
         scope: scope.clone(),
         detail: detail.clone(),
     });
-    Ok((Event { at_ns: from.unwrap_or(recv_ns), kind, scope, detail }, gap))
+    Ok((Event { at_ns: recv_ns, kind, scope, detail }, gap))
 }
 
 /// Text for a tag, a field or the log: no control characters, no backslash, not endless.

@@ -63,6 +63,19 @@ pub enum PublisherKind {
     Bars(Bars),
 }
 
+impl PublisherKind {
+    /// Where it listens on the bus itself.
+    pub fn listens_to(&self) -> Option<&str> {
+        match self {
+            Self::EurUsdTick(of) | Self::EurUsdDepth(of) | Self::EurUsdBasket(of) => Some(&of.from),
+            Self::Statistics(of) => Some(&of.derived.from),
+            Self::Bars(of) => Some(&of.derived.from),
+            Self::KrakenDepth(_, depth) => depth.follow.as_deref(),
+            _ => None,
+        }
+    }
+}
+
 /// Kraken's public data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kraken {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::launch::{cores, instruments};
 use super::{ConfigArgs, Exit, Failure, check_live};
 use crate::plan::Plan;
+use tickline_config::model::Config;
 use tickline_feeds::decoder::{Decoder, DecoderSpec};
 
 /// Arguments of `check`.
@@ -18,8 +19,13 @@ pub(super) struct CheckArgs {
 }
 
 pub(super) fn run(args: &CheckArgs) -> Result<Exit, Failure> {
-    let loaded = args.config.load_runnable().map_err(|failure| args.config.hinted(failure))?;
+    let loaded = args.config.load()?;
     let config = &loaded.config;
+    if let (true, Some(whose)) = (config.feeds.is_empty() && config.sinks.is_empty(), other_command(config)) {
+        println!("the configuration is valid for {whose}; tickline run would need feeds and sinks");
+        return Ok(Exit::Ok);
+    }
+    config.require_runnable().map_err(|error| args.config.hinted(Failure::configuration(error)))?;
     Plan::new(config, &cores()).map_err(Failure::configuration)?;
     let instruments = instruments(config.engine.kraken_pairs.as_deref())?;
     let wrong: Vec<String> = config
@@ -48,4 +54,15 @@ pub(super) fn run(args: &CheckArgs) -> Result<Exit, Failure> {
         println!("{finding}");
     }
     Ok(check_live::exit(&findings))
+}
+
+/// The command that can use a configuration without feeds and sinks.
+fn other_command(config: &Config) -> Option<&'static str> {
+    if config.forward.output.is_some() || !config.forward.push.is_empty() {
+        Some("tickline forward")
+    } else if !config.publishers.is_empty() {
+        Some("tickline publish")
+    } else {
+        None
+    }
 }

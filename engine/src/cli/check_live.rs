@@ -76,7 +76,11 @@ pub(super) fn exit(findings: &[Finding]) -> Exit {
 /// Looks at everything.
 pub(super) fn findings(config: &Config) -> Vec<Finding> {
     let endpoints: BTreeSet<&str> = config.feeds.values().map(|feed| feed.endpoint.as_str()).collect();
-    let mut findings: Vec<Finding> = endpoints.into_iter().map(endpoint).collect();
+    // What this process publishes itself is there with it.
+    let own = |endpoint: &&str| config.publishers.values().any(|publisher| publisher.endpoint == *endpoint);
+    let mut findings: Vec<Finding> =
+        endpoints.into_iter().filter(|endpoint| !own(endpoint)).map(endpoint).collect();
+    findings.extend(config.publishers.iter().map(|(name, publisher)| port(name, &publisher.endpoint)));
     if let Some(address) = config.http.listen {
         findings.push(match bind(address) {
             Ok(_) => finding(State::Good, "http.listen", format!("{address} is free")),
@@ -94,6 +98,18 @@ pub(super) fn findings(config: &Config) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Whether a publisher of this process can bind its port.
+fn port(name: &str, endpoint: &str) -> Finding {
+    let what = format!("publishers.{name}.endpoint");
+    let context = zmq::Context::new();
+    let bound = context.socket(zmq::XPUB).and_then(|socket| socket.bind(endpoint));
+    match bound {
+        Ok(()) => finding(State::Good, &what, format!("{endpoint} is free")),
+        // The process that this configuration is meant for may be up.
+        Err(error) => finding(State::Note, &what, format!("{endpoint}: {error}")),
+    }
 }
 
 /// The folders of the engine itself.

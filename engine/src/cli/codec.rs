@@ -14,7 +14,7 @@ use super::{Exit, Failure};
 pub(super) enum CodecCommand {
     /// JSON texts, one a line, to msgpack, one behind the other; decimals become texts, digit by digit.
     Json2mp {
-        /// Numbers become integers or floats instead of texts.
+        /// Numbers become floats instead of texts, whole ones, too: the type of a key never depends on its value.
         #[arg(long)]
         float64: bool,
     },

@@ -116,7 +116,7 @@ fn tell(views: &[PublisherView], json: bool) -> Result<(), Failure> {
         println!("{text}");
         return Ok(());
     }
-    println!("{:<24} {:>14} {:>14} {:>14}  counts", "PUBLISHER", "FROM VENUE", "MESSAGES", "BYTES");
+    println!("{:<24} {:>14} {:>14} {:>14}  COUNTS", "PUBLISHER", "FROM VENUE", "MESSAGES", "BYTES");
     for (name, of) in &reports {
         let counts = of.counts.iter().filter(|(_, count)| **count > 0);
         let counts: Vec<String> = counts.map(|(name, count)| format!("{name} {count}")).collect();

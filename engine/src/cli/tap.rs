@@ -8,6 +8,7 @@ use tickline_config::model::Config;
 use tickline_config::registry;
 use tickline_feeds::clock::Clock;
 use tickline_feeds::decoder::{Decoder, DecoderSpec, FrameClass};
+use tickline_feeds::envelope::Envelope;
 use tickline_feeds::frame::Frame;
 use tickline_feeds::framing::split_single;
 use tickline_feeds::json::append_json;
@@ -35,7 +36,7 @@ pub(super) struct TapArgs {
     /// Print each message as JSON instead of the points that are made of it.
     #[arg(long)]
     json: bool,
-    /// End after so many messages.
+    /// End after so many messages that are no heartbeats.
     #[arg(long, value_name = "N")]
     count: Option<u64>,
     /// End after this time, such as 10s.
@@ -126,12 +127,20 @@ pub(super) fn run(args: &TapArgs) -> Result<Exit, Failure> {
             [single] => split_single(single).unwrap_or((single, &[])),
             [] => continue,
         };
-        seen += 1;
         out.clear();
+        let is_news = !is_silence(payload);
+        seen += u64::from(is_news);
         tell(listening.decoder.as_mut(), topic, payload, &clock, &mut out);
         print_text(&out)?;
     }
     Ok(Exit::Ok)
+}
+
+/// A heartbeat or an end.
+fn is_silence(payload: &[u8]) -> bool {
+    let mut envelope = Envelope::default();
+    envelope.read_front(payload);
+    envelope.silence
 }
 
 /// One message as lines.

@@ -32,8 +32,9 @@ impl std::fmt::Debug for Group {
 }
 
 impl Group {
-    /// Starts the publishers of the configuration that `wanted` takes. Each waits for a first subscriber for at most
-    /// `subscriber_wait` before it asks its venue for anything: what is published to nobody is lost.
+    /// Starts the publishers of the configuration that `wanted` takes. Each waits for the subscriptions of this process,
+    /// or for a first one, at most `subscriber_wait` before it asks its venue for anything: what is published to nobody
+    /// is lost.
     pub fn start(
         config: &Config,
         clock: &Arc<dyn Clock>,
@@ -49,6 +50,7 @@ impl Group {
             let context = zmq::Context::new();
             let door = group.door(name, publisher, &context)?;
             let (clock, stop) = (Arc::clone(clock), Arc::clone(&group.stop));
+            let subscriber_wait = (subscriber_wait, subscriptions(config, &publisher.endpoint).max(1));
             group.contexts.push(context.clone());
             group.running.push(open(
                 name,
@@ -106,6 +108,14 @@ impl Group {
             }
         }
     }
+}
+
+/// Subscriptions that this process itself makes at an endpoint: those of its feeds, and of what is made from them.
+fn subscriptions(config: &Config, endpoint: &str) -> u64 {
+    let feeds = config.feeds.values().filter(|feed| feed.endpoint == endpoint);
+    let topics: usize = feeds.map(|feed| 1 + feed.aliases.len()).sum();
+    let listens = |publisher: &&Publisher| publisher.kind.listens_to() == Some(endpoint);
+    (topics + config.publishers.values().filter(listens).count()) as u64
 }
 
 impl Drop for Group {

@@ -103,8 +103,7 @@ fn refusal(stream: &mut Stream, head: &Head, mut body: Vec<u8>) -> Refusal {
     stream.hurry(REFUSAL_NS);
     let more = stream.take(missing).read_to_end(&mut body);
     let end = if more.is_err() && body.is_empty() { "no reason was given" } else { "" };
-    let status = head.status;
-    Refusal { status: Some(status), why: format!("{status}: {}{end}", String::from_utf8_lossy(&body).trim()) }
+    Refusal { status: Some(head.status), why: format!("{}{end}", String::from_utf8_lossy(&body).trim()) }
 }
 
 impl Body {

@@ -39,8 +39,8 @@ pub(super) struct Shared {
     pub(super) context: zmq::Context,
     /// Whom an encrypted socket lets in.
     pub(super) door: Option<Door>,
-    /// How long each waits for a first subscriber.
-    pub(super) subscriber_wait: Duration,
+    /// How long each waits for its first subscribers, and for how many subscriptions.
+    pub(super) subscriber_wait: (Duration, u64),
     /// Time.
     pub(super) clock: Arc<dyn Clock>,
     /// Their end.

@@ -10,6 +10,7 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 use tickline_feeds::clock::{Clock, MonoNanos};
 use tickline_feeds::connect::{Command, Connector, Event, Link, Now, Outbox, State, TopicId};
+use tickline_feeds::envelope::Envelope;
 use tickline_feeds::publisher::Publisher;
 
 use super::link::{Came, Channel, Slot};
@@ -26,11 +27,21 @@ const BURST_MAX: usize = 256;
 /// How long it waits for a subscriber before it looks for a stop.
 const LOOK_MS: i64 = 10;
 
+/// How long the last words of a source are waited for.
+const HEAR_OUT_NS: u64 = 500_000_000;
+
 /// A poll and its waker.
 pub(super) fn poll() -> io::Result<(Poll, Arc<Waker>)> {
     let poll = Poll::new()?;
     let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
     Ok((poll, waker))
+}
+
+/// Whether a publisher says with this payload that it ends.
+fn is_end(payload: &[u8]) -> bool {
+    let mut envelope = Envelope::default();
+    envelope.read_front(payload);
+    envelope.end
 }
 
 /// One connection.
@@ -58,7 +69,9 @@ pub(super) struct Worker<C> {
     joined: Vec<TopicId>,
     next_beat: MonoNanos,
     bundles: bool,
-    subscriber_wait: Duration,
+    subscriber_wait: (Duration, u64),
+    /// Sources on the bus that have said, since the stop, that they end.
+    ended: usize,
     name: String,
 }
 
@@ -92,28 +105,49 @@ impl<C: Connector> Worker<C> {
             next_beat: MonoNanos(0),
             bundles: spec.options.bundle_max > 1,
             subscriber_wait: spec.subscriber_wait,
+            ended: 0,
             name: spec.name.clone(),
         })
     }
 
     /// The loop; ends when the run ends.
     pub(super) fn run(mut self) {
-        if let Err(error) = self.serve().and_then(|()| self.end()) {
+        if let Err(error) = self.serve().and_then(|()| self.hear_out()).and_then(|()| self.end()) {
             self.stop.fail(format!("publishers.{}: {error}", self.name));
         }
         *self.shown.state.lock().unwrap_or_else(PoisonError::into_inner) =
             (State::Stopped, "the run has ended".to_owned());
     }
 
-    /// Looks, and leaves what is said for the loop.
-    fn await_subscriber(&self) -> io::Result<()> {
-        let began = self.clock.mono();
+    /// Who is there before the first word misses none.
+    fn await_subscribers(&mut self) -> io::Result<()> {
+        let (began, (longest, wanted)) = (self.clock.mono(), self.subscriber_wait);
         while self.stop.running()
-            && u128::from(self.clock.mono().since(began)) < self.subscriber_wait.as_nanos()
+            && self.publisher.sent().joined < wanted
+            && u128::from(self.clock.mono().since(began)) < longest.as_nanos()
         {
-            if self.publisher.socket().poll(zmq::POLLIN, LOOK_MS)? > 0 {
-                break;
+            self.publisher.socket().poll(zmq::POLLIN, LOOK_MS)?;
+            self.publisher.look(&mut self.joined)?;
+        }
+        Ok(())
+    }
+
+    /// What is made of others says what they said last: until each has ended, or for a moment.
+    fn hear_out(&mut self) -> io::Result<()> {
+        let (began, mut events) = (self.clock.mono(), Events::with_capacity(8));
+        let is_source = |held: &&Held| matches!(held.channel, Some(Channel::Bus(_)));
+        while !self.stop.aborted()
+            && self.ended < self.held.iter().filter(is_source).count()
+            && self.clock.mono().since(began) < HEAR_OUT_NS
+        {
+            self.poll.poll(&mut events, Some(Duration::from_millis(LOOK_MS as u64)))?;
+            for at in 0..self.held.len() {
+                if let (Ok(at), true) = (u8::try_from(at), self.held.get(at).as_ref().is_some_and(is_source))
+                {
+                    self.burst(Link(at))??;
+                }
             }
+            self.obey()?;
         }
         Ok(())
     }
@@ -124,7 +158,7 @@ impl<C: Connector> Worker<C> {
 
     fn serve(&mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(64);
-        self.await_subscriber()?;
+        self.await_subscribers()?;
         self.tell(Event::Start)?;
         while self.stop.running() {
             self.take_done()?;
@@ -204,7 +238,8 @@ impl<C: Connector> Worker<C> {
         if shown.0 != state || shown.1 != why {
             match state {
                 State::Degraded => tracing::warn!("{}: degraded: {why}", self.name),
-                _ => tracing::info!("{}: {} {why}", self.name, state.name()),
+                _ if why.is_empty() => tracing::info!("{}: {}", self.name, state.name()),
+                _ => tracing::info!("{}: {}: {why}", self.name, state.name()),
             }
             *shown = (state, why);
         }
@@ -311,6 +346,7 @@ impl<C: Connector> Worker<C> {
         for taken in 0..BURST_MAX {
             let Some(held) = self.held.get_mut(at) else { return Ok(Ok(())) };
             let Some(channel) = &mut held.channel else { return Ok(Ok(())) };
+            let is_last = matches!(channel, Channel::Bus(_)) && !self.stop.running();
             if taken == 0
                 && let Err(error) = channel.flush()
             {
@@ -325,6 +361,7 @@ impl<C: Connector> Worker<C> {
                 }
                 Err(error) => return Ok(Err(error)),
             };
+            self.ended += usize::from(is_last && is_end(message));
             let now = Now { wall: self.clock.wall(), mono: self.clock.mono() };
             self.connector.on(Event::Message(link, message), now, &mut self.outbox);
             self.shown.venue_messages.fetch_add(1, Ordering::Relaxed);

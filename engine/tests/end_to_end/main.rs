@@ -23,6 +23,7 @@ mod parquet_reads_elsewhere;
 mod points;
 mod program;
 mod publisher;
+mod publishers_are_heard_from_first_to_last;
 mod publishers_store_what_a_replay_stores;
 mod readme_commands_run;
 mod recordings_arrive_complete;

@@ -145,7 +145,8 @@ impl Source {
 
     /// What happened to the source has happened to what is made from it.
     pub(super) fn forward(&self, event: &Happened<'_>, topic: TopicId, now: Now, out: &mut Outbox) {
-        let detail = format!("{}: {}", self.topic, event.detail);
+        // Its first word is the cause.
+        let detail = format!("{} ({})", event.detail, self.topic);
         let span = event.from.zip(event.to);
         let note = Note { kind: event.kind, scope: event.scope, span, lost: event.lost, detail: &detail };
         out.event(topic, now.wall, &note);

@@ -97,7 +97,7 @@ fn a_hole_of_the_source_is_a_hole_of_what_is_made_from_it() {
     }
     let done = rig.tell(Event::Message(Link(0), writer.bytes()));
     assert_eq!(done.events(), [("gap".to_owned(), "BTC/USD".to_owned(), Some((5, 9)), Some(2))]);
-    assert_eq!(done.sent[0].1["detail"], "kraken_tick: connection lost");
+    assert_eq!(done.sent[0].1["detail"], "connection lost (kraken_tick)");
 }
 
 proptest! {

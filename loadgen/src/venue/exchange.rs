@@ -34,8 +34,13 @@ pub(super) trait Market: Send + 'static {
     type Profile: Default + Send + 'static;
     /// The faults that it can do.
     const FAULTS: &'static [FaultKind];
+    /// Its streams, for people.
+    const STREAMS: &'static str;
     /// How its messages travel.
     const FRAMING: Framing;
+
+    /// Whether it has this stream.
+    fn has(&mut self, stream: &str) -> bool;
 
     /// Makes the next message of a stream and counts what is numbered in it; none: the stream is over.
     fn make(&mut self, stream: &str, at: WallNanos) -> Option<u64>;

@@ -159,6 +159,13 @@ impl Fault {
 #[error("fault: {0}")]
 pub struct FaultError(String);
 
+impl FaultError {
+    /// The venue has no such stream.
+    pub(super) fn stream(streams: &str, found: &str) -> Self {
+        Self(format!("stream must be {streams}, found {found:?}"))
+    }
+}
+
 impl FromStr for Fault {
     type Err = FaultError;
 

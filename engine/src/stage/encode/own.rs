@@ -136,7 +136,13 @@ impl Own {
         }
         if let Some(suppressed) = self.event_limit.admit(now) {
             let more = suppressed.map_or_else(String::new, |n| format!(" (suppressed {n} such lines)"));
-            tracing::warn!("{}: {}{more}", self.feed, words(&[&event.kind, &event.scope, &event.detail]));
+            let said = words(&[&event.kind, &event.scope, &event.detail]);
+            match event.kind.as_str() {
+                "up" | "clean" | "heard_again" | "data_again" => {
+                    tracing::info!("{}: {said}{more}", self.feed)
+                }
+                _ => tracing::warn!("{}: {said}{more}", self.feed),
+            }
         }
         self.events.push(event);
     }

@@ -151,6 +151,8 @@ impl Betfair {
 impl Market for Betfair {
     type Terms = Arc<Subscription>;
     type Profile = Profile;
+    const STREAMS: &'static str =
+        "orders, login, stream, or one of the venue's markets, such as \"market 1.230000000\"";
     const FAULTS: &'static [FaultKind] = &[
         FaultKind::Silence,
         FaultKind::DataSilence,
@@ -167,6 +169,12 @@ impl Market for Betfair {
         FaultKind::RefuseConnections,
     ];
     const FRAMING: Framing = Framing::Lines;
+
+    fn has(&mut self, stream: &str) -> bool {
+        let id = stream.strip_prefix("market ");
+        matches!(stream, "orders" | "login" | "stream")
+            || self.markets.iter().any(|market| id == Some(market.id.as_str()))
+    }
 
     fn make(&mut self, stream: &str, at: WallNanos) -> Option<u64> {
         let position = self.position + 1;

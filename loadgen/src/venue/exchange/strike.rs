@@ -42,6 +42,9 @@ impl<M: Market> State<M> {
     /// Takes a fault: it is done at once, or once so many messages of its stream are made.
     pub(super) fn inject(&mut self, fault: Fault) -> Result<(), FaultError> {
         fault.check(M::FAULTS)?;
+        if let Some(stream) = fault.stream.as_ref().filter(|stream| !self.market.has(stream)) {
+            return Err(FaultError::stream(M::STREAMS, stream));
+        }
         let is_due = match (&fault.stream, fault.after) {
             (Some(name), Some(after)) => {
                 self.record.made.get(name).is_some_and(|made| *made >= after)

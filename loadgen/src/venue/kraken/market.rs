@@ -71,6 +71,8 @@ impl Kraken {
 impl Market for Kraken {
     type Terms = Terms;
     type Profile = ();
+    const STREAMS: &'static str =
+        "executions, or book, ticker or trade of one of the venue's pairs, such as \"book BTC/USD\"";
     const FAULTS: &'static [FaultKind] = &[
         FaultKind::Silence,
         FaultKind::DataSilence,
@@ -87,6 +89,13 @@ impl Market for Kraken {
         FaultKind::RefuseConnections,
     ];
     const FRAMING: Framing = Framing::WebSocket;
+
+    fn has(&mut self, stream: &str) -> bool {
+        let (channel, symbol) = stream.split_once(' ').unwrap_or((stream, ""));
+        stream == "executions"
+            || self.recorded(stream).is_some()
+            || ["book", "ticker", "trade"].contains(&channel) && self.pair(symbol).is_some()
+    }
 
     fn make(&mut self, stream: &str, at: WallNanos) -> Option<u64> {
         if let Some(recorded) = self.recorded.iter_mut().find(|recorded| recorded.stream == stream) {

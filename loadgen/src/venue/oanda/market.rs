@@ -58,6 +58,8 @@ impl Market for Oanda {
     /// Times are seconds since 1970.
     type Terms = bool;
     type Profile = Profile;
+    const STREAMS: &'static str =
+        "transactions, or pricing of one of the venue's instruments, such as \"pricing EUR_USD\"";
     const FAULTS: &'static [FaultKind] = &[
         FaultKind::Silence,
         FaultKind::DataSilence,
@@ -73,6 +75,10 @@ impl Market for Oanda {
         FaultKind::RefuseConnections,
     ];
     const FRAMING: Framing = Framing::Chunks;
+
+    fn has(&mut self, stream: &str) -> bool {
+        stream == "transactions" || self.of(stream).is_some()
+    }
 
     fn make(&mut self, stream: &str, at: WallNanos) -> Option<u64> {
         if stream == "transactions" {

@@ -31,12 +31,21 @@ pub(super) struct Transactions {
     kept: Vec<Transaction>,
     /// The order whose fill or cancel is next: its id and its instrument.
     pending: Option<(u64, usize)>,
+    /// When that order came: transactions of one batch have one time.
+    batch_at: WallNanos,
     prng: Prng,
 }
 
 impl Transactions {
     pub(super) fn new(account: &str, walks: Vec<Walk>, prng: Prng) -> Self {
-        Self { account: account.to_owned(), walks, kept: Vec::new(), pending: None, prng }
+        Self {
+            account: account.to_owned(),
+            walks,
+            kept: Vec::new(),
+            pending: None,
+            batch_at: WallNanos(0),
+            prng,
+        }
     }
 
     /// Id of the last one.
@@ -57,7 +66,7 @@ impl Transactions {
             None => {
                 let place = self.prng.below(self.walks.len());
                 let kind = if self.prng.one_in(2) { "MARKET_ORDER" } else { "LIMIT_ORDER" };
-                self.pending = Some((id, place));
+                (self.pending, self.batch_at) = (Some((id, place)), at);
                 let limit = if kind == "LIMIT_ORDER" {
                     format!(",\"price\":\"{}\"", self.price(place))
                 } else {
@@ -75,7 +84,7 @@ impl Transactions {
              \"requestID\":\"4{batch:019}\",",
             self.account
         );
-        self.kept.push(Transaction { at, text: (head, format!("{rest}}}")) });
+        self.kept.push(Transaction { at: self.batch_at, text: (head, format!("{rest}}}")) });
     }
 
     fn of(&self, place: usize) -> String {

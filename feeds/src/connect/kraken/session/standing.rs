@@ -50,18 +50,29 @@ impl Session {
             let note = Note { kind: "gap", scope: ALL, span, detail: "connection lost", ..Note::default() };
             out.event(self.topic, now.wall, &note);
         } else if !self.was_up || self.said_down {
-            let note =
-                Note { kind: "up", scope: ALL, detail: "every subscription stands", ..Note::default() };
-            out.event(self.topic, now.wall, &note);
+            let refused = self.refused();
+            let detail = match refused {
+                0 => "every subscription stands".to_owned(),
+                _ => format!("connected; {refused} of {} symbols are refused", self.names.len()),
+            };
+            out.event(
+                self.topic,
+                now.wall,
+                &Note { kind: "up", scope: ALL, detail: &detail, ..Note::default() },
+            );
         }
         (self.was_up, self.said_down) = (true, false);
         self.tell_state(out);
     }
 
+    fn refused(&self) -> usize {
+        self.names.iter().filter(|symbol| symbol.standing == Standing::Refused).count()
+    }
+
     /// How it fares, if everything that was asked for is answered.
     pub(super) fn tell_state(&self, out: &mut Outbox) {
         let Phase::Open { .. } = self.phase else { return };
-        let refused = self.names.iter().filter(|symbol| symbol.standing == Standing::Refused).count();
+        let refused = self.refused();
         if self.awaits() || !self.was_up {
             return;
         }
