@@ -178,8 +178,9 @@ type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 fn identity(path: &Path) -> Result<Identity, String> {
     let chain = CertificateDer::pem_file_iter(path).map_err(|error| error.to_string())?;
     let chain: Vec<_> = chain.collect::<Result<_, _>>().map_err(|error| error.to_string())?;
-    let key = PrivateKeyDer::from_pem_file(path).map_err(|error| error.to_string())?;
-    Ok((chain, key))
+    let key = PrivateKeyDer::from_pem_file(path);
+    let key = key.map_err(|error| format!("its private key must stand behind the certificate: {error}"))?;
+    if chain.is_empty() { Err("no certificate in it".to_owned()) } else { Ok((chain, key)) }
 }
 
 #[cfg(test)]
