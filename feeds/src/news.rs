@@ -185,7 +185,7 @@ mod tests {
         ] {
             let (event, gap) = read_json(&json!({"_v": 1, "_src": 5, "_seq": 2, "_event": "resync",
                 "more": [1, {"a": 2}], "scope": "BTC/USD", "from": 100, "to": 200, "lost": 3, "detail": detail}));
-            assert_eq!((event.kind.as_str(), event.scope.as_str(), event.at_ns), ("resync", "BTC/USD", 100));
+            assert_eq!((event.kind.as_str(), event.scope.as_str(), event.at_ns), ("resync", "BTC/USD", 900));
             let gap = gap.unwrap();
             assert_eq!((gap.cause, gap.from_ns, gap.to_ns, gap.lost), (cause, 100, 200, Some(3)), "{detail}");
         }
