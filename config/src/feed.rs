@@ -7,7 +7,7 @@ use crate::model::{
     Custom, CustomTime, CustomType, DecoderKind, Feed, FieldChoice, Format, SYMBOL_TAGS, SocketKind,
     SystemFields, Tiebreak, TimeUnit,
 };
-use crate::reader::{Context, Reader, list_of_texts};
+use crate::reader::{Context, Reader, endpoint, list_of_texts};
 use crate::registry;
 use crate::session::Session;
 use crate::tree::{Node, Table, Value};
@@ -171,24 +171,6 @@ fn system_fields(r: &mut Reader<'_, '_, '_>) -> SystemFields {
     let list = r.subset("system_fields");
     let has = |name: &str| list.iter().any(|f| f == name);
     SystemFields { recv_ns: has("recv_ns"), flags: has("flags"), seq: has("seq") }
-}
-
-/// An endpoint to connect to.
-pub(crate) fn endpoint(value: &Value) -> Option<String> {
-    if let Value::Text(text) = value { Some(text.clone()).filter(|text| is_endpoint(text)) } else { None }
-}
-
-/// Whether a text is an endpoint to connect to.
-pub(crate) fn is_endpoint(text: &str) -> bool {
-    let Some((scheme, rest)) = text.split_once("://") else { return false };
-    let fits = match scheme {
-        "tcp" => rest.rsplit_once(':').is_some_and(|(host, port)| {
-            !host.is_empty() && host != "*" && port.parse::<u16>().is_ok_and(|p| p > 0)
-        }),
-        "ipc" => !rest.is_empty(),
-        _ => false,
-    };
-    fits && !text.contains(|c: char| c.is_whitespace() || c.is_control())
 }
 
 fn read_custom(path: &str, node: &Node, context: &mut Context<'_>) -> Option<Custom> {

@@ -1,10 +1,9 @@
 //! Reads `[forward]`, `[routes.NAME]`, and the filter that a feed and a route have in common.
 
-use crate::feed::is_endpoint;
 use crate::filter::{Condition, Filter};
 use crate::keys::{FORWARD, ROUTE};
 use crate::model::{CacheLimits, Forward, Route};
-use crate::reader::{Context, Reader, list_of_texts};
+use crate::reader::{Context, Reader, is_endpoint, list_of_texts};
 use crate::registry;
 use crate::tree::{Node, Value};
 

@@ -145,7 +145,7 @@ fn kraken_depth(r: &mut Reader<'_, '_, '_>) -> KrakenDepth {
         r.wrong("levels", format!("must be at most depth, found {levels} and {depth}"));
     }
     let conditional = r.choice("mode", &[("all", false), ("conditional", true)]).unwrap_or(false);
-    let follow = r.special("follow", crate::feed::endpoint);
+    let follow = r.special("follow", crate::reader::endpoint);
     KrakenDepth { depth, levels, follow: follow.filter(|_| conditional) }
 }
 
@@ -163,7 +163,7 @@ fn eur_usd(r: &mut Reader<'_, '_, '_>) -> EurUsd {
         );
     }
     EurUsd {
-        from: r.special("from", crate::feed::endpoint).unwrap_or_default(),
+        from: r.special("from", crate::reader::endpoint).unwrap_or_default(),
         window: <[String; 2]>::try_from(window).unwrap_or_default(),
         coins: if r.has("coins") { r.texts("coins").unwrap_or_default() } else { Vec::new() },
         leg_age_max: r.duration("leg_age_max"),
@@ -178,7 +178,7 @@ const PRICES: [(&str, SampledPrice); 4] = [
 ];
 
 fn derived(r: &mut Reader<'_, '_, '_>, endpoint: &str) -> Derived {
-    let from = r.special("from", crate::feed::endpoint).unwrap_or_default();
+    let from = r.special("from", crate::reader::endpoint).unwrap_or_default();
     if from == endpoint && !from.is_empty() {
         r.wrong("from", format!("must be where another publisher binds, found {from:?}, its own endpoint"));
     }

@@ -310,6 +310,24 @@ pub(crate) fn list_of_texts(value: &Value) -> Option<Vec<String>> {
     items.iter().map(|n| n.as_text().filter(|t| !t.is_empty()).map(str::to_owned)).collect()
 }
 
+/// An endpoint to connect to.
+pub(crate) fn endpoint(value: &Value) -> Option<String> {
+    if let Value::Text(text) = value { Some(text.clone()).filter(|text| is_endpoint(text)) } else { None }
+}
+
+/// Whether a text is an endpoint to connect to.
+pub(crate) fn is_endpoint(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once("://") else { return false };
+    let fits = match scheme {
+        "tcp" => rest.rsplit_once(':').is_some_and(|(host, port)| {
+            !host.is_empty() && host != "*" && port.parse::<u16>().is_ok_and(|p| p > 0)
+        }),
+        "ipc" => !rest.is_empty(),
+        _ => false,
+    };
+    fits && !text.contains(|c: char| c.is_whitespace() || c.is_control())
+}
+
 /// `scheme://host[:port]`, a slash at the end left out.
 pub(crate) fn base_url(text: &str) -> Option<String> {
     let text = text.strip_suffix('/').unwrap_or(text);

@@ -157,13 +157,10 @@ fn a_stream_that_breaks_goes_on_from_its_clock_and_tells_the_gap() {
 
 #[test]
 fn a_clock_that_is_not_taken_is_left_out_and_status_503_is_told() {
-    let faults = [
-        "disconnect 5 after 60 of market 1.230000000",
-        "invalid-clock 1",
-        "unreliable 10 after 150 of market 1.230000000",
-    ];
-    let venue = faulty(250, 100.0, &faults);
+    let venue = faulty(400, 100.0, &["disconnect 5 after 60 of market 1.230000000", "invalid-clock 1"]);
     let (mut bus, _folder) = bus(&publisher("betfair_stream", &venue, SESSION), &venue);
+    bus.until("the new image", |heard| heard.iter().any(|heard| heard.event() == Some("resync")));
+    venue.inject("unreliable 10 of market 1.230000000".parse().unwrap()).unwrap();
     until_all(&mut bus, &venue, "betfair_stream");
     let images = sent(&venue).iter().filter(|message| message["ct"] == "SUB_IMAGE").count();
     assert_eq!(images, 2, "the venue begins anew");

@@ -226,6 +226,13 @@ impl Outbox {
         self.finish(topic, from, keys);
     }
 
+    /// Queues an event on every topic.
+    pub fn tell(&mut self, topics: &[TopicId], recv: WallNanos, note: &Note<'_>) {
+        let Some((first, others)) = topics.split_first() else { return };
+        self.event(*first, recv, note);
+        others.iter().for_each(|topic| self.repeat(*topic));
+    }
+
     /// Queues an event.
     pub fn event(&mut self, topic: TopicId, recv: WallNanos, note: &Note<'_>) {
         let keys = 3 + 2 * u16::from(note.span.is_some()) + u16::from(note.lost.is_some());

@@ -2,7 +2,6 @@
 //! no flood of events, and told as one hole.
 
 use crate::clock::{MonoNanos, WallNanos};
-use crate::connect::upstream::tell;
 use crate::connect::{Note, Now, Outbox, TopicId};
 
 const GATHER_NS: u64 = 1_000_000_000;
@@ -47,6 +46,6 @@ impl Unread {
         };
         let span = Some((from, now.wall));
         let note = Note { kind: "gap", scope: "*", span, lost: Some(lost), detail: &detail };
-        tell(topics, now.wall, &note, out);
+        out.tell(topics, now.wall, &note);
     }
 }

@@ -51,13 +51,6 @@ pub(super) fn front(text: &str) -> &str {
     text.get(..end).unwrap_or_default().trim()
 }
 
-/// Queues an event on every topic.
-pub(super) fn tell(topics: &[TopicId], recv: WallNanos, note: &Note<'_>, out: &mut Outbox) {
-    let Some((first, others)) = topics.split_first() else { return };
-    out.event(*first, recv, note);
-    others.iter().for_each(|topic| out.repeat(*topic));
-}
-
 /// What a connection is made from.
 #[derive(Debug)]
 pub(super) struct Plan {
@@ -277,7 +270,7 @@ impl Upstream {
         let to = venue.filter(ahead).unwrap_or(now.wall);
         let span = self.hole.take().map(|from| (from, to));
         let detail = if span.is_some() { "connected again" } else { "connected" };
-        tell(&self.topics, now.wall, &Note { kind: "up", scope: "*", span, detail, ..Note::default() }, out);
+        out.tell(&self.topics, now.wall, &Note { kind: "up", scope: "*", span, detail, ..Note::default() });
     }
 
     /// Something cannot be right; told once a minute at most.
@@ -285,7 +278,7 @@ impl Upstream {
         if now.mono >= self.suspect_again {
             self.suspect_again = now.after(SUSPECT_EVERY_NS);
             let note = Note { kind: "suspect", scope: "*", detail, ..Note::default() };
-            tell(&self.topics, now.wall, &note, out);
+            out.tell(&self.topics, now.wall, &note);
         }
     }
 
@@ -295,7 +288,7 @@ impl Upstream {
             self.hole.get_or_insert(self.heard);
             self.told_up = false;
             let note = Note { kind: "down", scope: "*", detail: why, ..Note::default() };
-            tell(&self.topics, now.wall, &note, out);
+            out.tell(&self.topics, now.wall, &note);
             if now.mono.since(since) >= STEADY_NS {
                 self.waits.reset();
                 self.long_waits.reset();
@@ -318,7 +311,7 @@ impl Upstream {
     fn refused(&mut self, detail: &str, now: Now, out: &mut Outbox) {
         let named = self.plan.scopes.iter().find(|scope| detail.contains(scope.as_str()));
         let scope = named.map_or("*", String::as_str);
-        tell(&self.topics, now.wall, &Note { kind: "refused", scope, detail, ..Note::default() }, out);
+        out.tell(&self.topics, now.wall, &Note { kind: "refused", scope, detail, ..Note::default() });
         match self.plan.on_refused {
             OnRefused::Fail => {
                 self.phase = Phase::Off;

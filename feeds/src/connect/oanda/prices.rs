@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 use crate::clock::{MonoNanos, WallNanos};
 use crate::connect::oanda::{Account, Counts, Head};
 use crate::connect::ties::Ties;
-use crate::connect::upstream::{Upstream, tell};
+use crate::connect::upstream::Upstream;
 use crate::connect::{Connector, Event, Note, Now, Outbox, TopicId};
 use crate::transcode::OANDA_INTEGERS;
 
@@ -141,7 +141,7 @@ impl Connector for Prices {
             let span = Some((from, now.wall));
             let detail = "no price came before the run ended";
             let note = Note { kind: "gap", scope: "*", span, detail, ..Note::default() };
-            tell(&self.event_topics, now.wall, &note, out);
+            out.tell(&self.event_topics, now.wall, &note);
         }
     }
 

@@ -5,7 +5,7 @@
 use crate::clock::{MonoNanos, WallNanos};
 use crate::connect::oanda::catch_up::{CatchUp, Page, id, number};
 use crate::connect::oanda::{Account, Counts, Head};
-use crate::connect::upstream::{Upstream, front, tell};
+use crate::connect::upstream::{Upstream, front};
 use crate::connect::{Connector, Event, Note, Now, Outbox, Request, TopicId};
 use crate::transcode::OANDA_INTEGERS;
 
@@ -191,7 +191,7 @@ impl Transactions {
         };
         if refused {
             let note = Note { kind: "refused", scope: "*", detail: &why, ..Note::default() };
-            tell(&self.topics, now.wall, &note, out);
+            out.tell(&self.topics, now.wall, &note);
         }
         let Some(missing) = &mut self.missing else { return };
         if !missing.failed(status, now) || refused {
@@ -276,7 +276,7 @@ impl Transactions {
         let detail = format!("transactions {from} to {to}: {why}");
         let span = Some((self.complete, now.wall));
         let note = Note { kind: "gap", scope: "*", span, lost: Some(lost), detail: &detail };
-        tell(&self.topics, now.wall, &note, out);
+        out.tell(&self.topics, now.wall, &note);
     }
 
     fn stop(&mut self, now: Now, out: &mut Outbox) {
@@ -286,7 +286,7 @@ impl Transactions {
             let detail = "not connected when the run ended";
             let note =
                 Note { kind: "gap", scope: "*", span: Some((from, now.wall)), detail, ..Note::default() };
-            tell(&self.topics, now.wall, &note, out);
+            out.tell(&self.topics, now.wall, &note);
         }
     }
 }

@@ -10,7 +10,6 @@ use crate::clock::MonoNanos;
 use crate::connect::sentiment::records::{Post, Records};
 use crate::connect::sentiment::{Counts, Settings};
 use crate::connect::unread::Unread;
-use crate::connect::upstream::tell;
 use crate::connect::{Connector, Event, Link, Note, Now, Outbox, State, Target};
 use crate::time::parse_rfc3339;
 
@@ -101,7 +100,7 @@ impl Lines {
         let topic = self.records.start(out);
         self.unread.tell(&[topic], true, now, out);
         let note = Note { kind: "down", scope: "*", detail: "the file has ended", ..Note::default() };
-        tell(&[topic], now.wall, &note, out);
+        out.tell(&[topic], now.wall, &note);
         out.state(State::Stopped, "the file has ended");
     }
 }

@@ -5,7 +5,7 @@ use crate::clock::{MonoNanos, WallNanos};
 use crate::connect::sentiment::articles::{self, Articles};
 use crate::connect::sentiment::records::{Post, Records};
 use crate::connect::sentiment::{Counts, Settings};
-use crate::connect::upstream::{REFUSED_WAIT_NS, front, long_waits, tell, waits};
+use crate::connect::upstream::{REFUSED_WAIT_NS, front, long_waits, waits};
 use crate::connect::{Backoff, Connector, Event, Note, Now, OnRefused, Outbox, Request, State, TopicId};
 
 /// Feeds begin one after the other, so that no host sees more than two connections a second.
@@ -118,7 +118,7 @@ impl Rss {
         let scope = &shown(&feed.url);
         if feed.down.take().is_some() {
             let note = Note { kind: "up", scope, detail: "answers again", ..Note::default() };
-            tell(&self.topics, now.wall, &note, out);
+            out.tell(&self.topics, now.wall, &note);
         }
         if document.articles.is_empty() {
             return;
@@ -128,7 +128,7 @@ impl Rss {
         if let Some(from) = feed.polled.replace(now.wall).filter(|_| !overlaps) {
             let detail = "every article is new, so some may have gone unseen";
             let note = Note { kind: "gap", scope, span: Some((from, now.wall)), detail, ..Note::default() };
-            tell(&self.topics, now.wall, &note, out);
+            out.tell(&self.topics, now.wall, &note);
         }
         // Feeds show the newest first.
         let mut in_order: Vec<_> = document.articles.iter().rev().collect();
@@ -165,7 +165,7 @@ impl Rss {
         let kind = if refused { "refused" } else { "down" };
         let note = Note { kind, scope: &shown(&feed.url), detail: &why, ..Note::default() };
         if feed.down.as_ref() != Some(&why) {
-            tell(&self.topics, now.wall, &note, out);
+            out.tell(&self.topics, now.wall, &note);
         }
         if refused && self.on_refused == OnRefused::Fail {
             out.fail(format!("{}: must be accepted, found {why}", shown(&feed.url)));
@@ -179,7 +179,7 @@ impl Rss {
             let Some(from) = feed.polled else { continue };
             let (span, detail) = (Some((from, now.wall)), "it did not answer when the run ended");
             let note = Note { kind: "gap", scope: &shown(&feed.url), span, detail, ..Note::default() };
-            tell(&self.topics, now.wall, &note, out);
+            out.tell(&self.topics, now.wall, &note);
         }
         out.state(State::Stopped, "");
     }

@@ -10,7 +10,7 @@ use tickline_config::secret::Secret;
 use crate::clock::{MonoNanos, WallNanos};
 use crate::connect::sentiment::records::{Post, Records};
 use crate::connect::sentiment::{Counts, Settings};
-use crate::connect::upstream::{Plan, Upstream, tell};
+use crate::connect::upstream::{Plan, Upstream};
 use crate::connect::{Connector, Event, Link, Note, Now, OnRefused, Outbox, TopicId};
 use crate::time::parse_rfc3339;
 
@@ -223,7 +223,7 @@ impl Connector for X {
                     let detail = "not connected when the run ended";
                     let span = Some((from, now.wall));
                     let note = Note { kind: "gap", scope: "*", span, detail, ..Note::default() };
-                    tell(&self.topics, now.wall, &note, out);
+                    out.tell(&self.topics, now.wall, &note);
                 }
             }
             _ => {}
