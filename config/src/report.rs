@@ -6,6 +6,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+mod parts;
+
+pub use parts::{PartReport, PartState, QueueReport, UptimeReport};
+
 /// Schema name and version of [`Report`].
 pub const SCHEMA: &str = "tickline.report/1";
 
@@ -57,6 +61,12 @@ pub struct Report {
     /// Publishers in the same process, by name.
     #[serde(default)]
     pub publishers: BTreeMap<String, PublisherReport>,
+    /// What works and what does not, the worst first.
+    #[serde(default)]
+    pub parts: Vec<PartReport>,
+    /// Queues between the stages, by what they stand in front of: `enc-0` (frames), `sinks.influx` (batches).
+    #[serde(default)]
+    pub queues: BTreeMap<String, QueueReport>,
     /// CPU time of the stages.
     pub cpu_s: CpuSeconds,
     /// Largest resident memory of the process, bytes.
@@ -193,6 +203,12 @@ pub struct FeedReport {
     pub ledger: Ledger,
     /// What is silent that should not be: `transport` or `data`.
     pub alarm: Option<String>,
+    /// When the last message that made points was received, ns since 1970; null: there was none.
+    #[serde(default)]
+    pub last_ns: Option<i64>,
+    /// From its `_ts` to that, ns; null where it has none. Below 0 the clocks disagree.
+    #[serde(default)]
+    pub lag_ns: Option<i64>,
     /// Who sends on it, the one that was silent longest first; empty where there are no sequences.
     pub sources: Vec<SourceReport>,
 }

@@ -20,6 +20,7 @@ mod db;
 mod demo;
 mod exit;
 mod forward;
+mod health;
 mod keys;
 mod kraken;
 mod launch;
@@ -35,6 +36,8 @@ mod sender;
 mod spool;
 mod summary;
 mod tap;
+mod top;
+mod words;
 
 pub use exit::{Exit, Failure};
 
@@ -65,6 +68,10 @@ enum LogFormat {
 enum Command {
     /// Receive, decode and write until a signal (or --duration) says stop.
     Run(run::RunArgs),
+    /// Say what works, what does not, why, and what to do: exit 1 if something has failed.
+    Health(health::HealthArgs),
+    /// The status page of an engine in the terminal.
+    Top(top::TopArgs),
     /// Read venues and publish what they say on ZeroMQ.
     Publish(publish::PublishArgs),
     /// Print what goes over the bus.
@@ -171,6 +178,8 @@ pub fn main() -> ExitCode {
     }
     let ended = match cli.command {
         Command::Run(args) => run::run(&args),
+        Command::Health(args) => health::run(&args),
+        Command::Top(args) => top::run(&args),
         Command::Publish(args) => publish::run(&args),
         Command::Tap(args) => tap::run(&args),
         Command::Codec(command) => codec::run(&command),

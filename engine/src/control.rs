@@ -21,6 +21,7 @@ use crate::report::{Histograms, report};
 use crate::run::Run;
 use crate::state::StateFile;
 use crate::status_line::StatusLine;
+use crate::{health, history};
 
 const SIGNALS: Token = Token(0);
 const WAKE: Token = Token(1);
@@ -270,6 +271,8 @@ impl Keeper {
             self.second = now;
             self.line.show(&run.view());
             self.losses.look(&run.view(), now);
+            history::look(&run.view(), now);
+            health::look(&run.view(), false);
             self.save(run, false);
         }
     }
@@ -278,6 +281,7 @@ impl Keeper {
         self.look(run, run.view().clock.mono());
         self.losses.look(&run.view(), MonoNanos(u64::MAX));
         self.save(run, true);
+        health::look(&run.view(), true);
         self.line.end();
         if let Some(left_out) = self.quarantine.as_ref().map(|q| q.left_out).filter(|n| *n > 0) {
             tracing::warn!("quarantine: full, {left_out} frames only counted");

@@ -1,5 +1,5 @@
-//! The admin server: `/health`, `/ready`, `/metrics`, `/status` and `/config` on one thread with a runtime of
-//! its own. It only reads; nothing that blocks is called in it.
+//! The admin server: the status page, `/health`, `/ready`, `/metrics`, `/status`, `/history` and `/config` on one
+//! thread with a runtime of its own. It only reads; nothing that blocks is called in it.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
@@ -11,18 +11,20 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use tickline_config::report::CLOCK_HEADER;
+use tickline_config::report::{CLOCK_HEADER, PartReport, PartState};
 use tickline_loadgen::owner::listener;
 use tokio::sync::oneshot;
 
-use crate::ledger::Reading;
+use crate::health::is_ours;
 use crate::report::{Histograms, Standard, judge, report};
 use crate::spawn::{Thread, spawn};
 use crate::stop::Stop;
 use crate::view::View;
 
+mod page;
 mod serve;
 
+use page::{CONTENT_SECURITY_POLICY, with_files};
 use serve::serve;
 
 /// Why the server cannot be started.
@@ -106,11 +108,12 @@ impl Server {
 }
 
 fn pages(view: Arc<View>) -> Router {
-    Router::new()
+    with_files(Router::new())
         .route("/health", get(health))
         .route("/ready", get(ready))
         .route("/metrics", get(metrics))
         .route("/status", get(status))
+        .route("/history", get(history))
         .route("/config", get(config))
         .with_state(view)
 }
@@ -122,7 +125,12 @@ fn guarded(pages: Router, address: SocketAddr) -> Router {
             let rule = "host: must be localhost or a loopback address\n";
             return (StatusCode::MISDIRECTED_REQUEST, rule).into_response();
         }
-        next.run(request).await
+        let mut response = next.run(request).await;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY));
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        response
     });
     pages.layer(check)
 }
@@ -146,38 +154,25 @@ async fn health(State(view): State<Arc<View>>) -> Response {
     }
 }
 
-/// Ready: it is not ending and no sink is in trouble.
+/// Ready: it is not ending and nothing of ours is in trouble. What else is wrong is named and leaves it ready: an
+/// engine that is not ready would be restarted for it.
 async fn ready(State(view): State<Arc<View>>) -> Response {
-    let mut reasons = Vec::new();
-    if !view.stop.running() {
-        reasons.push("draining".to_owned());
+    let wrong = report(&view, Histograms::LeaveOut).parts;
+    let wrong: Vec<PartReport> = wrong.into_iter().filter(|part| part.state != PartState::Ok).collect();
+    let failed = wrong.iter().any(|part| is_ours(part) && part.state == PartState::Failed);
+    let lines: String = wrong.iter().map(|part| format!("{}: {}\n", part.name, part.cause)).collect();
+    if failed {
+        return (StatusCode::SERVICE_UNAVAILABLE, lines).into_response();
     }
-    let reading = Reading::take(&view.stats);
-    for ((sink, settled), spool) in view.sinks.iter().zip(&reading.sinks_out).zip(&reading.spools) {
-        if let Some(trouble) = &settled.trouble {
-            reasons.push(format!("sinks.{}: {trouble}", sink.name));
-        }
-        if spool.parked > 0 {
-            reasons.push(format!("sinks.{}: {} points are put aside", sink.name, spool.parked));
-        }
-        if let Some(trouble) = &spool.trouble {
-            reasons.push(format!("sinks.{}.spool: {trouble}", sink.name));
-        }
-    }
-    if let Some(trouble) = &view.stats.archive.counters.lock().trouble {
-        reasons.push(format!("archive: {trouble}"));
-    }
-    if reasons.is_empty() {
-        // A silent feed is someone else's trouble: an engine that is not ready would be restarted for it.
-        let report = report(&view, Histograms::LeaveOut);
-        let silent = report.feeds.iter().filter_map(|(name, feed)| Some((name, feed.alarm.as_ref()?)));
-        let silent = silent.map(|(name, alarm)| format!("feeds.{name}: silent ({alarm})\n"));
-        let away = report.publishers.iter().filter(|(_, publisher)| publisher.state == "degraded");
-        let away = away.map(|(name, publisher)| format!("publishers.{name}: degraded ({})\n", publisher.why));
-        let lines: String = silent.chain(away).collect();
-        return (StatusCode::OK, format!("ready\n{lines}")).into_response();
-    }
-    (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", reasons.join("\n"))).into_response()
+    (StatusCode::OK, format!("ready\n{lines}")).into_response()
+}
+
+/// Samples of the last quarter of an hour, of them those after `since` (ms since 1970).
+async fn history(State(view): State<Arc<View>>, RawQuery(query): RawQuery) -> Response {
+    let query = query.unwrap_or_default();
+    let since = query.split('&').find_map(|pair| pair.strip_prefix("since=")?.parse().ok());
+    let history = view.history.lock().since(since.unwrap_or(i64::MIN));
+    ([(header::CONTENT_TYPE, "application/json")], history.to_string()).into_response()
 }
 
 async fn metrics(State(view): State<Arc<View>>) -> Response {

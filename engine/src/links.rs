@@ -37,7 +37,7 @@ pub struct Link {
     /// Handshakes that were refused or broke off.
     pub refused: u64,
     /// One has just been refused: its connection ends next.
-    ending: bool,
+    pub(crate) ending: bool,
 }
 
 /// The listening end of one monitor. libzmq's own thread waits where a monitor has no listener, and with it all

@@ -3,16 +3,19 @@
 use std::collections::BTreeMap;
 
 use tickline_config::report::{
-    ArchiveReport, CpuSeconds, FeedReport, Latency, Ledger, Load, Report, SCHEMA, SinkReport, SourceReport,
-    Verdict,
+    ArchiveReport, CpuSeconds, FeedReport, Latency, Ledger, Load, QueueReport, Report, SCHEMA, SinkReport,
+    SourceReport, Verdict,
 };
 use tickline_feeds::sequence::SequencePoint;
 use tickline_loadgen::host::{build, host, rss_max_bytes};
 use tickline_loadgen::result;
 
 use crate::accepted::Sources;
+use crate::channel::FillGauge;
+use crate::health::parts;
 use crate::latency::{EncLatencies, Latencies, WrLatencies};
 use crate::ledger::{Reading, add, at_rest, feed_ledger, has_sequences, sink_ledger, undecodable_reasons};
+use crate::stage::encode::LastTick;
 use crate::stats::{ArchiveCounters, Stats};
 use crate::view::{PublisherView, View};
 
@@ -34,11 +37,8 @@ pub fn report(view: &View, histograms: Histograms) -> Report {
     let mut ledger = Ledger { balanced: true, ..Ledger::default() };
     feeds.values().for_each(|feed| add(&mut ledger, &feed.ledger));
     sinks.values().for_each(|sink| add(&mut ledger, &sink.ledger));
-    let mut encoded = EncLatencies::default();
-    for cell in view.stats.enc.lock().iter() {
-        cell.latencies.lock().clone().merge_into(&mut encoded);
-    }
-    let latency_ns = encoded.named().map(|(name, of)| (name.to_owned(), latency(of, histograms)));
+    let publishers = view.publishers.lock().iter().map(PublisherView::report).collect();
+    let latency_ns = encoded(view).named().map(|(name, of)| (name.to_owned(), latency(of, histograms)));
     Report {
         schema: SCHEMA.to_owned(),
         command: view.command.to_owned(),
@@ -50,7 +50,6 @@ pub fn report(view: &View, histograms: Histograms) -> Report {
         elapsed_s,
         accepted: accepted(view),
         ledger,
-        feeds,
         latency_ns: latency_ns.into(),
         sinks,
         load: Load::default(),
@@ -58,10 +57,33 @@ pub fn report(view: &View, histograms: Histograms) -> Report {
         thresholds: Vec::new(),
         rows: None,
         archive: archive(view),
-        publishers: view.publishers.lock().iter().map(PublisherView::report).collect(),
+        parts: parts(view, &reading, &feeds),
+        queues: queues(view),
+        publishers,
+        feeds,
         cpu_s: cpu(&view.stats),
         rss_max_bytes: rss_max_bytes(),
     }
+}
+
+/// Latencies of all encoders together.
+pub(crate) fn encoded(view: &View) -> EncLatencies {
+    let mut encoded = EncLatencies::default();
+    for cell in view.stats.enc.lock().iter() {
+        cell.latencies.lock().clone().merge_into(&mut encoded);
+    }
+    encoded
+}
+
+fn queues(view: &View) -> BTreeMap<String, QueueReport> {
+    let report =
+        |waiting: usize, capacity: usize| QueueReport { waiting: waiting as u64, capacity: capacity as u64 };
+    let frames = view.frame_queues.iter().map(FillGauge::read).enumerate();
+    let frames = frames.map(|(at, (waiting, _, most))| (format!("enc-{at}"), report(waiting, most)));
+    let batches = view.sinks.iter().map(|sink| {
+        (format!("sinks.{}", sink.name), report(sink.queue.len(), sink.queue.capacity().unwrap_or(0)))
+    });
+    frames.chain(batches).collect()
 }
 
 /// What a run is held to.
@@ -120,7 +142,7 @@ fn losses(ledger: &Ledger) -> Vec<String> {
         .collect()
 }
 
-fn feed_reports(view: &View, reading: &Reading, elapsed_s: f64) -> BTreeMap<String, FeedReport> {
+pub(crate) fn feed_reports(view: &View, reading: &Reading, elapsed_s: f64) -> BTreeMap<String, FeedReport> {
     let mut reports: BTreeMap<String, FeedReport> = BTreeMap::new();
     let (names, endpoints) = (view.feeds.lock().clone(), view.endpoints.lock().clone());
     for (at, feed) in names.iter().enumerate() {
@@ -149,6 +171,9 @@ fn feed_reports(view: &View, reading: &Reading, elapsed_s: f64) -> BTreeMap<Stri
             let feed = names.get(usize::from(standing.feed)).filter(|feed| feed.active);
             let Some(report) = feed.and_then(|feed| reports.get_mut(&feed.name)) else { continue };
             report.alarm = standing.alarm.map(|alarm| alarm.name().to_owned());
+            let LastTick { recv_ns, sent_ns } = standing.last;
+            report.last_ns = Some(recv_ns).filter(|at| *at != 0);
+            report.lag_ns = report.last_ns.filter(|_| sent_ns != 0).map(|at| at.saturating_sub(sent_ns));
             report.sources = standing.sources.iter().map(|point| source(point, &endpoints)).collect();
         }
     }
@@ -182,7 +207,8 @@ fn source(point: &SequencePoint, endpoints: &[String]) -> SourceReport {
     }
 }
 
-fn sink_reports(view: &View, reading: &Reading, histograms: Histograms) -> BTreeMap<String, SinkReport> {
+/// Latencies of the writers, by sink.
+pub(crate) fn written(view: &View) -> Vec<WrLatencies> {
     let mut latencies = vec![WrLatencies::default(); view.sinks.len()];
     for cell in view.stats.wr.lock().iter() {
         let Some(all) = latencies.get_mut(cell.sink) else { continue };
@@ -191,6 +217,11 @@ fn sink_reports(view: &View, reading: &Reading, histograms: Histograms) -> BTree
         shared.publish_to_ack.clone().merge_into(&mut all.publish_to_ack);
         shared.due_to_ack.clone().merge_into(&mut all.due_to_ack);
     }
+    latencies
+}
+
+fn sink_reports(view: &View, reading: &Reading, histograms: Histograms) -> BTreeMap<String, SinkReport> {
+    let latencies = written(view);
     let sink = |(at, latencies): (usize, &WrLatencies)| {
         let given = reading.sinks_in.get(at).copied().unwrap_or_default();
         let spool = reading.spools.get(at).cloned().unwrap_or_default();

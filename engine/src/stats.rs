@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tickline_feeds::clock::MonoNanos;
 use tickline_feeds::counts::Counts;
 use tickline_feeds::sequence::SequencePoint;
-use tickline_sinks::sink::RejectReason;
+use tickline_sinks::sink::{FaultKind, RejectReason};
 use tickline_sinks::spool::SpoolStats;
 
 use crate::latency::{EncLatencies, WrLatencies};
-use crate::stage::encode::Silence;
+use crate::stage::encode::{LastTick, Silence};
 
 /// How often a thread merges its histograms into its cell.
 pub const MERGE_EVERY_NS: u64 = 250_000_000;
@@ -127,6 +127,8 @@ pub struct Standing {
     pub sources: Vec<SequencePoint>,
     /// What is silent that should not be.
     pub alarm: Option<Silence>,
+    /// The last frame of it that made points.
+    pub last: LastTick,
 }
 
 /// Counters of one writer; `settled` is counted on its own, when a batch is given back.
@@ -153,7 +155,22 @@ pub struct WrCounters {
     /// Writes that failed, by HTTP status or error of the operating system, 0 where there is none.
     pub faults: Vec<(u16, u64)>,
     /// What keeps the sink from storing, if anything does.
-    pub trouble: Option<String>,
+    pub trouble: Option<Trouble>,
+}
+
+/// What keeps a sink from storing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// Of which kind it is.
+    pub kind: FaultKind,
+    /// What the server or the operating system says.
+    pub detail: String,
+}
+
+impl std::fmt::Display for Trouble {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.kind.name(), self.detail)
+    }
 }
 
 impl WrCounters {

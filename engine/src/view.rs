@@ -1,6 +1,7 @@
 //! What may be read of a run while it goes on: names, cells and gauges, for reports, metrics and the status
 //! line. A view keeps no queue open and changes nothing.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crossbeam_channel::Receiver;
@@ -9,11 +10,13 @@ use tickline_feeds::clock::{Clock, MonoNanos};
 
 use crate::accepted::Accepted;
 use crate::channel::FillGauge;
+use crate::history::History;
 use crate::links::Link;
 use crate::publish::Shown;
 use crate::queue::Job;
 use crate::stats::{Cell, Stats};
 use crate::stop::Stop;
+use crate::uptime::Uptime;
 
 /// A feed's name, and whether it is still configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +83,8 @@ pub struct View {
     pub started: MonoNanos,
     /// Whether raw frames are archived.
     pub archives: bool,
+    /// The folder in which state is kept, and the bytes that its spools leave free; none: nothing is kept.
+    pub disk: Option<(PathBuf, u64)>,
     /// What its threads count.
     pub stats: Arc<Stats>,
     /// How far it is from its end.
@@ -96,6 +101,10 @@ pub struct View {
     pub frame_queues: Vec<FillGauge>,
     /// Publishers of the same process.
     pub publishers: Cell<Vec<PublisherView>>,
+    /// Since when and how often each part has worked.
+    pub uptime: Cell<Uptime>,
+    /// The last quarter of an hour.
+    pub history: Cell<History>,
     /// The effective configuration, secrets masked, and its SHA-256; empty where there is no file.
     pub config: Cell<(String, Option<String>)>,
 }

@@ -92,8 +92,7 @@ fn feed(before: &FeedReport, after: &FeedReport, elapsed_s: f64) -> FeedReport {
         rate_per_s: if elapsed_s > 0.0 { frames as f64 / elapsed_s } else { 0.0 },
         counters: reasons(&before.counters, &after.counters),
         ledger: ledger(&before.ledger, &after.ledger),
-        alarm: after.alarm.clone(),
-        sources: after.sources.clone(),
+        ..after.clone()
     }
 }
 

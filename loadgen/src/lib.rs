@@ -40,7 +40,6 @@ pub mod run;
 pub mod scenario;
 mod sender;
 mod spawn;
-#[cfg(feature = "drill")]
 pub mod target;
 pub mod threshold;
 mod ties;

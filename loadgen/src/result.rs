@@ -1,13 +1,9 @@
 //! What a run has done, its verdict, and its report. Pure functions of the counts.
 
-use std::collections::BTreeMap;
-
 use base64::Engine;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Serializer, V2Serializer};
-use tickline_config::report::{
-    Build, CpuSeconds, FeedReport, Latency, Ledger, Load, Report, SCHEMA, Verdict,
-};
+use tickline_config::report::{Build, FeedReport, Latency, Ledger, Load, Report, SCHEMA, Verdict};
 
 use crate::host;
 use crate::plan::PlanError;
@@ -156,21 +152,13 @@ impl LoadResult {
             reasons,
             build,
             host: host::host(),
-            config_sha256: None,
             elapsed_s: self.feeds.iter().map(|f| f.elapsed_ns).max().unwrap_or(0) as f64 / 1e9,
             ledger: published(self.feeds.iter().map(|f| f.last_seq).sum()),
             feeds: self.feeds.iter().map(|feed| (feed.feed.clone(), feed_report(feed))).collect(),
             latency_ns: [("due_to_send".to_owned(), due_to_send)].into(),
-            sinks: BTreeMap::new(),
             load: self.load(),
-            target: None,
-            thresholds: Vec::new(),
-            accepted: BTreeMap::new(),
-            rows: None,
-            cpu_s: CpuSeconds::default(),
-            archive: None,
-            publishers: BTreeMap::new(),
             rss_max_bytes: host::rss_max_bytes(),
+            ..Report::default()
         }
     }
 }

@@ -57,6 +57,7 @@ impl Target {
 
     /// One that may be stopped or slow: with another longest wait for an answer, and a connection of its own for
     /// each request, because a kept one may have been closed over there.
+    #[cfg(feature = "drill")]
     pub(crate) fn patient(url: &str, patience: Duration) -> Result<Self, TargetError> {
         Self::with(url, Client::builder().timeout(patience).pool_max_idle_per_host(0))
     }
@@ -76,7 +77,23 @@ impl Target {
     /// Its report with histograms.
     pub fn status(&self) -> Result<Report, TargetError> {
         let answer = self.get("/status?hdr=1")?;
-        serde_json::from_str(&answer.text)
+        self.read(&answer.text)
+    }
+
+    /// Its report without histograms, and its clock, ns since 1970.
+    pub fn glance(&self) -> Result<(Report, i64), TargetError> {
+        let answer = self.get("/status")?;
+        Ok((self.read(&answer.text)?, answer.clock_ns.unwrap_or(0)))
+    }
+
+    /// What it says of the last quarter of an hour.
+    pub fn history(&self) -> Result<serde_json::Value, TargetError> {
+        let answer = self.get("/history")?;
+        self.read(&answer.text)
+    }
+
+    fn read<T: serde::de::DeserializeOwned>(&self, text: &str) -> Result<T, TargetError> {
+        serde_json::from_str(text)
             .map_err(|error| TargetError::Foreign { url: self.url.to_string(), found: error.to_string() })
     }
 
@@ -121,6 +138,7 @@ impl Target {
     }
 
     /// Status and body of one page.
+    #[cfg(feature = "drill")]
     pub(crate) fn page(&self, path: &str) -> Result<(u16, String), TargetError> {
         self.ask(path).map(|answer| (answer.status.as_u16(), answer.text))
     }

@@ -3,14 +3,19 @@
 //! what their HTTP interface documents; the rest is [`AdminError::Unsupported`].
 
 pub mod audit;
+pub mod contents;
+mod points;
 mod retention;
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Deserialize;
 use tickline_config::model::{Influx, InfluxTarget, Retention};
 
+pub use points::Span;
 pub use retention::{Change, Policy, changes, spoken};
 
 use crate::influx::http::{Http, Reply};
@@ -179,8 +184,11 @@ impl Admin {
         let InfluxTarget::V1 { database, .. } = &self.target else { return Err(self.unsupported(what)) };
         let rows = self.query(&format!("{statement} {}", identifier(database)))?;
         let text = |row: &Row, column| row.get(column).and_then(|v| v.as_str()).unwrap_or("").to_owned();
-        let key =
-            |row: &Row| StoredKey { measurement: row.series.clone(), key: text(row, 0), kind: text(row, 1) };
+        let key = |row: &Row| StoredKey {
+            measurement: row.head.series.clone(),
+            key: text(row, 0),
+            kind: text(row, 1),
+        };
         Ok(rows.iter().map(key).collect())
     }
 
@@ -217,6 +225,11 @@ impl Admin {
 
     /// Runs one InfluxQL statement and returns the rows of all series.
     fn query(&self, statement: &str) -> Result<Vec<Row>, AdminError> {
+        self.query_in(None, statement)
+    }
+
+    /// The same where a statement cannot name its database.
+    fn query_in(&self, database: Option<&str>, statement: &str) -> Result<Vec<Row>, AdminError> {
         #[derive(Deserialize)]
         struct Body {
             results: Vec<QueryResult>,
@@ -232,10 +245,15 @@ impl Admin {
             #[serde(default)]
             name: String,
             #[serde(default)]
+            tags: BTreeMap<String, String>,
+            #[serde(default)]
+            columns: Vec<String>,
+            #[serde(default)]
             values: Vec<Vec<serde_json::Value>>,
         }
-        let reply =
-            self.ask(self.http.post(self.http.url("/query", &[("q", statement), ("epoch", "ns")])))?;
+        let mut parameters = vec![("q", statement), ("epoch", "ns")];
+        parameters.extend(database.map(|database| ("db", database)));
+        let reply = self.ask(self.http.post(self.http.url("/query", &parameters)))?;
         let body: Body = serde_json::from_slice(&reply.body).map_err(|_| self.answer_error(&reply))?;
         let mut rows = Vec::new();
         for result in body.results {
@@ -249,10 +267,9 @@ impl Admin {
                     AdminError::Answer { url, status, detail }
                 });
             }
-            for series in result.series {
-                rows.extend(
-                    series.values.into_iter().map(|v| Row { series: series.name.clone(), values: v }),
-                );
+            for Series { name, tags, columns, values } in result.series {
+                let head = Arc::new(Head { series: name, tags, columns });
+                rows.extend(values.into_iter().map(|values| Row { head: Arc::clone(&head), values }));
             }
         }
         Ok(rows)
@@ -295,8 +312,16 @@ impl Admin {
 /// One row of an answer.
 #[derive(Debug)]
 struct Row {
-    series: String,
+    head: Arc<Head>,
     values: Vec<serde_json::Value>,
+}
+
+/// What the rows of a series share.
+#[derive(Debug)]
+struct Head {
+    series: String,
+    tags: BTreeMap<String, String>,
+    columns: Vec<String>,
 }
 
 impl Row {

@@ -28,6 +28,7 @@ use crate::stage::write::{HoldLimits, Writer, WriterSpec};
 use crate::state::Resume;
 use crate::stats::{Cell, EncCell, RxCell, Stats, WrCell};
 use crate::stop::Stop;
+use crate::uptime::Uptime;
 use crate::view::{FeedView, SinkView, View};
 
 /// Empty batches kept beyond those that the queues can hold.
@@ -47,6 +48,7 @@ pub(super) fn start(setup: Setup<'_>) -> Result<Run, StartError> {
         command: setup.command,
         clock: Arc::clone(&setup.clock),
         started: setup.clock.mono(),
+        disk: setup.rejects.map(|dir| (dir.to_owned(), min_free_bytes(plan))),
         archives: config.archive.dir.is_some() && setup.source == Source::Sockets,
         stats: Arc::new(Stats::default()),
         stop: Arc::new(Stop::default()),
@@ -54,6 +56,8 @@ pub(super) fn start(setup: Setup<'_>) -> Result<Run, StartError> {
         endpoints: Cell::default(),
         links: Cell::default(),
         publishers: Cell::default(),
+        uptime: Cell::default(),
+        history: Cell::default(),
         sinks: plan
             .sinks
             .iter()
@@ -68,6 +72,7 @@ pub(super) fn start(setup: Setup<'_>) -> Result<Run, StartError> {
         config: Cell::default(),
     };
     *view.config.lock() = setup.config_text.clone();
+    *view.uptime.lock() = setup.rejects.map(Uptime::in_dir).unwrap_or_default();
     let mut run = Run {
         config: config.clone(),
         view: Arc::new(view),
@@ -116,6 +121,16 @@ fn frame_limits(config: &Config) -> FrameLimits {
         bytes_max: config.engine.queue_bytes_max,
         when_full: config.engine.when_full,
     }
+}
+
+/// Bytes that the spools leave free on their disk.
+fn min_free_bytes(plan: &Plan) -> u64 {
+    plan.sinks
+        .iter()
+        .filter(|plan| plan.spooler.is_some())
+        .map(|plan| plan.sink.spool.free_bytes_min)
+        .max()
+        .unwrap_or(0)
 }
 
 fn nanos(time: std::time::Duration) -> u64 {

@@ -28,8 +28,8 @@ mod silence;
 
 pub use own::run_ordinal;
 use own::{FEEDS_APART, Own};
-pub use silence::Silence;
 use silence::Watch;
+pub use silence::{LastTick, Silence};
 
 /// A feed given to an encoder, before its first frame.
 #[derive(Debug)]
@@ -286,6 +286,7 @@ impl Encoder {
         match decoded.class {
             FrameClass::Points if decoded.points > 0 => {
                 batch.points += u64::from(decoded.points);
+                slot.watch.tick(frame.recv.0, mark.sent);
                 if mark != Mark::default() {
                     batch.marks.push(mark);
                 }

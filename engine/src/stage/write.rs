@@ -17,7 +17,7 @@ use crate::latency::WrLatencies;
 use crate::log_limit::LogLimit;
 use crate::queue::{BatchPool, Job};
 use crate::rejects::Rejects;
-use crate::stats::{MergeTimer, WrCell, WrCounters, thread_cpu_ns};
+use crate::stats::{MergeTimer, Trouble, WrCell, WrCounters, thread_cpu_ns};
 use crate::stop::{LOOK_EVERY, Stop};
 use unit::Unit;
 
@@ -245,7 +245,7 @@ impl Writer {
         let step = next_step(outcome, attempt, points, self.dice);
         let trouble = match outcome {
             Outcome::NotSent(fault) | Outcome::InDoubt(fault) | Outcome::Split(fault) => {
-                Some(format!("{}: {}", fault.kind.name(), fault.detail))
+                Some(Trouble { kind: fault.kind, detail: fault.detail.clone() })
             }
             Outcome::Stored { .. } | Outcome::Held => None,
         };

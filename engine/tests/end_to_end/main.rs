@@ -4,6 +4,7 @@
 mod archive_is_the_record;
 mod bad_input_stops_nothing;
 mod baskets_are_stored;
+mod browser;
 mod commands_of_the_bus;
 mod encrypted_feeds;
 mod examples_run;
@@ -32,5 +33,6 @@ mod sent;
 mod server_outage_loses_nothing;
 mod shares_keep_each_symbol_in_order;
 mod spool_commands;
+mod status_page;
 mod ties_stay_apart;
 mod twins_store_once;

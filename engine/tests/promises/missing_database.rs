@@ -56,7 +56,7 @@ fn points_for_a_missing_database_are_held_and_dropped_at_the_deadline_but_never_
         });
         assert_eq!((held.ledger.written, held.ledger.in_flight), (0, 100));
         let reading = tickline::ledger::Reading::take(&run.view().stats);
-        let trouble = reading.sinks_out[0].trouble.clone().unwrap_or_default();
+        let trouble = reading.sinks_out[0].trouble.as_ref().map_or_else(String::new, ToString::to_string);
         assert!(trouble.contains("database not found"), "{trouble}");
         run.drain(Duration::from_millis(100));
         let mut report = look(&run);

@@ -33,7 +33,8 @@ impl Encoder {
             let slots = self.slots.iter().zip(0u16..);
             let standing = slots.filter_map(|(slot, feed)| {
                 let FeedSlot { decoder, watch, .. } = slot.as_ref()?;
-                Some(Standing { feed, sources: decoder.sequence_points(), alarm: watch.alarm() })
+                let (sources, alarm, last) = (decoder.sequence_points(), watch.alarm(), watch.last());
+                Some(Standing { feed, sources, alarm, last })
             });
             shared.standing = standing.collect();
         }

@@ -47,6 +47,16 @@ pub(super) struct Watch {
     up: Arc<AtomicBool>,
     /// The alarm that was told.
     told: Option<Silence>,
+    last: LastTick,
+}
+
+/// The last frame that made points.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LastTick {
+    /// When it was received, ns since 1970; 0: there was none.
+    pub recv_ns: i64,
+    /// Its `_ts`, ns since 1970; 0: it had none.
+    pub sent_ns: i64,
 }
 
 impl Watch {
@@ -62,7 +72,19 @@ impl Watch {
             has_heartbeats: false,
             up,
             told: None,
+            last: LastTick::default(),
         }
+    }
+
+    /// A frame has made points.
+    #[inline]
+    pub(super) fn tick(&mut self, recv_ns: i64, sent_ns: i64) {
+        self.last = LastTick { recv_ns, sent_ns };
+    }
+
+    /// The last frame that made points.
+    pub(super) fn last(&self) -> LastTick {
+        self.last
     }
 
     /// A frame has come.

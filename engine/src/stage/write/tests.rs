@@ -153,7 +153,7 @@ fn points_for_a_missing_database_are_never_counted_as_written() {
         run(Case { abort: true, ..case(&[("a\n", 1), ("b\n", 1)], vec![not_sent(FaultKind::Missing)]) });
     assert_eq!((seen.counters.written, seen.counters.shutdown, seen.counters.settled), (0, 2, 2));
     assert_eq!(seen.acked, 0);
-    let trouble = seen.counters.trouble.unwrap_or_default();
+    let trouble = seen.counters.trouble.unwrap().to_string();
     assert_eq!(
         trouble,
         "no such database, bucket or policy (tickline db apply creates those of InfluxDB 1): database not found"
