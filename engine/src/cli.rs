@@ -19,6 +19,7 @@ mod config;
 mod db;
 mod demo;
 mod exit;
+mod export;
 mod forward;
 mod health;
 mod keys;
@@ -101,6 +102,8 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Compare what the engines say they have made with what the database holds.
     Audit(audit::AuditArgs),
+    /// Stored points as CSV, NDJSON or Parquet.
+    Export(export::ExportArgs),
     /// Look at what is on disk for the sinks, check it, send it, drop it.
     #[command(subcommand)]
     Spool(spool::SpoolCommand),
@@ -189,6 +192,7 @@ pub fn main() -> ExitCode {
         Command::Forward(args) => forward::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Audit(args) => audit::run(&args),
+        Command::Export(args) => export::run(&args),
         Command::Keys(command) => keys::run(&command),
         Command::Parquet(command) => parquet::run(&command),
         Command::Config(command) => config::run(&command),

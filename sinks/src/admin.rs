@@ -15,8 +15,8 @@ use bytes::Bytes;
 use serde::Deserialize;
 use tickline_config::model::{Influx, InfluxTarget, Retention};
 
-pub use points::Span;
-pub use retention::{Change, Policy, changes, spoken};
+pub use points::{Span, StoredKind, StoredPoint};
+pub use retention::{Change, Policy, changes, refuse_losses, spoken};
 
 use crate::influx::http::{Http, Reply};
 use crate::influx::status::message;
@@ -74,7 +74,7 @@ pub enum AdminError {
     /// Applying a policy would delete stored points.
     #[error(
         "retention.{policy}.duration: must not be shorter than what is stored, found \"{wanted}\" where the \
-         database keeps {stored}"
+         database keeps {stored} (tickline db apply --allow-data-loss)"
     )]
     Shorter {
         /// Name of the policy.
@@ -110,6 +110,12 @@ impl Admin {
     pub fn new(sink: &str, influx: &Influx) -> Result<Self, AdminError> {
         let http = Http::new(sink, influx)?;
         Ok(Self { http, target: influx.target.clone(), url: influx.url.clone() })
+    }
+
+    /// Whether another one asks the same database of the same server.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let database = |of: &Self| of.database("").map(str::to_owned).ok();
+        self.url == other.url && database(self).is_some() && database(self) == database(other)
     }
 
     /// The server's version, where it names it. Versions 1 and 2 answer without a login.
@@ -159,25 +165,30 @@ impl Admin {
         self.keys("SHOW TAG KEYS ON", "tag keys")
     }
 
-    /// Creates the database and its policies or makes them longer, and returns what was done. Checks all
-    /// policies before it touches one; never shortens any.
-    pub fn apply<'a>(
+    /// What is to be done so that the database has the wanted policies, and those that it has beside them.
+    pub fn plan(
         &self,
-        wanted: impl IntoIterator<Item = (&'a String, &'a Retention)>,
-    ) -> Result<Vec<Change>, AdminError> {
-        let InfluxTarget::V1 { database, .. } = &self.target else {
-            return Err(self.unsupported("creating databases"));
-        };
+        wanted: &BTreeMap<String, Retention>,
+    ) -> Result<(Vec<Change>, Vec<Policy>), AdminError> {
+        self.database("creating databases")?;
         let existing = match self.policies() {
             Ok(policies) => Some(policies),
             Err(AdminError::Missing { .. }) => None,
             Err(error) => return Err(error),
         };
-        let changes = changes(existing.as_deref(), wanted)?;
-        for change in &changes {
-            self.query(&change.statement(database))?;
+        let changes = changes(existing.as_deref(), wanted);
+        let mut beside = existing.unwrap_or_default();
+        beside.retain(|policy| !wanted.contains_key(&policy.name));
+        Ok((changes, beside))
+    }
+
+    /// Does that. Changes with which stored points go are refused, all of them, unless `data_loss` allows them.
+    pub fn apply(&self, changes: &[Change], data_loss: bool) -> Result<(), AdminError> {
+        let database = self.database("creating databases")?;
+        if !data_loss {
+            retention::refuse_losses(changes)?;
         }
-        Ok(changes)
+        changes.iter().try_for_each(|change| self.query(&change.statement(database)).map(drop))
     }
 
     fn keys(&self, statement: &str, what: &'static str) -> Result<Vec<StoredKey>, AdminError> {

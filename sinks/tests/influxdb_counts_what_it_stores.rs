@@ -237,25 +237,33 @@ fn apply_creates_what_is_missing_lengthens_what_is_short_and_never_shortens() {
         ("ticks".to_owned(), keep(Some(30), true)),
         ("archive".to_owned(), keep(None, false)),
     ]);
-    let done = admin.apply(&wanted).unwrap();
+    let changes = |wanted: &BTreeMap<String, Retention>| admin.plan(wanted).unwrap().0;
+    let done = changes(&wanted);
+    admin.apply(&done, false).unwrap();
     assert!(
         matches!(done.as_slice(), [Change::CreateDatabase, Change::Create(_), Change::Create(_)]),
         "{done:?}"
     );
-    assert_eq!(admin.apply(&wanted).unwrap(), [], "nothing left to do");
+    assert_eq!(changes(&wanted), [], "nothing left to do");
     let policy = admin.write_policy().unwrap();
     assert_eq!((policy.name.as_str(), policy.duration, policy.default), ("ticks", Some(day * 30), true));
     wanted.insert("ticks".to_owned(), keep(Some(60), true));
-    assert!(matches!(admin.apply(&wanted).unwrap().as_slice(), [Change::Alter(_)]));
+    let longer = changes(&wanted);
+    assert!(matches!(longer.as_slice(), [Change::Alter { .. }]));
+    admin.apply(&longer, false).unwrap();
     assert_eq!(admin.write_policy().unwrap().duration, Some(day * 60));
     wanted.insert("ticks".to_owned(), keep(Some(7), true));
     wanted.insert("a_new_one".to_owned(), keep(None, false));
-    let error = admin.apply(&wanted).unwrap_err();
+    let (shorter, beside) = admin.plan(&wanted).unwrap();
+    assert_eq!(beside.iter().map(|policy| policy.name.as_str()).collect::<Vec<_>>(), ["autogen"]);
+    let error = admin.apply(&shorter, false).unwrap_err();
     assert!(error.to_string().contains("\"7d\"") && error.to_string().contains("60d"), "{error}");
     assert!(
         admin.policies().unwrap().iter().all(|p| p.name != "a_new_one"),
         "refused before anything was done"
     );
+    admin.apply(&shorter, true).unwrap();
+    assert_eq!(admin.write_policy().unwrap().duration, Some(day * 7));
 }
 
 #[test]

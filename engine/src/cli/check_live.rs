@@ -14,7 +14,7 @@ use std::time::Duration;
 use tickline_config::model::{Config, Durability, Influx, InfluxTarget, Retention, Sink, SinkKind};
 use tickline_feeds::clock::Clock;
 use tickline_loadgen::clock::OsClock;
-use tickline_sinks::admin::{Admin, AdminError, Change, Policy, changes, probe, spoken};
+use tickline_sinks::admin::{Admin, AdminError, Change, Policy, changes, probe, refuse_losses, spoken};
 use tickline_sinks::open::open;
 use tickline_sinks::sink::{FaultKind, Outcome};
 use tickline_sinks::spool::inspect::segments;
@@ -275,17 +275,15 @@ fn kept<'a>(
         }
         _ => finding(State::Good, what, goes),
     }];
-    match changes(Some(policies), wanted) {
-        Ok(changes) => findings.extend(changes.iter().filter_map(|change| match change {
-            Change::CreateDatabase => None,
-            Change::Create(policy) | Change::Alter(policy) => {
-                let name = &policy.name;
-                let detail = format!("retention {name} is not as configured: tickline db apply changes it");
-                Some(finding(State::Note, what, detail))
-            }
-        })),
-        Err(error) => findings.push(finding(State::Refused, what, error)),
-    }
+    let changes = changes(Some(policies), wanted);
+    findings.extend(refuse_losses(&changes).err().map(|error| finding(State::Refused, what, error)));
+    findings.extend(changes.iter().filter(|change| !change.loses()).filter_map(|change| match change {
+        Change::CreateDatabase => None,
+        Change::Create(Policy { name, .. }) | Change::Alter { to: Policy { name, .. }, .. } => {
+            let detail = format!("retention {name} is not as configured: tickline db apply changes it");
+            Some(finding(State::Note, what, detail))
+        }
+    }));
     findings
 }
 

@@ -1,30 +1,63 @@
-//! `tickline db`
+//! `tickline db`: what an InfluxDB 1 must be like, what it holds, and that put elsewhere and back.
 
 use tickline_config::Loaded;
 use tickline_config::model::{Config, InfluxTarget, SinkKind};
-use tickline_sinks::admin::{Admin, AdminError, Change};
+use tickline_sinks::admin::{Admin, AdminError, Change, Policy, spoken};
 
 use super::{ConfigArgs, Exit, Failure, environment};
+
+mod backup;
+mod cleanup;
+mod stats;
 
 /// What to do with the database.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum DbCommand {
-    /// Create the InfluxDB 1 database and the retention policies of the configuration; never shortens one.
+    /// Say what apply would do, and which policies the database has beside those of the configuration.
+    Plan(SinkArgs),
+    /// Create the InfluxDB 1 database and the retention policies of the configuration.
     Apply(ApplyArgs),
+    /// Count points and bytes of each measurement. The server reads all of it.
+    Stats(stats::StatsArgs),
+    /// Remove old points of one measurement; without --yes only say what would go.
+    Cleanup(cleanup::CleanupArgs),
+    /// Put everything into a folder: line protocol, compressed, with counts and checksums.
+    Backup(backup::BackupArgs),
+    /// Write what a backup holds, and read it back to count it.
+    Restore(backup::RestoreArgs),
+    /// The same as tickline export.
+    Export(super::export::ExportArgs),
 }
 
-/// Arguments of `db apply`.
+/// Which databases.
 #[derive(Debug, clap::Args)]
-pub(super) struct ApplyArgs {
+pub(super) struct SinkArgs {
     #[command(flatten)]
     config: ConfigArgs,
     /// InfluxDB 1 database, without a file: http://[USER:PASSWORD@]HOST:PORT/DATABASE.
     #[arg(long, value_name = "URL", conflicts_with = "files")]
     influx: Option<String>,
+    /// InfluxDB 1 sink. Default: all of them.
+    #[arg(long, value_name = "NAME")]
+    sink: Option<String>,
 }
 
-impl ApplyArgs {
-    fn load(&self) -> Result<Loaded, Failure> {
+/// One of them.
+pub(super) struct Database {
+    pub(super) sink: String,
+    pub(super) name: String,
+    pub(super) admin: Admin,
+}
+
+impl Database {
+    /// An error of this database.
+    pub(super) fn failed(&self, error: impl std::fmt::Display) -> Failure {
+        Failure::failed(format!("sinks.{}: {error}", self.sink))
+    }
+}
+
+impl SinkArgs {
+    pub(super) fn load(&self) -> Result<Loaded, Failure> {
         match &self.influx {
             Some(url) => {
                 Config::quick_run(&[], url, &self.config.sets, &environment).map_err(Failure::configuration)
@@ -32,36 +65,119 @@ impl ApplyArgs {
             None => self.config.load(),
         }
     }
+
+    /// The databases of the sinks that are meant; at least one.
+    pub(super) fn databases(&self, config: &Config) -> Result<Vec<Database>, Failure> {
+        let mut found = Vec::new();
+        for (sink, of) in
+            config.sinks.iter().filter(|(name, _)| self.sink.as_ref().is_none_or(|s| s == *name))
+        {
+            let SinkKind::Influx(influx) = &of.kind else { continue };
+            let InfluxTarget::V1 { database, .. } = &influx.target else { continue };
+            let admin = Admin::new(sink, influx).map_err(Failure::configuration)?;
+            // Several sinks may write to one database.
+            if !found.iter().any(|known: &Database| known.admin.is_same(&admin)) {
+                found.push(Database { sink: sink.clone(), name: database.clone(), admin });
+            }
+        }
+        if found.is_empty() {
+            let which = self.sink.as_ref().map_or_else(String::new, |name| format!(" called {name}"));
+            return Err(Failure::configuration(format!(
+                "sinks: an InfluxDB 1 sink (version = 1){which} is needed, found none"
+            )));
+        }
+        Ok(found)
+    }
+
+    /// The only one.
+    pub(super) fn database(&self, config: &Config) -> Result<Database, Failure> {
+        let mut all = self.databases(config)?;
+        if all.len() > 1 {
+            let names: Vec<String> = all.iter().map(|database| database.sink.clone()).collect();
+            return Err(Failure::usage(format!("--sink must name one of {}", names.join(", "))));
+        }
+        all.pop().ok_or_else(|| Failure::configuration("sinks: none"))
+    }
+}
+
+/// Arguments of `db apply`.
+#[derive(Debug, clap::Args)]
+pub(super) struct ApplyArgs {
+    #[command(flatten)]
+    sinks: SinkArgs,
+    /// Also make policies shorter: the points that they do not keep any more are gone.
+    #[arg(long)]
+    allow_data_loss: bool,
 }
 
 pub(super) fn run(command: &DbCommand) -> Result<Exit, Failure> {
-    let DbCommand::Apply(args) = command;
+    match command {
+        DbCommand::Plan(args) => plan(args),
+        DbCommand::Apply(args) => apply(args),
+        DbCommand::Stats(args) => stats::run(args),
+        DbCommand::Cleanup(args) => cleanup::run(args),
+        DbCommand::Backup(args) => backup::back_up(args),
+        DbCommand::Restore(args) => backup::restore(args),
+        DbCommand::Export(args) => super::export::run(args),
+    }
+}
+
+fn plan(args: &SinkArgs) -> Result<Exit, Failure> {
     let config = args.load()?.config;
-    let mut applied = 0;
-    for (name, sink) in &config.sinks {
-        let SinkKind::Influx(influx) = &sink.kind else { continue };
-        let InfluxTarget::V1 { database, .. } = &influx.target else { continue };
-        let changes = Admin::new(name, influx).and_then(|admin| admin.apply(&config.retention));
-        let changes = changes.map_err(|error| match error {
-            AdminError::Shorter { .. } | AdminError::Open(_) => Failure::configuration(error),
-            _ => Failure::failed(format!("sinks.{name}: {error}")),
-        })?;
+    for database in args.databases(&config)? {
+        let planned = database.admin.plan(&config.retention);
+        let (changes, beside) = planned.map_err(|error| database.failed(error))?;
+        let name = &database.name;
         if changes.is_empty() {
-            println!("{database}: nothing to do");
+            println!("{name}: as the configuration says");
         }
         for change in &changes {
-            match change {
-                Change::CreateDatabase => println!("{database}: database created"),
-                Change::Create(policy) => println!("{database}: retention policy {} created", policy.name),
-                Change::Alter(policy) => println!("{database}: retention policy {} changed", policy.name),
-            }
+            let loss = if change.loses() { "; points go with it: only with --allow-data-loss" } else { "" };
+            println!("{name}: would {}{loss}", told(change, "create", "change"));
         }
-        applied += 1;
-    }
-    if applied == 0 {
-        return Err(Failure::configuration(
-            "sinks: db apply needs an InfluxDB 1 sink (version = 1), found none",
-        ));
+        for Policy { name: policy, duration, .. } in beside {
+            println!("{name}: has retention policy {policy} ({}), which is left alone", spoken(duration));
+        }
     }
     Ok(Exit::Ok)
+}
+
+fn apply(args: &ApplyArgs) -> Result<Exit, Failure> {
+    let config = args.sinks.load()?.config;
+    for database in args.sinks.databases(&config)? {
+        let changes = database.admin.plan(&config.retention).and_then(|(changes, _)| {
+            database.admin.apply(&changes, args.allow_data_loss)?;
+            Ok(changes)
+        });
+        let changes = changes.map_err(|error| match error {
+            AdminError::Shorter { .. } => Failure::configuration(error),
+            error => database.failed(error),
+        })?;
+        if changes.is_empty() {
+            println!("{}: nothing to do", database.name);
+        }
+        for change in &changes {
+            println!("{}: {}", database.name, told(change, "created", "changed"));
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+/// A change in words.
+fn told(change: &Change, create: &str, alter: &str) -> String {
+    let policy = |of: &Policy| {
+        let shards = spoken(Some(of.shard_duration));
+        format!(
+            "{} in shards of {shards}{}",
+            spoken(of.duration),
+            if of.default { ", the default" } else { "" }
+        )
+    };
+    match change {
+        Change::CreateDatabase => format!("{create} the database"),
+        Change::Create(new) => format!("{create} retention policy {} ({})", new.name, policy(new)),
+        Change::Alter { from, to } => {
+            format!("{alter} retention policy {} from {} to {}", to.name, policy(from), policy(to))
+        }
+    }
 }

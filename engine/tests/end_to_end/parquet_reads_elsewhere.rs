@@ -24,8 +24,8 @@ const PRICES: [&str; 6] = ["bid", "ask", "bid_price", "ask_price", "back_price",
 
 /// Rows of a measurement, and values and sum of its prices.
 #[derive(Debug, Default, Deserialize)]
-struct Total {
-    rows: u64,
+pub(crate) struct Total {
+    pub(crate) rows: u64,
     prices: BTreeMap<String, (u64, f64)>,
 }
 
@@ -38,7 +38,7 @@ impl Total {
     }
 }
 
-type Totals = BTreeMap<String, Total>;
+pub(crate) type Totals = BTreeMap<String, Total>;
 
 /// The totals of lines of text.
 fn of_lines(text: &str) -> Totals {
@@ -70,7 +70,7 @@ fn files(dir: &Path) -> Vec<PathBuf> {
 }
 
 /// The totals of Parquet files, read with the crate of that name.
-fn of_parquet(dir: &Path) -> Totals {
+pub(crate) fn of_parquet(dir: &Path) -> Totals {
     let mut totals = Totals::new();
     for path in files(dir) {
         let measurement = path.strip_prefix(dir).unwrap().iter().next().unwrap().to_string_lossy();

@@ -1,4 +1,4 @@
-//! What a database of InfluxDB 1 holds: points, series and bytes, by measurement and policy, and the statement that
+//! What a database of InfluxDB 1 holds: points and bytes, by measurement and policy, and the statement that
 //! removes what is old.
 
 use std::collections::BTreeMap;
@@ -33,8 +33,6 @@ pub struct Inventory {
     pub contents: Vec<Contents>,
     /// Bytes of the files of each policy, as the server counts them.
     pub policy_bytes: BTreeMap<String, u64>,
-    /// Series of each measurement, over all policies.
-    pub series: BTreeMap<String, u64>,
 }
 
 impl Admin {
@@ -54,12 +52,6 @@ impl Admin {
                 of.bytes = (bytes as f64 * of.values as f64 / values.max(1) as f64) as u64;
             }
             inventory.contents.extend(held);
-        }
-        for measurement in measurements {
-            let source = format!("ON {} FROM {}", identifier(database), identifier(&measurement));
-            let rows = self.query(&format!("SHOW SERIES EXACT CARDINALITY {source}"))?;
-            let count = rows.first().and_then(|row| row.get(0)?.as_u64()).unwrap_or(0);
-            inventory.series.insert(measurement, count);
         }
         Ok(inventory)
     }

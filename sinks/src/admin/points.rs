@@ -1,17 +1,15 @@
-//! Points of an InfluxDB 1 as they are stored, read back as line protocol and written again: what backup, restore and
-//! export stand on. Numbers are taken as the server's text, so that no digit changes on the way.
+//! Points of an InfluxDB 1 as they are stored, read back and written again: what backup, restore and export stand on.
+//! Values are taken as the server's text, so that no digit changes on the way.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::BufReader;
+use std::io::{BufRead, BufReader};
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Admin, AdminError, identifier};
-use crate::admin::InfluxTarget;
-use crate::influx::http::Reply;
+use super::{Admin, AdminError, Row, identifier};
 
 /// Rows that the server puts into one piece of its answer.
 const CHUNK_ROWS: &str = "10000";
@@ -32,6 +30,89 @@ pub struct Span<'a> {
     pub to_ns: i64,
     /// A condition on tags or fields in InfluxQL, such as `"recv_ns" <= 17`; empty: none.
     pub condition: &'a str,
+}
+
+/// What a field is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoredKind {
+    /// 64-bit float.
+    Float,
+    /// 64-bit integer.
+    Integer,
+    /// `true` or `false`.
+    Boolean,
+    /// Text.
+    Text,
+}
+
+impl StoredKind {
+    fn of(name: &str) -> Option<Self> {
+        Some(match name {
+            "float" => Self::Float,
+            "integer" => Self::Integer,
+            "boolean" => Self::Boolean,
+            "string" => Self::Text,
+            _ => return None,
+        })
+    }
+}
+
+/// One point.
+#[derive(Debug)]
+pub struct StoredPoint<'a> {
+    /// Measurement.
+    pub measurement: &'a str,
+    /// Tags, by name; one that the point does not have is empty.
+    pub tags: &'a BTreeMap<String, String>,
+    /// Name, kind and JSON text of each field that it has, in the order of their names.
+    pub fields: Vec<(&'a str, StoredKind, &'a str)>,
+    /// ns since 1970.
+    pub time_ns: i64,
+}
+
+impl StoredPoint<'_> {
+    /// Appends it as line protocol, with its end.
+    pub fn write_line(&self, line: &mut String) {
+        escape(line, self.measurement, &[',', ' ']);
+        for (name, value) in self.tags.iter().filter(|(_, value)| !value.is_empty()) {
+            line.push(',');
+            escape(line, name, &[',', '=', ' ']);
+            line.push('=');
+            escape(line, value, &[',', '=', ' ']);
+        }
+        for ((name, kind, text), before) in
+            self.fields.iter().zip([' '].into_iter().chain(std::iter::repeat(',')))
+        {
+            line.push(before);
+            escape(line, name, &[',', '=', ' ']);
+            line.push('=');
+            match kind {
+                StoredKind::Float | StoredKind::Boolean => line.push_str(text),
+                StoredKind::Integer => {
+                    line.push_str(text);
+                    line.push('i');
+                }
+                StoredKind::Text => {
+                    line.push('"');
+                    // It was read as JSON before.
+                    escape(line, &serde_json::from_str::<String>(text).unwrap_or_default(), &['"', '\\']);
+                    line.push('"');
+                }
+            }
+        }
+        line.push(' ');
+        line.push_str(&self.time_ns.to_string());
+        line.push('\n');
+    }
+}
+
+fn escape(out: &mut String, text: &str, special: &[char]) {
+    for c in text.chars() {
+        if special.contains(&c) {
+            out.push('\\');
+        }
+        out.push(c);
+    }
 }
 
 #[derive(Deserialize)]
@@ -57,46 +138,67 @@ struct PieceSeries<'a> {
     values: Vec<Vec<&'a RawValue>>,
 }
 
+impl PieceSeries<'_> {
+    /// Gives each point; how many, or none if something is not what its column says.
+    fn points(
+        &self,
+        measurement: &str,
+        kinds: &HashMap<String, StoredKind>,
+        take: &mut dyn FnMut(&StoredPoint<'_>),
+    ) -> Option<u64> {
+        let time = self.columns.iter().position(|name| name == "time")?;
+        for row in &self.values {
+            let time_ns = row.get(time)?.get().parse().ok()?;
+            let mut fields = Vec::with_capacity(row.len());
+            for (name, value) in self.columns.iter().zip(row) {
+                if name != "time" && value.get() != "null" {
+                    fields.push((name.as_str(), *kinds.get(name)?, value.get()));
+                }
+            }
+            take(&StoredPoint { measurement, tags: &self.tags, fields, time_ns });
+        }
+        u64::try_from(self.values.len()).ok()
+    }
+}
+
 impl Admin {
-    /// Gives each point of a span as a line with its end, series by series, in the order of time; returns how many.
-    pub fn read_points(&self, span: &Span<'_>, take: &mut dyn FnMut(&str)) -> Result<u64, AdminError> {
-        let kinds = self.kinds(span.measurement)?;
+    /// Gives each point of a span, series by series, in the order of time; returns how many.
+    pub fn read_points(
+        &self,
+        span: &Span<'_>,
+        take: &mut dyn FnMut(&StoredPoint<'_>),
+    ) -> Result<u64, AdminError> {
+        let kinds = self.kinds(span.measurement)?.into_iter().collect();
         let source = self.source(span.policy, span.measurement)?;
         let Span { from_ns, to_ns, .. } = span;
         let and =
             if span.condition.is_empty() { String::new() } else { format!(" AND ({})", span.condition) };
         let statement =
             format!("SELECT * FROM {source} WHERE time >= {from_ns}ns AND time < {to_ns}ns{and} GROUP BY *");
-        let parameters =
-            [("q", statement.as_str()), ("epoch", "ns"), ("chunked", "true"), ("chunk_size", CHUNK_ROWS)];
+        let chunks = [("chunked", "true"), ("chunk_size", CHUNK_ROWS)];
+        let parameters = [("q", statement.as_str()), ("epoch", "ns"), chunks[0], chunks[1]];
         let request = self.http.post(self.http.url("/query", &parameters)).timeout(READ_MAX);
-        let broken = |detail: String| AdminError::Unreachable { url: self.url.clone(), detail };
+        let url = || self.url.clone();
+        let broken = |detail: String| AdminError::Unreachable { url: url(), detail };
         let answer = request.send().map_err(|error| broken(error.to_string()))?;
         let status = answer.status().as_u16();
         if !answer.status().is_success() {
             let detail = answer.text().unwrap_or_default();
-            return Err(AdminError::Answer { url: self.url.clone(), status, detail });
+            return Err(AdminError::Answer { url: url(), status, detail });
         }
-        let (mut points, mut line) = (0, String::new());
+        let (mut points, mut reader, mut text) = (0, BufReader::new(answer), String::new());
         // The server ends each piece with a line feed.
-        let mut pieces = Pieces { reader: BufReader::new(answer), text: String::new() };
-        while let Some(text) = pieces.next().map_err(|error| broken(error.to_string()))? {
-            let piece: Piece<'_> = serde_json::from_str(text).map_err(|error| broken(error.to_string()))?;
+        while reader.read_line(&mut text).map_err(|error| broken(error.to_string()))? > 0 {
+            let piece: Piece<'_> = serde_json::from_str(&text).map_err(|error| broken(error.to_string()))?;
             let error = piece.error.or_else(|| piece.results.iter().find_map(|result| result.error.clone()));
             if let Some(detail) = error {
-                return Err(AdminError::Answer { url: self.url.clone(), status, detail });
+                return Err(AdminError::Answer { url: url(), status, detail });
             }
             for series in piece.results.iter().flat_map(|result| &result.series) {
-                let head = series_key(span.measurement, &series.tags);
-                for row in &series.values {
-                    line.clear();
-                    line.push_str(&head);
-                    write_row(&mut line, &series.columns, row, &kinds)
-                        .ok_or_else(|| broken(format!("a row of {} cannot be read", span.measurement)))?;
-                    take(&line);
-                    points += 1;
-                }
+                let unreadable = || broken(format!("a row of {} cannot be read", span.measurement));
+                points += series.points(span.measurement, &kinds, take).ok_or_else(unreadable)?;
             }
+            text.clear();
         }
         Ok(points)
     }
@@ -105,100 +207,31 @@ impl Admin {
     pub fn write_lines(&self, policy: &str, lines: Bytes) -> Result<(), AdminError> {
         let database = self.database("restore")?;
         let url = self.http.url("/write", &[("db", database), ("rp", policy), ("precision", "ns")]);
-        self.ask(self.http.post(url).body(lines)).map(|_: Reply| ())
+        self.ask(self.http.post(url).body(lines)).map(drop)
     }
 
-    /// Fields of a measurement and what kind each is.
-    fn kinds(&self, measurement: &str) -> Result<HashMap<String, String>, AdminError> {
-        let InfluxTarget::V1 { database, .. } = &self.target else { return Err(self.unsupported("reading")) };
-        let rows = self.query(&format!(
-            "SHOW FIELD KEYS ON {} FROM {}",
-            identifier(database),
-            identifier(measurement)
-        ))?;
-        let text = |value: Option<&serde_json::Value>| value?.as_str().map(str::to_owned);
-        Ok(rows.iter().filter_map(|row| Some((text(row.get(0))?, text(row.get(1))?))).collect())
+    /// Fields of a measurement and what kind each is, in order.
+    pub fn kinds(&self, measurement: &str) -> Result<Vec<(String, StoredKind)>, AdminError> {
+        self.names("FIELD", measurement, |row| {
+            let text = |at: usize| row.get(at)?.as_str();
+            Some((text(0)?.to_owned(), StoredKind::of(text(1)?)?))
+        })
     }
-}
 
-struct Pieces<R> {
-    reader: R,
-    text: String,
-}
-
-impl<R: std::io::BufRead> Pieces<R> {
-    fn next(&mut self) -> std::io::Result<Option<&str>> {
-        self.text.clear();
-        let bytes = self.reader.read_line(&mut self.text)?;
-        Ok((bytes > 0).then_some(self.text.as_str()))
+    /// Tags of a measurement, in order.
+    pub fn tags(&self, measurement: &str) -> Result<Vec<String>, AdminError> {
+        self.names("TAG", measurement, |row| Some(row.get(0)?.as_str()?.to_owned()))
     }
-}
 
-/// Measurement and tags, up to the space before the fields.
-fn series_key(measurement: &str, tags: &BTreeMap<String, String>) -> String {
-    let mut key = String::new();
-    escape(&mut key, measurement, &[',', ' ']);
-    // A tag that a series does not have comes as an empty one.
-    for (name, value) in tags.iter().filter(|(_, value)| !value.is_empty()) {
-        key.push(',');
-        escape(&mut key, name, &[',', '=', ' ']);
-        key.push('=');
-        escape(&mut key, value, &[',', '=', ' ']);
-    }
-    key.push(' ');
-    key
-}
-
-/// Fields and time of one row; none if it is not what its columns say.
-fn write_row(
-    line: &mut String,
-    columns: &[String],
-    row: &[&RawValue],
-    kinds: &HashMap<String, String>,
-) -> Option<()> {
-    let mut time = None;
-    let mut first = true;
-    for (name, value) in columns.iter().zip(row) {
-        let text = value.get();
-        if name == "time" {
-            time = Some(text);
-            continue;
-        }
-        if text == "null" {
-            continue;
-        }
-        if !std::mem::take(&mut first) {
-            line.push(',');
-        }
-        escape(line, name, &[',', '=', ' ']);
-        line.push('=');
-        match kinds.get(name).map(String::as_str) {
-            Some("float" | "boolean") => line.push_str(text),
-            Some("integer") => {
-                line.push_str(text);
-                line.push('i');
-            }
-            Some("string") => {
-                let text: String = serde_json::from_str(text).ok()?;
-                line.push('"');
-                escape(line, &text, &['"', '\\']);
-                line.push('"');
-            }
-            _ => return None,
-        }
-    }
-    line.push(' ');
-    line.push_str(time?);
-    line.push('\n');
-    (!first).then_some(())
-}
-
-fn escape(out: &mut String, text: &str, special: &[char]) {
-    for c in text.chars() {
-        if special.contains(&c) {
-            out.push('\\');
-        }
-        out.push(c);
+    fn names<T>(
+        &self,
+        what: &str,
+        measurement: &str,
+        read: impl Fn(&Row) -> Option<T>,
+    ) -> Result<Vec<T>, AdminError> {
+        let source = format!("ON {} FROM {}", identifier(self.database("reading")?), identifier(measurement));
+        let rows = self.query(&format!("SHOW {what} KEYS {source}"))?;
+        rows.iter().map(|row| read(row).ok_or_else(|| self.unreadable(row))).collect()
     }
 }
 
@@ -208,19 +241,17 @@ mod tests {
 
     #[test]
     fn a_row_becomes_the_line_that_it_was() {
-        let kinds = [("f", "float"), ("i", "integer"), ("s", "string"), ("b", "boolean")];
-        let kinds = kinds.map(|(name, kind)| (name.to_owned(), kind.to_owned())).into();
-        let tags = [("t a".to_owned(), "x=1,2".to_owned()), ("none".to_owned(), String::new())].into();
-        let columns = ["time", "b", "f", "i", "s"].map(str::to_owned);
-        let values: Vec<&RawValue> =
-            serde_json::from_str(r#"[17,true,0.1,9007199254740993,"say \"hi\" \\"]"#).unwrap();
-        let mut line = series_key("m,1", &tags);
-        write_row(&mut line, &columns, &values, &kinds).unwrap();
+        let kinds = [("f", "float"), ("i", "integer"), ("s", "string"), ("b", "boolean"), ("n", "float")];
+        let kinds = kinds.map(|(name, kind)| (name.to_owned(), StoredKind::of(kind).unwrap())).into();
+        let series = r#"{"tags":{"t a":"x=1,2","none":""},"columns":["time","b","f","i","n","s"],
+            "values":[[17,true,0.1,9007199254740993,null,"say \"hi\" \\"]]}"#;
+        let series: PieceSeries<'_> = serde_json::from_str(series).unwrap();
+        let mut line = String::new();
+        let points = series.points("m,1", &kinds, &mut |point| point.write_line(&mut line));
         let expected = r#"m\,1,t\ a=x\=1\,2 b=true,f=0.1,i=9007199254740993i,s="say \"hi\" \\" 17"#;
-        assert_eq!(line, format!("{expected}\n"));
+        assert_eq!((points, line.as_str()), (Some(1), format!("{expected}\n").as_str()));
         let parsed = influxdb_line_protocol::parse_lines(&line).next().unwrap().unwrap();
         assert_eq!(parsed.field_set.len(), 4);
-        let nothing: Vec<&RawValue> = serde_json::from_str("[17,null]").unwrap();
-        assert_eq!(write_row(&mut String::new(), &["time".into(), "f".into()], &nothing, &kinds), None);
+        assert_eq!(series.points("m", &HashMap::new(), &mut |_| {}), None, "a field of no known kind");
     }
 }

@@ -41,18 +41,29 @@ pub enum Change {
     CreateDatabase,
     /// The policy is missing.
     Create(Policy),
-    /// The policy keeps points less long, has other shards, or is not the default.
-    Alter(Policy),
+    /// The policy keeps points longer or less long, has other shards, or is not the default.
+    Alter {
+        /// As the server has it.
+        from: Policy,
+        /// As it is wanted.
+        to: Policy,
+    },
 }
 
 impl Change {
+    /// Whether stored points go with it.
+    pub fn loses(&self) -> bool {
+        let Change::Alter { from, to } = self else { return false };
+        to.duration.is_some_and(|wanted| from.duration.is_none_or(|has| wanted < has))
+    }
+
     /// InfluxQL for it.
     pub fn statement(&self, database: &str) -> String {
         let database = identifier(database);
         let (verb, policy) = match self {
             Change::CreateDatabase => return format!("CREATE DATABASE {database}"),
             Change::Create(policy) => ("CREATE", policy),
-            Change::Alter(policy) => ("ALTER", policy),
+            Change::Alter { to, .. } => ("ALTER", to),
         };
         format!(
             "{verb} RETENTION POLICY {} ON {database} DURATION {} REPLICATION 1 SHARD DURATION {}s{}",
@@ -65,11 +76,11 @@ impl Change {
 }
 
 /// What to do so that the database (none: there is none yet) has the wanted policies. A policy that is there
-/// and not wanted stays; one that would become shorter refuses everything.
+/// and not wanted stays.
 pub fn changes<'a>(
     existing: Option<&[Policy]>,
     wanted: impl IntoIterator<Item = (&'a String, &'a Retention)>,
-) -> Result<Vec<Change>, AdminError> {
+) -> Vec<Change> {
     let mut changes = Vec::new();
     if existing.is_none() {
         changes.push(Change::CreateDatabase);
@@ -82,19 +93,24 @@ pub fn changes<'a>(
             changes.push(Change::Create(policy));
             continue;
         };
-        if policy.duration.is_some_and(|d| stored.duration.is_none_or(|has| d < has)) {
-            return Err(AdminError::Shorter {
-                policy: name.clone(),
-                wanted: spoken(policy.duration),
-                stored: spoken(stored.duration),
-            });
-        }
         let same = stored.duration == policy.duration && stored.shard_duration == policy.shard_duration;
         if !same || (policy.default && !stored.default) {
-            changes.push(Change::Alter(policy));
+            changes.push(Change::Alter { from: stored.clone(), to: policy });
         }
     }
-    Ok(changes)
+    changes
+}
+
+/// Refuses changes with which stored points go.
+pub fn refuse_losses(changes: &[Change]) -> Result<(), AdminError> {
+    match changes.iter().find(|change| change.loses()) {
+        Some(Change::Alter { from, to }) => Err(AdminError::Shorter {
+            policy: to.name.clone(),
+            wanted: spoken(to.duration),
+            stored: spoken(from.duration),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// A duration of a policy for people: `30d`, `for ever`.
@@ -145,6 +161,7 @@ mod tests {
     fn only_what_differs_is_changed() {
         let ticks = "ticks".to_owned();
         let there = [policy("ticks", Some(30), false), policy("other", None, true)];
+        let altered = |to| Change::Alter { from: there[0].clone(), to };
         let table = [
             (
                 None,
@@ -153,16 +170,12 @@ mod tests {
             ),
             (Some(&there[1..]), wanted(None, true), vec![Change::Create(policy("ticks", None, true))]),
             (Some(&there[..]), wanted(Some(30), false), vec![]),
-            (
-                Some(&there[..]),
-                wanted(Some(31), false),
-                vec![Change::Alter(policy("ticks", Some(31), false))],
-            ),
-            (Some(&there[..]), wanted(None, false), vec![Change::Alter(policy("ticks", None, false))]),
-            (Some(&there[..]), wanted(Some(30), true), vec![Change::Alter(policy("ticks", Some(30), true))]),
+            (Some(&there[..]), wanted(Some(31), false), vec![altered(policy("ticks", Some(31), false))]),
+            (Some(&there[..]), wanted(None, false), vec![altered(policy("ticks", None, false))]),
+            (Some(&there[..]), wanted(Some(30), true), vec![altered(policy("ticks", Some(30), true))]),
         ];
         for (existing, retention, expected) in table {
-            assert_eq!(changes(existing, [(&ticks, &retention)]).unwrap(), expected, "{retention:?}");
+            assert_eq!(changes(existing, [(&ticks, &retention)]), expected, "{retention:?}");
         }
     }
 
@@ -173,7 +186,8 @@ mod tests {
             [(Some(30), Some(7), ["\"7d\"", "30d"]), (None, Some(7), ["\"7d\"", "for ever"])]
         {
             let there = [policy("ticks", has, true)];
-            let error = changes(Some(&there), [(&ticks, &wanted(wants, true))]).unwrap_err().to_string();
+            let changes = changes(Some(&there), [(&ticks, &wanted(wants, true))]);
+            let error = refuse_losses(&changes).unwrap_err().to_string();
             assert!(names.iter().all(|name| error.contains(name)), "{error}");
         }
     }
@@ -186,7 +200,7 @@ mod tests {
             "CREATE RETENTION POLICY \"a\\\"b\" ON \"d\" DURATION 2592000s REPLICATION 1 SHARD DURATION 86400s DEFAULT"
         );
         assert!(
-            Change::Alter(policy("p", None, false))
+            Change::Alter { from: policy("p", Some(1), false), to: policy("p", None, false) }
                 .statement("d")
                 .contains("ALTER RETENTION POLICY \"p\" ON \"d\" DURATION INF")
         );

@@ -102,7 +102,7 @@ fn what_a_generation_does_not_offer_is_said_so() {
     };
     for (target, version) in [(v2(), 2), (v3(), 3)] {
         let admin = Admin::new("db", &settings(target)).unwrap();
-        for error in [admin.field_keys().unwrap_err(), admin.apply([]).unwrap_err()] {
+        for error in [admin.field_keys().unwrap_err(), admin.plan(&BTreeMap::new()).unwrap_err()] {
             assert!(matches!(error, AdminError::Unsupported { version: v, .. } if v == version), "{error}");
         }
     }
