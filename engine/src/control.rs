@@ -19,6 +19,7 @@ use crate::publish::Group;
 use crate::quarantine::{Quarantine, Suspect};
 use crate::report::{Histograms, report};
 use crate::run::Run;
+use crate::service::Service;
 use crate::state::StateFile;
 use crate::status_line::StatusLine;
 use crate::{health, history};
@@ -104,6 +105,7 @@ impl Control {
             *run.view().publishers.lock() = publishers.views();
         }
         let mut keeper = Keeper::new(run, &orders)?;
+        keeper.service.ready();
         let mut phase = Phase::Running;
         let mut events = Events::with_capacity(16);
         loop {
@@ -119,7 +121,7 @@ impl Control {
             }
             phase = next_phase(phase, run, &mut orders, now);
             run.look_at_links();
-            keeper.look(run, now);
+            keeper.look(run, now, phase == Phase::Running);
             match phase {
                 Phase::Aborted { deadline } if now >= deadline || run.ended() => break,
                 Phase::Draining { .. } if run.ended() => break,
@@ -244,6 +246,8 @@ struct Keeper {
     line: StatusLine,
     second: MonoNanos,
     losses: Losses,
+    service: Service,
+    told_running: bool,
 }
 
 impl Keeper {
@@ -256,10 +260,16 @@ impl Keeper {
             line: StatusLine::on_terminal(),
             second: run.view().clock.mono(),
             losses: Losses::default(),
+            service: Service::default(),
+            told_running: true,
         })
     }
 
-    fn look(&mut self, run: &Run, now: MonoNanos) {
+    fn look(&mut self, run: &Run, now: MonoNanos, running: bool) {
+        if self.told_running && !running {
+            self.service.stopping();
+        }
+        self.told_running = running;
         while let Ok(suspect) = self.suspects.try_recv() {
             let kept = self.quarantine.as_mut().map_or(Ok(()), |quarantine| quarantine.keep(&suspect));
             if let Err(error) = kept {
@@ -272,13 +282,14 @@ impl Keeper {
             self.line.show(&run.view());
             self.losses.look(&run.view(), now);
             history::look(&run.view(), now);
+            self.service.look(&run.view(), now);
             health::look(&run.view(), false);
             self.save(run, false);
         }
     }
 
     fn end(&mut self, run: &Run) {
-        self.look(run, run.view().clock.mono());
+        self.look(run, run.view().clock.mono(), false);
         self.losses.look(&run.view(), MonoNanos(u64::MAX));
         self.save(run, true);
         health::look(&run.view(), true);

@@ -18,6 +18,10 @@ use crate::view::View;
 /// For so long a hole is a reason to look at a feed.
 const HOLE_SHOWN_NS: i64 = 15 * 60 * SECOND_NS;
 
+/// From so far off on a clock is looked at, and is wrong; servers tell whole seconds.
+const CLOCK_DEGRADED_S: i64 = 3;
+const CLOCK_FAILED_S: i64 = 60;
+
 const SECOND_NS: i64 = 1_000_000_000;
 
 /// Every part of a run as it is now, the worst first, with its past.
@@ -59,6 +63,8 @@ fn now(view: &View, reading: &Reading, feeds: &BTreeMap<String, FeedReport>) -> 
             parts.push(of_spool(&sink.name, &reading.spools[at]));
         }
     }
+    let ahead = reading.sinks_out.iter().filter_map(|settled| settled.clock_ahead_s).max_by_key(|s| s.abs());
+    parts.extend(ahead.map(of_clock));
     if view.archives {
         parts.push(of_archive(view.stats.archive.counters.lock().trouble.as_deref()));
     }
@@ -92,6 +98,14 @@ fn engine(view: &View, feeds: &BTreeMap<String, FeedReport>) -> PartReport {
     }
     if !view.stop.running() {
         return wrong(name, PartState::Failed, "draining", "wait: it ends within engine.shutdown_timeout");
+    }
+    if let Some(hangs) = view.hangs.lock().clone() {
+        return wrong(
+            name,
+            PartState::Failed,
+            hangs,
+            "keep the log and restart it; systemd's watchdog does that by itself",
+        );
     }
     let unbalanced: Vec<&str> =
         feeds.iter().filter(|(_, feed)| !feed.ledger.balanced).map(|(name, _)| name.as_str()).collect();
@@ -196,6 +210,24 @@ fn of_spool(sink: &str, spool: &SpoolCounters) -> PartReport {
     ok(part)
 }
 
+/// This machine's clock against the one of the database that disagrees most.
+fn of_clock(ahead_s: i64) -> PartReport {
+    let name = "clock".to_owned();
+    let state = match ahead_s.abs() {
+        CLOCK_FAILED_S.. => PartState::Failed,
+        CLOCK_DEGRADED_S.. => PartState::Degraded,
+        _ => return ok(name),
+    };
+    let (off, side) = (ahead_s.abs(), if ahead_s > 0 { "behind" } else { "ahead of" });
+    let cause = format!("it is {off} s {side} the database's");
+    wrong(
+        name,
+        state,
+        cause,
+        "synchronise both (chrony, systemd-timesyncd): time-stamps and retention go by them",
+    )
+}
+
 fn of_archive(trouble: Option<&str>) -> PartReport {
     let name = "archive".to_owned();
     let Some(trouble) = trouble else { return ok(name) };
@@ -297,6 +329,13 @@ mod tests {
         assert_eq!(said(&of_spool("s", &spool)), (PartState::Degraded, "12 points wait on disk (2.0 KiB)"));
         spool.trouble = Some("its disk is nearly full".into());
         assert_eq!(said(&of_spool("s", &spool)), (PartState::Failed, "its disk is nearly full"));
+    }
+
+    #[test]
+    fn a_clock_is_wrong_from_a_minute_on_whichever_side_it_is() {
+        assert_eq!(said(&of_clock(-2)), (PartState::Ok, ""));
+        assert_eq!(said(&of_clock(3)), (PartState::Degraded, "it is 3 s behind the database's"));
+        assert_eq!(said(&of_clock(-7_200)), (PartState::Failed, "it is 7200 s ahead of the database's"));
     }
 
     #[test]

@@ -74,6 +74,7 @@ impl Reading {
         to.requests += from.requests;
         to.retries += from.retries;
         to.add_faults(&from.faults);
+        to.clock_ahead_s = from.clock_ahead_s.or(to.clock_ahead_s);
         to.trouble = to.trouble.take().or_else(|| from.trouble.clone());
     }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use tickline_config::report::{FeedReport, Latency, PublisherReport, Report, SinkReport};
+use tickline_config::report::{FeedReport, Latency, PartReport, PublisherReport, Report, SinkReport};
 
 use crate::links::Link;
 use crate::stats::{ArchiveCell, SpoolCounters};
@@ -29,6 +29,7 @@ pub fn page(report: &Report, view: &View) -> String {
         page.gauge("queue_frames", "frames that wait for an encoder", &[("stage", &stage)], frames as f64);
         page.gauge("queue_bytes", "bytes that wait for an encoder", &[("stage", &stage)], bytes as f64);
     }
+    parts(&mut page, &report.parts);
     for sink in &view.sinks {
         let labels = [("sink", sink.name.as_str())];
         page.gauge("queue_batches", "batches that wait for a sink", &labels, sink.queue.len() as f64);
@@ -36,6 +37,15 @@ pub fn page(report: &Report, view: &View) -> String {
     for (stage, latency) in &report.latency_ns {
         page.latency("latency_seconds", "latency before the sinks", &[("stage", stage)], latency);
     }
+    for (stage, latency) in &report.latency_ns {
+        let help = "latencies below 0: clocks that disagree";
+        page.counter("latency_negative", help, &[("stage", stage)], latency.negative);
+    }
+    let labels = [
+        ("version", report.build.version.as_str()),
+        ("commit", report.build.commit.as_deref().unwrap_or("")),
+    ];
+    page.gauge("build_info", "1, with what is running", &labels, 1.0);
     for (stage, seconds) in [("rx", report.cpu_s.rx), ("enc", report.cpu_s.enc), ("wr", report.cpu_s.wr)] {
         page.sample("cpu_seconds_total", "counter", "CPU time of a stage", &[("stage", stage)], seconds);
     }
@@ -51,6 +61,12 @@ pub fn page(report: &Report, view: &View) -> String {
         }
     }
     for (sink, settled) in view.sinks.iter().zip(&reading.sinks_out) {
+        if let Some(ahead_s) = settled.clock_ahead_s {
+            let help = "how far the database's clock was ahead of ours in its last answer, whole seconds";
+            page.gauge("clock_offset_seconds", help, &[("sink", &sink.name)], ahead_s as f64);
+        }
+    }
+    for (sink, settled) in view.sinks.iter().zip(&reading.sinks_out) {
         let help = "refused lines that found no room in rejects/";
         page.counter("sink_rejects_left_out", help, &[("sink", &sink.name)], settled.rejects_left_out);
     }
@@ -60,6 +76,15 @@ pub fn page(report: &Report, view: &View) -> String {
     page.counter("further_parts", "message parts after the second", &[], reading.further_parts);
     page.counter("batches", "batches closed", &[], reading.batches);
     page.text
+}
+
+/// What works, as /ready and the status page say it.
+fn parts(page: &mut Page, parts: &[PartReport]) {
+    for part in parts {
+        let state = f64::from(part.state as u8);
+        let help = "0 if it does its work, 1 if somebody should look, 2 if it does not";
+        page.gauge("part_state", help, &[("part", &part.name)], state);
+    }
 }
 
 /// The archive; zeros where there is none.

@@ -5,7 +5,7 @@
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tickline_feeds::clock::MonoNanos;
+use tickline_feeds::clock::{MonoNanos, WallNanos};
 use tickline_feeds::counts::Counts;
 use tickline_feeds::sequence::SequencePoint;
 use tickline_sinks::sink::{FaultKind, RejectReason};
@@ -156,6 +156,8 @@ pub struct WrCounters {
     pub faults: Vec<(u16, u64)>,
     /// What keeps the sink from storing, if anything does.
     pub trouble: Option<Trouble>,
+    /// How far the server's clock was ahead of ours in its last answer, s; it tells whole seconds.
+    pub clock_ahead_s: Option<i64>,
 }
 
 /// What keeps a sink from storing.
@@ -177,6 +179,12 @@ impl WrCounters {
     /// Counts a write that failed with `code`.
     pub fn fault(&mut self, code: u16) {
         self.faults_of(code, 1);
+    }
+
+    /// Notes what the server's clock said, s since 1970, if it said anything.
+    pub fn answered(&mut self, there_s: Option<i64>, here: WallNanos) {
+        let ahead_s = there_s.map(|there_s| there_s - here.0.div_euclid(1_000_000_000));
+        self.clock_ahead_s = ahead_s.or(self.clock_ahead_s);
     }
 
     /// Adds the faults of another connection.

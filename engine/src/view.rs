@@ -101,6 +101,8 @@ pub struct View {
     pub frame_queues: Vec<FillGauge>,
     /// Publishers of the same process.
     pub publishers: Cell<Vec<PublisherView>>,
+    /// A thread that hangs, for how long.
+    pub hangs: Cell<Option<String>>,
     /// Since when and how often each part has worked.
     pub uptime: Cell<Uptime>,
     /// The last quarter of an hour.

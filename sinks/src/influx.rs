@@ -25,6 +25,7 @@ pub struct InfluxSink {
     url: Url,
     generation: Generation,
     gzip: bool,
+    server_time_s: Option<i64>,
 }
 
 impl InfluxSink {
@@ -37,17 +38,21 @@ impl InfluxSink {
             InfluxTarget::V3 { .. } => ("/api/v3/write_lp", Generation::V3),
         };
         let url = http.url(path, &write_parameters(&influx.target));
-        Ok(Self { http, url, generation, gzip: influx.gzip })
+        Ok(Self { http, url, generation, gzip: influx.gzip, server_time_s: None })
     }
 
-    fn post(&self, lines: Bytes, points: u64) -> Decision {
+    fn post(&mut self, lines: Bytes, points: u64) -> Decision {
         let request = self.http.post(self.url.clone()).header("Content-Type", "text/plain; charset=utf-8");
         let request = match self.gzip.then(|| gzip(&lines)) {
             Some(Ok(body)) => request.header("Content-Encoding", "gzip").body(body),
             Some(Err(_)) | None => request.body(lines),
         };
         match Reply::of(request) {
-            Ok(reply) => status::decide(self.generation, &reply.answer(), points),
+            Ok(reply) => {
+                let answer = reply.answer();
+                self.server_time_s = answer.date.and_then(status::http_date_seconds);
+                status::decide(self.generation, &answer, points)
+            }
             Err(outcome) => Decision::Final(outcome),
         }
     }
@@ -69,6 +74,10 @@ impl Sink for InfluxSink {
             }
             Decision::BeyondRetention { detail, .. } => Outcome::Split(http::content_fault(detail)),
         }
+    }
+
+    fn take_server_time_s(&mut self) -> Option<i64> {
+        self.server_time_s.take()
     }
 }
 

@@ -142,6 +142,11 @@ pub trait Sink: Send {
         Outcome::accepted()
     }
 
+    /// What the clock of a server said in its last answer, s since 1970, once; none where there is nothing new.
+    fn take_server_time_s(&mut self) -> Option<i64> {
+        None
+    }
+
     /// Ends the sink after the last commit: flushes and closes what is open.
     fn close(&mut self) -> Outcome {
         self.commit()

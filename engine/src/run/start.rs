@@ -56,6 +56,7 @@ pub(super) fn start(setup: Setup<'_>) -> Result<Run, StartError> {
         endpoints: Cell::default(),
         links: Cell::default(),
         publishers: Cell::default(),
+        hangs: Cell::default(),
         uptime: Cell::default(),
         history: Cell::default(),
         sinks: plan

@@ -232,6 +232,7 @@ impl Writer {
         let outcome = self.sink.write(request);
         self.counters.requests += 1;
         let took = self.clock.mono().since(before);
+        self.counters.answered(self.sink.take_server_time_s(), self.clock.wall());
         self.latencies.write.histogram.saturating_record(took);
         outcome
     }

@@ -32,6 +32,7 @@ mod recordings_arrive_complete;
 mod routes_number_what_they_pass_on;
 mod sent;
 mod server_outage_loses_nothing;
+mod service_is_told;
 mod shares_keep_each_symbol_in_order;
 mod spool_commands;
 mod status_page;

@@ -75,7 +75,10 @@ fn what_the_default_policy_would_drop_is_rejected_and_what_archive_keeps_is_stor
     let applied = tickline(dir.path(), &["db", "apply"], &sets);
     let said = String::from_utf8_lossy(&applied.stdout).into_owned();
     assert_eq!(applied.status.code(), Some(0), "{said}");
-    assert!(said.contains("database created") && said.contains("archive created"), "{said}");
+    assert!(
+        said.contains("created the database") && said.contains("created retention policy archive"),
+        "{said}"
+    );
     let policies =
         server.query(None, "tick", "SHOW RETENTION POLICIES")["results"][0]["series"][0]["values"].clone();
     let has = |name: &str, kept: &str, default: bool| {

@@ -198,7 +198,7 @@ pub fn retry_after_ms(value: &str, date: Option<&str>) -> Option<u64> {
 }
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT` as seconds since 1970.
-fn http_date_seconds(text: &str) -> Option<i64> {
+pub(super) fn http_date_seconds(text: &str) -> Option<i64> {
     let stamp = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text.trim()).ok()?;
     Some(stamp.as_second())
 }
