@@ -81,6 +81,13 @@ impl Condition {
         sensible.then(|| Self { field: field.to_owned(), operator, value })
     }
 
+    /// `FIELD OPERATOR NUMBER` in its parts, if it compares with a number.
+    pub fn number(&self) -> Option<(&str, &'static str, f64)> {
+        let Comparand::Number(value) = self.value else { return None };
+        let sign = OPERATORS.iter().find(|(_, operator)| *operator == self.operator)?.0;
+        Some((&self.field, sign, value))
+    }
+
     /// Whether it holds of a number.
     pub fn holds_number(&self, found: f64) -> bool {
         matches!(&self.value, Comparand::Number(wanted) if self.holds(&found, wanted))

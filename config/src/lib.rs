@@ -1,6 +1,7 @@
 //! The contracts of tickline: typed configuration, port registry, units, secrets, validation and the report
 //! schema. It reads files and environment variables and nothing else: no network, no threads, no clock.
 
+mod alert;
 mod engine;
 mod feed;
 pub mod filter;

@@ -6,11 +6,12 @@ use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
 
+use crate::alert::{read_alert, read_alerting};
 use crate::engine::{is_host_name, read_archive, read_compat, read_engine, read_http, read_retention};
 use crate::feed::{self, read_feed};
 use crate::forward::{read_forward, read_route};
 use crate::keys::publisher::form_of as form_of_publisher;
-use crate::keys::{CUSTOM, FEED, RETENTION, SPOOL, Section};
+use crate::keys::{ALERT, CUSTOM, FEED, RETENTION, SPOOL, Section};
 use crate::model::Config;
 use crate::reader::{Context, unknown};
 use crate::show;
@@ -31,8 +32,20 @@ pub struct Loaded {
     pub sha256: String,
 }
 
-const TOP: [&str; 10] =
-    ["engine", "http", "compat", "archive", "forward", "routes", "feeds", "sinks", "publishers", "retention"];
+const TOP: [&str; 12] = [
+    "engine",
+    "http",
+    "compat",
+    "archive",
+    "forward",
+    "routes",
+    "feeds",
+    "sinks",
+    "publishers",
+    "alerting",
+    "alerts",
+    "retention",
+];
 
 impl Config {
     /// Loads `files` and the arguments of `--set`, in order; later ones win. `env` looks up environment variables.
@@ -184,6 +197,9 @@ fn complete(tree: &mut Table, defaults: &Table) {
             fill(node, form.sections, defaults);
         }
     }
+    for (_, node) in members(tree, "alerts") {
+        fill(node, &[&ALERT], defaults);
+    }
     for (_, node) in members(tree, "retention") {
         fill(node, &[&RETENTION], defaults);
     }
@@ -226,6 +242,8 @@ fn read(tree: &Table, context: &mut Context<'_>) -> Option<Config> {
     let publishers =
         read_each(tree, "publishers", context, |path, _, node, c| publisher::read_publisher(path, node, c));
     let retention = read_each(tree, "retention", context, |path, _, node, c| read_retention(path, node, c));
+    let alerting = tree.get("alerting").and_then(|node| read_alerting(node, context));
+    let alerts = read_each(tree, "alerts", context, |path, _, node, c| read_alert(path, node, c));
     Some(Config {
         engine: engine?,
         http: http?,
@@ -236,6 +254,8 @@ fn read(tree: &Table, context: &mut Context<'_>) -> Option<Config> {
         feeds,
         sinks,
         publishers,
+        alerting: alerting?,
+        alerts,
         retention,
     })
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::secret::Secret;
 
+mod alert;
 mod bus;
 pub mod publisher;
 mod sink;
@@ -14,8 +15,9 @@ mod sink;
 pub use crate::filter::{Comparand, Condition, Filter};
 pub use crate::session::{Session, Span};
 
+pub use alert::{Alert, Alerting, Severity};
 pub use bus::{CacheLimits, Forward, Route, SYMBOL_TAGS, SocketKind};
-pub use sink::{Durability, File, Influx, InfluxTarget, Parquet, Sink, SinkKind, Spool};
+pub use sink::{Durability, File, Influx, InfluxTarget, Parquet, Retention, Sink, SinkKind, Spool};
 
 /// The whole configuration of one engine.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +40,10 @@ pub struct Config {
     pub sinks: BTreeMap<String, Sink>,
     /// `[publishers.NAME]`, by name
     pub publishers: BTreeMap<String, publisher::Publisher>,
+    /// `[alerting]`
+    pub alerting: Alerting,
+    /// `[alerts.NAME]`, by name
+    pub alerts: BTreeMap<String, Alert>,
     /// `[retention.NAME]`: what `tickline db apply` creates, by policy name
     pub retention: BTreeMap<String, Retention>,
 }
@@ -386,15 +392,4 @@ pub enum CustomType {
     Bool,
     /// Text.
     Str,
-}
-
-/// One retention policy.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Retention {
-    /// How long points are kept; none: for ever.
-    pub duration: Option<Duration>,
-    /// Span of one shard.
-    pub shard_duration: Duration,
-    /// Whether it is the database's default policy.
-    pub default: bool,
 }

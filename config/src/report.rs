@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 mod parts;
 
-pub use parts::{PartReport, PartState, QueueReport, UptimeReport};
+pub use parts::{AlertReport, PartReport, PartState, QueueReport, UptimeReport};
 
 /// Schema name and version of [`Report`].
 pub const SCHEMA: &str = "tickline.report/1";
@@ -64,6 +64,9 @@ pub struct Report {
     /// What works and what does not, the worst first.
     #[serde(default)]
     pub parts: Vec<PartReport>,
+    /// Alerts that fire.
+    #[serde(default)]
+    pub alerts: Vec<AlertReport>,
     /// Queues between the stages, by what they stand in front of: `enc-0` (frames), `sinks.influx` (batches).
     #[serde(default)]
     pub queues: BTreeMap<String, QueueReport>,

@@ -8,8 +8,8 @@ use serde_json::{Map, Value as Json, json};
 use crate::DEFAULTS;
 use crate::keys::publisher::{PUBLISHER_FORMS, PublisherForm};
 use crate::keys::{
-    ARCHIVE, COMPAT, ENGINE, FEED, FORWARD, HTTP, Key, Kind, Need, RETENTION, ROUTE, SINK_FORMS, Section,
-    SinkForm,
+    ALERT, ALERTING, ARCHIVE, COMPAT, ENGINE, FEED, FORWARD, HTTP, Key, Kind, Need, RETENTION, ROUTE,
+    SINK_FORMS, Section, SinkForm,
 };
 use crate::tree::{Node, Table, Value, parse};
 use crate::units::{bytes_pattern, duration_pattern};
@@ -39,6 +39,8 @@ pub fn config_schema_json() -> String {
             "sinks": named(json!({ "oneOf": sinks })),
             // What a publisher needs depends on its name, so only what no default has is required.
             "publishers": named(json!({ "anyOf": publishers })),
+            "alerting": maker.section(&[&ALERTING]),
+            "alerts": named(maker.section(&[&ALERT])),
             "retention": named(maker.section(&[&RETENTION])),
         },
     });
@@ -128,7 +130,7 @@ fn shape(kind: Kind) -> Json {
         Kind::Bytes(..) => text(&bytes_pattern()),
         Kind::Integer(min, max) => json!({ "type": "integer", "minimum": min, "maximum": max }),
         Kind::Flag => json!({ "type": "boolean" }),
-        Kind::Text | Kind::Listen => json!({ "type": "string", "minLength": 1 }),
+        Kind::Text | Kind::Listen | Kind::Document => json!({ "type": "string", "minLength": 1 }),
         Kind::HostName => text("^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$"),
         Kind::Choice(names) => options(names),
         Kind::Pinning => json!({ "anyOf": [
@@ -140,7 +142,7 @@ fn shape(kind: Kind) -> Json {
         Kind::Endpoints | Kind::Binds => {
             json!({ "type": "array", "items": text(ENDPOINT), "uniqueItems": true })
         }
-        Kind::Condition => text("[<>=!]"),
+        Kind::Condition | Kind::MetricCondition => text("[<>=!]"),
         Kind::WebSocket => text("^wss?://."),
         Kind::Url => text("^https?://."),
         Kind::Secret => text("^(env|file):."),
@@ -197,6 +199,8 @@ mod tests {
             &FORWARD,
             &ROUTE,
             &RETENTION,
+            &ALERTING,
+            &ALERT,
             &FEED,
             &CUSTOM,
             &CUSTOM_TIME,
@@ -230,7 +234,10 @@ mod tests {
     fn default_toml_has_no_key_that_the_key_table_lacks() {
         let known: Vec<String> =
             sections().iter().flat_map(|s| s.keys.iter().map(|k| format!("{}.{}", s.name, k.name))).collect();
-        for key in descriptions(DEFAULTS).into_keys().filter(|k| !k.starts_with("retention.")) {
+        for key in descriptions(DEFAULTS)
+            .into_keys()
+            .filter(|k| !k.starts_with("retention.") && !k.starts_with("alerts."))
+        {
             assert!(known.contains(&key), "{key} is no key");
         }
     }

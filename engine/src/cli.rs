@@ -11,6 +11,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use tickline_config::model::Config;
 use tickline_config::{Loaded, units};
 
+mod alerts;
 mod audit;
 mod check;
 mod check_live;
@@ -71,6 +72,9 @@ enum Command {
     Run(run::RunArgs),
     /// Say what works, what does not, why, and what to do: exit 1 if something has failed.
     Health(health::HealthArgs),
+    /// Print the rules of alerts for Prometheus or Grafana.
+    #[command(subcommand)]
+    Alerts(alerts::AlertsCommand),
     /// The status page of an engine in the terminal.
     Top(top::TopArgs),
     /// Read venues and publish what they say on ZeroMQ.
@@ -182,6 +186,7 @@ pub fn main() -> ExitCode {
     let ended = match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Health(args) => health::run(&args),
+        Command::Alerts(command) => alerts::run(&command),
         Command::Top(args) => top::run(&args),
         Command::Publish(args) => publish::run(&args),
         Command::Tap(args) => tap::run(&args),

@@ -176,7 +176,7 @@ async fn history(State(view): State<Arc<View>>, RawQuery(query): RawQuery) -> Re
 }
 
 async fn metrics(State(view): State<Arc<View>>) -> Response {
-    let page = crate::metrics::page(&report(&view, Histograms::LeaveOut), &view);
+    let page = crate::metrics::now(&view);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page).into_response()
 }
 

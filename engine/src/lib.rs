@@ -3,6 +3,7 @@
 //! venue's payload and speaks no database's protocol.
 
 pub mod accepted;
+pub mod alert;
 pub mod channel;
 pub mod cli;
 pub mod control;

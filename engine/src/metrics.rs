@@ -7,8 +7,14 @@ use std::fmt::Write;
 use tickline_config::report::{FeedReport, Latency, PartReport, PublisherReport, Report, SinkReport};
 
 use crate::links::Link;
+use crate::report::{Histograms, report};
 use crate::stats::{ArchiveCell, SpoolCounters};
 use crate::view::{FeedView, View};
+
+/// The page as it is now.
+pub fn now(view: &View) -> String {
+    page(&report(view, Histograms::LeaveOut), view)
+}
 
 /// The page.
 pub fn page(report: &Report, view: &View) -> String {
@@ -72,6 +78,7 @@ pub fn page(report: &Report, view: &View) -> String {
     }
     spools(&mut page, view, &reading.spools);
     archive(&mut page, &view.stats.archive);
+    alerts(&mut page, view);
     page.counter("foreign_topics", "messages of topics that no feed asked for", &[], reading.foreign);
     page.counter("further_parts", "message parts after the second", &[], reading.further_parts);
     page.counter("batches", "batches closed", &[], reading.batches);
@@ -85,6 +92,30 @@ fn parts(page: &mut Page, parts: &[PartReport]) {
         let help = "0 if it does its work, 1 if somebody should look, 2 if it does not";
         page.gauge("part_state", help, &[("part", &part.name)], state);
     }
+}
+
+/// Alerts that fire, and how many were told.
+fn alerts(page: &mut Page, view: &View) {
+    let mut firing: BTreeMap<(String, &str), u64> = BTreeMap::new();
+    for of in view.alerts.lock().iter() {
+        *firing.entry((of.name.clone(), of.severity.name())).or_default() += 1;
+    }
+    for ((name, severity), count) in firing {
+        page.gauge(
+            "alerts_firing",
+            "alerts that fire",
+            &[("alert", &name), ("severity", severity)],
+            count as f64,
+        );
+    }
+    let told = *view.told.lock();
+    page.counter("alerts_sent", "messages that the webhook took", &[], told.sent);
+    page.counter(
+        "alerts_given_up",
+        "messages that the webhook did not take within ten minutes",
+        &[],
+        told.given_up,
+    );
 }
 
 /// The archive; zeros where there is none.
@@ -168,6 +199,10 @@ fn spools(page: &mut Page, view: &View, spools: &[SpoolCounters]) {
     for (name, help, value) in gauges {
         of().for_each(|(sink, spool)| page.gauge(name, help, &[("sink", &sink.name)], value(spool) as f64));
     }
+    of().for_each(|(sink, spool)| {
+        let ratio = spool.stats.bytes as f64 / sink.spool_bytes_max.max(1) as f64;
+        page.gauge("spool_fill_ratio", "bytes on disk of those it may take", &[("sink", &sink.name)], ratio);
+    });
     let counters: [SpoolMetric; 6] = [
         ("spool_appended_points", "points put on disk", |s| s.appended),
         ("spool_recovered_points", "points found on disk at the start, some sent before", |s| {
@@ -219,6 +254,14 @@ fn feeds(page: &mut Page, feeds: &BTreeMap<String, FeedReport>) {
                 stands,
             );
         }
+    }
+    for (feed, at_ns) in feeds.iter().filter_map(|(feed, report)| Some((feed, report.last_ns?))) {
+        let help = "unix time at which the last message with points was received";
+        page.gauge("feed_last_tick_seconds", help, &[("feed", feed)], at_ns as f64 / 1e9);
+    }
+    for (feed, lag_ns) in feeds.iter().filter_map(|(feed, report)| Some((feed, report.lag_ns?))) {
+        let help = "from _ts of that message to its receipt";
+        page.gauge("feed_lag_seconds", help, &[("feed", feed)], lag_ns as f64 / 1e9);
     }
     let worst = |report: &FeedReport| report.sources.iter().map(|source| source.gap_max).max();
     for (feed, largest) in feeds.iter().filter_map(|(feed, report)| Some((feed, worst(report)?))) {

@@ -11,6 +11,7 @@ use tickline_loadgen::host::{build, host, rss_max_bytes};
 use tickline_loadgen::result;
 
 use crate::accepted::Sources;
+use crate::alert::Firing;
 use crate::channel::FillGauge;
 use crate::health::parts;
 use crate::latency::{EncLatencies, Latencies, WrLatencies};
@@ -58,6 +59,7 @@ pub fn report(view: &View, histograms: Histograms) -> Report {
         rows: None,
         archive: archive(view),
         parts: parts(view, &reading, &feeds),
+        alerts: view.alerts.lock().iter().map(Firing::report).collect(),
         queues: queues(view),
         publishers,
         feeds,

@@ -9,6 +9,7 @@ use tickline_config::report::PublisherReport;
 use tickline_feeds::clock::{Clock, MonoNanos};
 
 use crate::accepted::Accepted;
+use crate::alert::{Firing, Told};
 use crate::channel::FillGauge;
 use crate::history::History;
 use crate::links::Link;
@@ -40,6 +41,8 @@ pub struct SinkView {
     pub queue: Receiver<Job>,
     /// What it has accepted.
     pub accepted: Arc<Accepted>,
+    /// Bytes that its spool may take; 0: it has none.
+    pub spool_bytes_max: u64,
 }
 
 /// A publisher of the same process.
@@ -101,6 +104,10 @@ pub struct View {
     pub frame_queues: Vec<FillGauge>,
     /// Publishers of the same process.
     pub publishers: Cell<Vec<PublisherView>>,
+    /// Alerts that fire.
+    pub alerts: Cell<Vec<Firing>>,
+    /// How many of them were told.
+    pub told: Cell<Told>,
     /// A thread that hangs, for how long.
     pub hangs: Cell<Option<String>>,
     /// Since when and how often each part has worked.

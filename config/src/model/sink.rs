@@ -150,3 +150,14 @@ pub struct File {
     /// File that lines are appended to.
     pub path: PathBuf,
 }
+
+/// One retention policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// How long points are kept; none: for ever.
+    pub duration: Option<Duration>,
+    /// Span of one shard.
+    pub shard_duration: Duration,
+    /// Whether it is the database's default policy.
+    pub default: bool,
+}

@@ -52,6 +52,21 @@ pub enum PartState {
     Failed,
 }
 
+/// An alert that fires.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AlertReport {
+    /// Its rule.
+    pub name: String,
+    /// `page` or `warn`.
+    pub severity: String,
+    /// What it means.
+    pub summary: String,
+    /// Labels of the series, such as `feed=kraken_tick`.
+    pub labels: String,
+    /// When it began to hold, ns since 1970.
+    pub since_ns: i64,
+}
+
 /// A queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct QueueReport {

@@ -16,16 +16,21 @@ use tickline_loadgen::clock::OsClock;
 
 use super::summary;
 use super::{Exit, Failure};
+use crate::alert::{self, Webhook};
 use crate::control::{Control, Ended, Orders, Reload};
 use crate::http::{Server, bind};
 use crate::plan::{Plan, SinkPlan};
 use crate::publish::Group;
 use crate::report::{Histograms, Standard, judge, report};
 use crate::run::{Run, Setup, Source};
+use crate::spawn::Thread;
 use crate::state::{Resume, StateFile};
 
 /// Our own feeds connect within their first attempts.
 const SUBSCRIBER_WAIT: Duration = Duration::from_secs(2);
+
+/// How long alerts may take to notice the end of the run.
+const ALERTS_GRACE: Duration = Duration::from_secs(1);
 
 /// A run to be.
 pub(super) struct Launch<'a> {
@@ -117,6 +122,7 @@ impl Launch<'_> {
         // Whoever listens is there before whoever speaks.
         let publishers = publishers(config, &run)?;
         let server = serve(socket, &run)?;
+        let alerts = alerts(config, &run)?;
         let orders = Orders {
             shutdown_timeout: config.engine.shutdown_timeout,
             state_dir: self.state_dir,
@@ -129,6 +135,8 @@ impl Launch<'_> {
         if let Some(server) = server {
             server.stop();
         }
+        // One that is just posting is left behind: its receiver may not answer.
+        alerts.into_iter().filter(|alerts| alerts.ended_within(ALERTS_GRACE)).for_each(Thread::join);
         Ok((report(&run.view(), Histograms::LeaveOut), ended))
     }
 }
@@ -172,6 +180,15 @@ fn publishers(config: &Config, run: &Run) -> Result<Option<Group>, Failure> {
         return Ok(None);
     }
     Group::start(config, &run.view().clock, SUBSCRIBER_WAIT, |_| true).map(Some).map_err(Failure::failed)
+}
+
+/// Looks at the alerts of a run that goes on until it is told to end.
+fn alerts(config: &Config, run: &Run) -> Result<Option<Thread>, Failure> {
+    if run.view().command != "run" {
+        return Ok(None);
+    }
+    let webhook = Webhook::of(&config.alerting, &config.engine.instance).map_err(Failure::configuration)?;
+    alert::watch(&run.view(), config.alerts.clone(), webhook).map(Some).map_err(Failure::failed)
 }
 
 fn serve(socket: Option<TcpListener>, run: &Run) -> Result<Option<Server>, Failure> {

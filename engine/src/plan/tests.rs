@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tickline_config::model::{
-    Archive, Compat, DecoderKind, Engine, FieldChoice, Filter, Format, Forward, Http, Session, SocketKind,
-    Spool, SystemFields, Tiebreak, WhenFull,
+    Alerting, Archive, Compat, DecoderKind, Engine, FieldChoice, Filter, Format, Forward, Http, Session,
+    SocketKind, Spool, SystemFields, Tiebreak, WhenFull,
 };
 
 use super::*;
@@ -95,6 +95,8 @@ fn config() -> Config {
         feeds: feeds.map(|(name, endpoint)| (name.to_owned(), feed(endpoint))).into(),
         sinks: sinks.map(|(name, sink)| (name.to_owned(), sink)).into(),
         publishers: BTreeMap::new(),
+        alerting: Alerting::default(),
+        alerts: BTreeMap::new(),
         retention: BTreeMap::new(),
     }
 }

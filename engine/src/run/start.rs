@@ -44,36 +44,7 @@ pub(super) fn start(setup: Setup<'_>) -> Result<Run, StartError> {
     let resume = sinks::resume(&queues, &plan.endpoints, &setup.resume);
     let frame_queues: Vec<FrameQueue> =
         plan.encoders.iter().map(|_| FrameQueue::new(frame_limits(config))).collect();
-    let view = View {
-        command: setup.command,
-        clock: Arc::clone(&setup.clock),
-        started: setup.clock.mono(),
-        disk: setup.rejects.map(|dir| (dir.to_owned(), min_free_bytes(plan))),
-        archives: config.archive.dir.is_some() && setup.source == Source::Sockets,
-        stats: Arc::new(Stats::default()),
-        stop: Arc::new(Stop::default()),
-        feeds: Cell::default(),
-        endpoints: Cell::default(),
-        links: Cell::default(),
-        publishers: Cell::default(),
-        hangs: Cell::default(),
-        uptime: Cell::default(),
-        history: Cell::default(),
-        sinks: plan
-            .sinks
-            .iter()
-            .zip(&queues)
-            .map(|(s, q)| SinkView {
-                name: s.name.clone(),
-                queue: q.fresh.clone(),
-                accepted: Arc::clone(&q.accepted),
-            })
-            .collect(),
-        frame_queues: frame_queues.iter().map(FrameQueue::gauge).collect(),
-        config: Cell::default(),
-    };
-    *view.config.lock() = setup.config_text.clone();
-    *view.uptime.lock() = setup.rejects.map(Uptime::in_dir).unwrap_or_default();
+    let view = view(&setup, &queues, &frame_queues);
     let mut run = Run {
         config: config.clone(),
         view: Arc::new(view),
@@ -104,6 +75,45 @@ pub(super) fn start(setup: Setup<'_>) -> Result<Run, StartError> {
         run.finish();
     }
     opened.map(|()| run)
+}
+
+/// What may be read of the run: nothing yet but names.
+fn view(setup: &Setup<'_>, queues: &[SinkQueues], frame_queues: &[FrameQueue]) -> View {
+    let (config, plan) = (setup.config, &setup.plan);
+    let view = View {
+        command: setup.command,
+        clock: Arc::clone(&setup.clock),
+        started: setup.clock.mono(),
+        disk: setup.rejects.map(|dir| (dir.to_owned(), min_free_bytes(plan))),
+        archives: config.archive.dir.is_some() && setup.source == Source::Sockets,
+        stats: Arc::new(Stats::default()),
+        stop: Arc::new(Stop::default()),
+        feeds: Cell::default(),
+        endpoints: Cell::default(),
+        links: Cell::default(),
+        publishers: Cell::default(),
+        alerts: Cell::default(),
+        told: Cell::default(),
+        hangs: Cell::default(),
+        uptime: Cell::default(),
+        history: Cell::default(),
+        sinks: plan
+            .sinks
+            .iter()
+            .zip(queues)
+            .map(|(s, q)| SinkView {
+                name: s.name.clone(),
+                queue: q.fresh.clone(),
+                accepted: Arc::clone(&q.accepted),
+                spool_bytes_max: s.spooler.as_ref().map_or(0, |_| s.sink.spool.bytes_max),
+            })
+            .collect(),
+        frame_queues: frame_queues.iter().map(FrameQueue::gauge).collect(),
+        config: Cell::default(),
+    };
+    *view.config.lock() = setup.config_text.clone();
+    *view.uptime.lock() = setup.rejects.map(Uptime::in_dir).unwrap_or_default();
+    view
 }
 
 pub(super) fn decoder(

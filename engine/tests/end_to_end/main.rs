@@ -1,6 +1,7 @@
 //! Proofs from ZeroMQ to what is stored: the program runs as its user starts it, against a real influxd, real
 //! files and a publisher in another language. One file a promise, one test binary, so that they are linked once.
 
+mod alerts_reach_somebody;
 mod archive_is_the_record;
 mod bad_input_stops_nothing;
 mod baskets_are_stored;

@@ -60,7 +60,15 @@ function perSecond(status, read) {
   return span > 0 ? (read(now) - (read(old) ?? 0)) / span : 0;
 }
 
-function showParts(parts) {
+function alertItem(alert) {
+  const item = element("li", undefined, alert.severity === "page" ? "failed" : "degraded");
+  const since = new Date(alert.since_ns / 1e6).toISOString().slice(11, 19);
+  const next = `alert since ${since} UTC; docs/RUNBOOK.md#${alert.name} says what to do`;
+  item.append("⚑ ", element("b", alert.name), element("span", ` ${alert.summary}`, "cause"), element("span", next, "next"));
+  return item;
+}
+
+function showParts(parts, alerts) {
   const wrong = parts.filter((part) => part.state !== "ok");
   const failed = wrong.filter((part) => part.state === "failed").length;
   const items = wrong.map((part) => {
@@ -69,7 +77,8 @@ function showParts(parts) {
     item.append(`${MARKS[part.state]} `, element("b", part.name), text, element("span", part.next, "next"));
     return item;
   });
-  byId("wrong").hidden = wrong.length === 0;
+  items.push(...alerts.map(alertItem));
+  byId("wrong").hidden = items.length === 0;
   byId("wrong").querySelector("ul").replaceChildren(...items);
   const said = [[failed, "failed"], [wrong.length - failed, "degraded"]].filter(([n]) => n > 0);
   const text = said.map(([n, what]) => `${n} ${what}`).join(", ") || "all is well";
@@ -166,7 +175,7 @@ function show(status, nowNs) {
   looks.push({ elapsed_s: status.elapsed_s, feeds, sinks });
   if (looks.length > RATE_LOOKS) looks.shift();
   byId("run").textContent = `${status.command} for ${duration(status.elapsed_s * 1e9)} · version ${status.build.version} (${status.build.profile}) · ${count(status.host.cores)} cores`;
-  showParts(status.parts);
+  showParts(status.parts, status.alerts);
   showFeeds(status, states, nowNs);
   showSinks(status, states);
   showPublishers(status, states);
