@@ -17,6 +17,7 @@ mod check;
 mod check_live;
 mod codec;
 mod config;
+mod dashboards;
 mod db;
 mod demo;
 mod exit;
@@ -120,6 +121,9 @@ enum Command {
     /// Make CURVE keys for encrypted connections.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// Dashboards for Grafana, made from the schema.
+    #[command(subcommand)]
+    Dashboards(dashboards::DashboardsCommand),
     /// Administer the database.
     #[command(subcommand)]
     Db(db::DbCommand),
@@ -206,6 +210,7 @@ pub fn main() -> ExitCode {
         Command::Plan(args) => plan::run(&args),
         Command::Spool(command) => spool::run(&command),
         Command::Rejects(command) => rejects::run(&command),
+        Command::Dashboards(command) => dashboards::run(&command),
         Command::Db(command) => db::run(&command),
     };
     let exit = ended.unwrap_or_else(|failure| {

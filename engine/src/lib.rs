@@ -7,6 +7,7 @@ pub mod alert;
 pub mod channel;
 pub mod cli;
 pub mod control;
+pub mod dashboard;
 pub mod forward;
 pub mod health;
 pub mod history;
