@@ -2,6 +2,7 @@
 
 pub(crate) mod child;
 pub(crate) mod cost;
+pub(crate) mod dashboards;
 pub(crate) mod engine;
 pub(crate) mod forward;
 pub(crate) mod generator;

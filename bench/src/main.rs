@@ -31,6 +31,8 @@ enum Command {
     Cost(e2e::cost::Arguments),
     /// The forwarder beside libzmq's own proxy.
     Forward(e2e::forward::Arguments),
+    /// How long a month of quotes takes for each query of the dashboards.
+    Dashboards(e2e::dashboards::Arguments),
     /// The load generator flat out beside a bare libzmq sender.
     Generator(e2e::generator::Arguments),
     /// A publisher beside a bare loop from the same socket to ZeroMQ.
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         Command::Rss(arguments) => e2e::rss::run(&arguments),
         Command::Cost(arguments) => e2e::cost::run(&arguments),
         Command::Forward(arguments) => e2e::forward::run(&arguments),
+        Command::Dashboards(arguments) => e2e::dashboards::run(&arguments),
         Command::Generator(arguments) => e2e::generator::run(&arguments),
         Command::Venue(arguments) => e2e::venue::run(&arguments),
         Command::Send(arguments) => e2e::sender::run(&arguments),

@@ -23,7 +23,15 @@ impl Server {
         Ok(server)
     }
 
-    fn query(&self, statement: &str) -> Result<serde_json::Value> {
+    /// Writes lines as they are.
+    pub(crate) fn write(&self, lines: String) -> Result<()> {
+        let answer = self.client.post(format!("{}/write?db={DATABASE}", self.url)).body(lines).send()?;
+        ensure!(answer.status().is_success(), "writing: {}", answer.text()?);
+        Ok(())
+    }
+
+    /// Runs a statement on the database.
+    pub(crate) fn query(&self, statement: &str) -> Result<serde_json::Value> {
         let mut url = reqwest::Url::parse(&format!("{}/query", self.url))?;
         url.query_pairs_mut().append_pair("db", DATABASE).append_pair("q", statement);
         let answer: serde_json::Value = serde_json::from_str(&self.client.post(url).send()?.text()?)?;
