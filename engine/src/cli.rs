@@ -16,10 +16,12 @@ mod audit;
 mod check;
 mod check_live;
 mod codec;
+mod completions;
 mod config;
 mod dashboards;
 mod db;
 mod demo;
+mod doctor;
 mod exit;
 mod export;
 mod forward;
@@ -73,6 +75,18 @@ enum Command {
     Run(run::RunArgs),
     /// Say what works, what does not, why, and what to do: exit 1 if something has failed.
     Health(health::HealthArgs),
+    /// Whether this machine can carry a configuration: ports, disk, memory, clock, limits. Changes and ends nothing.
+    Doctor(doctor::DoctorArgs),
+    /// Print completions for a shell.
+    Completions {
+        /// Which.
+        shell: clap_complete::Shell,
+    },
+    /// Write man pages into a folder.
+    Man {
+        /// Folder.
+        dir: PathBuf,
+    },
     /// Print the rules of alerts for Prometheus or Grafana.
     #[command(subcommand)]
     Alerts(alerts::AlertsCommand),
@@ -190,6 +204,9 @@ pub fn main() -> ExitCode {
     let ended = match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Health(args) => health::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Completions { shell } => completions::completions(shell),
+        Command::Man { dir } => completions::man(&dir),
         Command::Alerts(command) => alerts::run(&command),
         Command::Top(args) => top::run(&args),
         Command::Publish(args) => publish::run(&args),

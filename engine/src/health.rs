@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use tickline_config::model::{Config, Durability};
 use tickline_config::report::{FeedReport, PartReport, PartState, PublisherReport};
 use tickline_sinks::sink::FaultKind;
 use tickline_sinks::spool::store::{LocalStore, Store};
@@ -64,11 +65,11 @@ fn now(view: &View, reading: &Reading, feeds: &BTreeMap<String, FeedReport>) -> 
         }
     }
     let ahead = reading.sinks_out.iter().filter_map(|settled| settled.clock_ahead_s).max_by_key(|s| s.abs());
-    parts.extend(ahead.map(of_clock));
+    parts.extend(ahead.map(clock_part));
     if view.archives {
         parts.push(of_archive(view.stats.archive.counters.lock().trouble.as_deref()));
     }
-    parts.extend(view.disk.as_ref().map(|(dir, min_free_bytes)| of_disk(dir, *min_free_bytes)));
+    parts.extend(view.disk.as_ref().map(|(dir, min_free_bytes)| disk_part(dir, *min_free_bytes)));
     parts.sort_by_key(|part| std::cmp::Reverse(part.state));
     parts
 }
@@ -210,8 +211,14 @@ fn of_spool(sink: &str, spool: &SpoolCounters) -> PartReport {
     ok(part)
 }
 
+/// Bytes that the spools of a configuration leave free on their disk.
+pub(crate) fn min_free_bytes(config: &Config) -> u64 {
+    let spools = config.sinks.values().filter(|sink| sink.durability != Durability::Memory);
+    spools.map(|sink| sink.spool.free_bytes_min).max().unwrap_or(0)
+}
+
 /// This machine's clock against the one of the database that disagrees most.
-fn of_clock(ahead_s: i64) -> PartReport {
+pub(crate) fn clock_part(ahead_s: i64) -> PartReport {
     let name = "clock".to_owned();
     let state = match ahead_s.abs() {
         CLOCK_FAILED_S.. => PartState::Failed,
@@ -235,7 +242,7 @@ fn of_archive(trouble: Option<&str>) -> PartReport {
 }
 
 /// The disk under the state folder; `min_free_bytes` is what the spools leave to others.
-fn of_disk(dir: &Path, min_free_bytes: u64) -> PartReport {
+pub(crate) fn disk_part(dir: &Path, min_free_bytes: u64) -> PartReport {
     let name = "disk".to_owned();
     let free = match LocalStore::at(dir).free_bytes() {
         Ok(free) => free,
@@ -333,16 +340,16 @@ mod tests {
 
     #[test]
     fn a_clock_is_wrong_from_a_minute_on_whichever_side_it_is() {
-        assert_eq!(said(&of_clock(-2)), (PartState::Ok, ""));
-        assert_eq!(said(&of_clock(3)), (PartState::Degraded, "it is 3 s behind the database's"));
-        assert_eq!(said(&of_clock(-7_200)), (PartState::Failed, "it is 7200 s ahead of the database's"));
+        assert_eq!(said(&clock_part(-2)), (PartState::Ok, ""));
+        assert_eq!(said(&clock_part(3)), (PartState::Degraded, "it is 3 s behind the database's"));
+        assert_eq!(said(&clock_part(-7_200)), (PartState::Failed, "it is 7200 s ahead of the database's"));
     }
 
     #[test]
     fn a_disk_is_judged_by_what_the_spools_leave_free() {
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(of_disk(dir.path(), 1).state, PartState::Ok);
-        assert_eq!(of_disk(dir.path(), u64::MAX).state, PartState::Failed);
-        assert_eq!(of_disk(&dir.path().join("gone"), 1).state, PartState::Failed);
+        assert_eq!(disk_part(dir.path(), 1).state, PartState::Ok);
+        assert_eq!(disk_part(dir.path(), u64::MAX).state, PartState::Failed);
+        assert_eq!(disk_part(&dir.path().join("gone"), 1).state, PartState::Failed);
     }
 }

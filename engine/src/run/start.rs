@@ -13,6 +13,7 @@ use tickline_feeds::instruments::Instruments;
 use super::sinks::{self, SPOOLER_BATCHES, SinkQueues};
 use super::{Captures, ReceiverHandle, Run, Setup, Source, StartError};
 use crate::channel::{FrameLimits, FrameQueue, FrameSender};
+use crate::health::min_free_bytes;
 use crate::plan::{FeedPlan, Plan, ReceiverPlan, ThreadPlan};
 use crate::quarantine::SUSPECTS_MAX;
 use crate::queue::BatchPool;
@@ -84,7 +85,7 @@ fn view(setup: &Setup<'_>, queues: &[SinkQueues], frame_queues: &[FrameQueue]) -
         command: setup.command,
         clock: Arc::clone(&setup.clock),
         started: setup.clock.mono(),
-        disk: setup.rejects.map(|dir| (dir.to_owned(), min_free_bytes(plan))),
+        disk: setup.rejects.map(|dir| (dir.to_owned(), min_free_bytes(config))),
         archives: config.archive.dir.is_some() && setup.source == Source::Sockets,
         stats: Arc::new(Stats::default()),
         stop: Arc::new(Stop::default()),
@@ -132,16 +133,6 @@ fn frame_limits(config: &Config) -> FrameLimits {
         bytes_max: config.engine.queue_bytes_max,
         when_full: config.engine.when_full,
     }
-}
-
-/// Bytes that the spools leave free on their disk.
-fn min_free_bytes(plan: &Plan) -> u64 {
-    plan.sinks
-        .iter()
-        .filter(|plan| plan.spooler.is_some())
-        .map(|plan| plan.sink.spool.free_bytes_min)
-        .max()
-        .unwrap_or(0)
 }
 
 fn nanos(time: std::time::Duration) -> u64 {
