@@ -42,6 +42,7 @@ mod spool;
 mod summary;
 mod tap;
 mod top;
+mod validate;
 mod words;
 
 pub use exit::{Exit, Failure};
@@ -49,7 +50,7 @@ pub use exit::{Exit, Failure};
 /// Takes market ticks off ZeroMQ and puts them into a time-series database, and accounts for every one.
 ///
 /// Exit codes: 0 ok, 1 run-time failure, 2 usage, 3 invalid run (the load generator was the limit), 4 the
-/// ledger does not balance or points were left at exit (demo: anything was lost), 78 configuration.
+/// ledger does not balance or points were left at exit (demo: anything was lost), 5 not validated, 78 configuration.
 #[derive(Debug, Parser)]
 #[command(name = "tickline", version)]
 struct Cli {
@@ -75,6 +76,8 @@ enum Command {
     Run(run::RunArgs),
     /// Say what works, what does not, why, and what to do: exit 1 if something has failed.
     Health(health::HealthArgs),
+    /// Whether a configuration works from a tick to the row in the database: exit 5 if something failed.
+    Validate(validate::ValidateArgs),
     /// Whether this machine can carry a configuration: ports, disk, memory, clock, limits. Changes and ends nothing.
     Doctor(doctor::DoctorArgs),
     /// Print completions for a shell.
@@ -204,6 +207,7 @@ pub fn main() -> ExitCode {
     let ended = match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Health(args) => health::run(&args),
+        Command::Validate(args) => validate::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Completions { shell } => completions::completions(shell),
         Command::Man { dir } => completions::man(&dir),

@@ -34,4 +34,5 @@ pub mod stats;
 pub mod status_line;
 pub mod stop;
 pub mod uptime;
+pub mod validate;
 pub mod view;

@@ -4,10 +4,14 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
-use tickline_feeds::clock::MonoNanos;
+use tickline_feeds::clock::{Clock, MonoNanos};
+use tickline_feeds::curve::{CurveError, KeyPair};
+use tickline_loadgen::clock::OsClock;
 
 use crate::log_limit::LogLimit;
+use crate::stop::Stop;
 use crate::view::View;
 
 /// A connection that flaps is told of this often at most.
@@ -129,6 +133,44 @@ pub(crate) fn look(monitors: &mut [Monitor], up: &[Arc<AtomicBool>], view: &View
         monitor.say(link, &endpoint, now);
     }
     up.iter().zip(links.iter()).for_each(|(up, link)| up.store(link.up, Relaxed));
+}
+
+/// An endpoint and, where its publisher has a key, ours and its.
+pub(crate) type Asked<'a> = (&'a str, Option<(&'a KeyPair, &'a str)>);
+
+/// Connects to each endpoint, encrypted where its publisher has a key; whether it has shaken hands within `time`.
+pub(crate) fn handshakes(endpoints: &[Asked<'_>], time: Duration) -> Vec<Result<(), String>> {
+    let context = zmq::Context::new();
+    let (stop, clock) = (Stop::default(), OsClock::start());
+    let open = |(at, (endpoint, curve)): (usize, &Asked<'_>)| {
+        let socket = context.socket(zmq::SUB)?;
+        socket.set_linger(0)?;
+        if let Some((own, server)) = curve {
+            own.connect_to(&socket, server)?;
+        }
+        socket.monitor(&address(at), EVENTS)?;
+        let monitor = Monitor::open(&context, at)?;
+        socket.connect(endpoint)?;
+        Ok::<_, CurveError>((socket, monitor))
+    };
+    let mut opened: Vec<_> = endpoints.iter().enumerate().map(open).collect();
+    let mut links = vec![Link::default(); opened.len()];
+    let open_still = |links: &[Link]| links.iter().any(|link| !link.up);
+    while open_still(&links) && u128::from(clock.mono().0) < time.as_nanos() {
+        for (opened, link) in opened.iter_mut().zip(&mut links) {
+            if let Ok((_, monitor)) = opened {
+                monitor.look(link);
+            }
+        }
+        stop.wait(Duration::from_millis(5));
+    }
+    let outcome = |(opened, link): (&Result<_, CurveError>, &Link)| match opened {
+        Err(error) => Err(error.to_string()),
+        Ok(_) if link.up => Ok(()),
+        Ok(_) if link.refused > 0 => Err("handshake refused: not ZeroMQ, or keys that do not fit".to_owned()),
+        Ok(_) => Err(format!("nobody has shaken hands within {time:?}")),
+    };
+    opened.iter().zip(&links).map(outcome).collect()
 }
 
 #[cfg(test)]

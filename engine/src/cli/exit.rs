@@ -21,6 +21,8 @@ pub enum Exit {
     Invalid,
     /// 4: the ledger does not balance, or points were left at exit.
     Ledger,
+    /// 5: it is up and does not work as it should.
+    NotValidated,
     /// 78: the configuration cannot be carried out.
     Configuration,
 }
@@ -34,6 +36,7 @@ impl Exit {
             Exit::Usage => 2,
             Exit::Invalid => 3,
             Exit::Ledger => 4,
+            Exit::NotValidated => 5,
             Exit::Configuration => 78,
         }
     }

@@ -7,6 +7,7 @@ mod bad_input_stops_nothing;
 mod baskets_are_stored;
 mod browser;
 mod commands_of_the_bus;
+mod configurations_are_validated;
 mod dashboards_show_something;
 mod databases_are_kept;
 mod encrypted_feeds;

@@ -100,6 +100,15 @@ impl Admin {
         self.query_in(Some(database), &statement).map(drop)
     }
 
+    /// Removes the points of a measurement that have this tag, in every policy.
+    pub fn delete_where(&self, measurement: &str, tag: &str, value: &str) -> Result<(), AdminError> {
+        let database = self.database("deleting")?;
+        let value = value.replace('\\', "\\\\").replace('\'', "\\'");
+        let statement =
+            format!("DELETE FROM {} WHERE {} = '{value}'", identifier(measurement), identifier(tag));
+        self.query_in(Some(database), &statement).map(drop)
+    }
+
     pub(super) fn database(&self, what: &'static str) -> Result<&str, AdminError> {
         match &self.target {
             InfluxTarget::V1 { database, .. } => Ok(database),

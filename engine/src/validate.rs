@@ -1,0 +1,214 @@
+//! Marked ticks through a pipeline of its own: for each feed of a configuration a publisher on a free port, the feed's own
+//! decoder and the real databases. What is stored is read back, compared value by value, and removed again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tickline_config::filter::Filter;
+use tickline_config::model::{
+    Config, Custom, DecoderKind, Durability, Feed, Format, InfluxTarget, SinkKind, SocketKind,
+};
+use tickline_feeds::clock::{Clock, WallNanos};
+use tickline_feeds::instruments::Instruments;
+use tickline_feeds::payload::{Decimals, PayloadWriter, Reserved, Times, rfc3339};
+use tickline_feeds::socket::publisher;
+use tickline_feeds::transcode::{BETFAIR_INTEGERS, KRAKEN_INTEGERS, OANDA_INTEGERS, transcode_members};
+use tickline_loadgen::clock::OsClock;
+use tickline_sinks::admin::{Admin, Span};
+
+use crate::plan::Plan;
+use crate::report::{Histograms, report};
+use crate::run::{OpenSink, Run, Setup, Source};
+use crate::state::Resume;
+
+mod marks;
+
+use marks::{Mark, mark};
+
+/// Ticks of each feed.
+const TICKS: u64 = 5;
+
+/// `_src` of every marked tick.
+const SRC: u32 = 0xEE00;
+
+/// What became of the marked ticks of one feed in one database.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// The feed.
+    pub feed: String,
+    /// The sink.
+    pub sink: String,
+    /// None: every value came back; else what is wrong.
+    pub wrong: Option<String>,
+}
+
+/// Sends marked ticks through every feed and reads them back from every InfluxDB 1; an error says why that cannot be done.
+pub fn run(
+    config: &Config,
+    instruments: Arc<Instruments>,
+    patience: Duration,
+) -> Result<Vec<Outcome>, String> {
+    let clock = OsClock::start();
+    let (context, mut senders, mut feeds) = (zmq::Context::new(), Vec::new(), BTreeMap::new());
+    for (name, feed) in &config.feeds {
+        let sender = Sender::open(&context, feed, patience).map_err(|error| error.to_string())?;
+        feeds.insert(name.clone(), Feed { endpoint: sender.endpoint.clone(), ..plain(feed) });
+        senders.push((name.clone(), sender));
+    }
+    let own = own_config(config, feeds)?;
+    let plan = Plan::new(&own, &[]).map_err(|error| error.to_string())?;
+    let (instance, started) = (own.engine.instance.clone(), clock.wall().0);
+    let open: OpenSink<'_> = &|plan| {
+        tickline_sinks::open::open(&plan.name, &instance, started, &plan.sink)
+            .map_err(|error| error.to_string())
+    };
+    let run = Run::start(Setup {
+        command: "validate",
+        config: &own,
+        config_text: (String::new(), None),
+        plan,
+        clock: Arc::new(OsClock::start()),
+        open_sink: open,
+        instruments,
+        resume: Resume::new(),
+        source: Source::Sockets,
+        rejects: None,
+    });
+    let mut run = run.map_err(|error| error.to_string())?;
+    let mut sent = Vec::new();
+    for (name, sender) in &mut senders {
+        let marks = sender.send(clock.wall()).map_err(|error| format!("feeds.{name}: {error}"));
+        sent.push((name.clone(), marks));
+    }
+    wait(&run, patience, TICKS * senders.len() as u64);
+    run.drain(patience);
+    let mut outcomes = Vec::new();
+    for (sink, of) in &own.sinks {
+        let SinkKind::Influx(influx) = &of.kind else { continue };
+        let admin = Admin::new(sink, influx).map_err(|error| error.to_string())?;
+        for (feed, marks) in sent.iter().filter(|(feed, _)| of.takes(feed)) {
+            let wrong = marks.clone().and_then(|marks| read_back(&admin, &marks, started)).err();
+            outcomes.push(Outcome { feed: feed.clone(), sink: sink.clone(), wrong });
+        }
+    }
+    Ok(outcomes)
+}
+
+/// A feed as marked ticks need it: nothing is filtered, and nothing is silent.
+fn plain(feed: &Feed) -> Feed {
+    Feed {
+        filter: Filter::default(),
+        socket: SocketKind::Sub,
+        format: Format::Msgpack,
+        silence_max: None,
+        data_silence_max: None,
+        curve_server_key: None,
+        deadband_ppm: None,
+        ..feed.clone()
+    }
+}
+
+/// The configuration with these feeds and, of the sinks, the databases that can be read.
+fn own_config(config: &Config, feeds: BTreeMap<String, Feed>) -> Result<Config, String> {
+    let mut own = Config { feeds, publishers: BTreeMap::new(), ..config.clone() };
+    own.sinks.retain(|_, sink| {
+        matches!(&sink.kind, SinkKind::Influx(influx) if matches!(influx.target, InfluxTarget::V1 { .. }))
+    });
+    if own.sinks.is_empty() {
+        return Err("sinks: an InfluxDB 1 is needed to read back from, found none".to_owned());
+    }
+    own.sinks.values_mut().for_each(|sink| sink.durability = Durability::Memory);
+    own.archive.dir = None;
+    own.archive.flight = None;
+    own.engine.ledger_every = None;
+    Ok(own)
+}
+
+/// Until everything is received and settled, or nobody has patience any more.
+fn wait(run: &Run, patience: Duration, messages: u64) {
+    let (view, clock) = (run.view(), OsClock::start());
+    while u128::from(clock.mono().0) < patience.as_nanos() {
+        let ledger = report(&view, Histograms::LeaveOut).ledger;
+        if ledger.received >= messages && ledger.queued == 0 && ledger.in_flight == 0 && ledger.points > 0 {
+            return;
+        }
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+}
+
+/// Compares what is stored with what was sent, and removes it.
+fn read_back(admin: &Admin, marks: &[Mark], started_ns: i64) -> Result<(), String> {
+    let Some(first) = marks.first() else { return Err("no marked tick is known for its decoder".to_owned()) };
+    let policy = admin.write_policy().map_err(|error| error.to_string())?.name;
+    let condition = format!("\"{}\" = '{}'", first.tag, first.tag_value.replace('\'', "\\'"));
+    let hour_ns = 3_600_000_000_000;
+    let span = Span {
+        policy: &policy,
+        measurement: &first.measurement,
+        from_ns: started_ns - hour_ns,
+        to_ns: started_ns + hour_ns,
+        condition: &condition,
+    };
+    let mut found = Vec::new();
+    let read = admin.read_points(&span, &mut |point| {
+        let field = point.fields.iter().find(|(name, ..)| *name == first.field);
+        found.extend(field.and_then(|(_, _, text)| text.parse::<f64>().ok()));
+    });
+    let read = read.map_err(|error| error.to_string())?;
+    found.sort_by(f64::total_cmp);
+    let mut wanted: Vec<f64> = marks.iter().map(|mark| mark.value).collect();
+    wanted.sort_by(f64::total_cmp);
+    let removed = admin.delete_where(&first.measurement, &first.tag, &first.tag_value);
+    if found != wanted {
+        let (measurement, field) = (&first.measurement, &first.field);
+        return Err(format!(
+            "{measurement}.{field}: {} of {} values came back, of {read} points",
+            found.len(),
+            wanted.len()
+        ));
+    }
+    removed.map_err(|error| format!("marked ticks cannot be removed again: {error}"))
+}
+
+/// A publisher of marked ticks of one feed.
+struct Sender {
+    socket: zmq::Socket,
+    feed: Feed,
+    endpoint: String,
+}
+
+impl Sender {
+    fn open(context: &zmq::Context, feed: &Feed, patience: Duration) -> Result<Self, zmq::Error> {
+        let socket = publisher(context, 1_000, 1_000)?;
+        socket.set_rcvtimeo(i32::try_from(patience.as_millis()).unwrap_or(i32::MAX))?;
+        socket.bind("tcp://127.0.0.1:*")?;
+        let endpoint = socket.get_last_endpoint()?.unwrap_or_default();
+        Ok(Self { socket, feed: feed.clone(), endpoint })
+    }
+
+    /// Waits for the engine's subscription and sends; what was sent.
+    fn send(&mut self, now: WallNanos) -> Result<Vec<Mark>, String> {
+        let topic = if self.feed.topic == "*" { "validate" } else { self.feed.topic.as_str() };
+        self.socket.recv_bytes(0).map_err(|error| format!("its subscription did not come: {error}"))?;
+        let (mut writer, mut members) =
+            (PayloadWriter::new(Decimals::Text), PayloadWriter::new(Decimals::Text));
+        let mut sent = Vec::new();
+        for n in 0..TICKS {
+            let at = WallNanos(now.0 - now.0.rem_euclid(1_000_000) + n as i64 * 1_000_000);
+            let Some(mark) = mark(&self.feed, n, at) else { break };
+            members.clear();
+            let integers = [KRAKEN_INTEGERS, OANDA_INTEGERS, BETFAIR_INTEGERS].concat();
+            let keys =
+                transcode_members(&mark.json, &integers, &mut members).map_err(|error| error.to_string())?;
+            let times = Times { sent: now, recv: at, ..Times::default() };
+            writer.clear();
+            writer.begin(&Reserved { src: SRC, seq: n + 1, times, tie: 0 }, keys);
+            writer.raw(members.bytes());
+            let message = [topic.as_bytes(), writer.bytes()];
+            self.socket.send_multipart(message, 0).map_err(|error| error.to_string())?;
+            sent.push(mark);
+        }
+        Ok(sent)
+    }
+}
