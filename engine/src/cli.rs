@@ -33,6 +33,7 @@ mod parquet;
 mod plan;
 mod ports;
 mod publish;
+mod quality;
 mod rejects;
 mod replay;
 mod run;
@@ -124,6 +125,8 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Compare what the engines say they have made with what the database holds.
     Audit(audit::AuditArgs),
+    /// The quality of a day's points: coverage, silences, holes, odd prices, latency.
+    Quality(quality::QualityArgs),
     /// Stored points as CSV, NDJSON or Parquet.
     Export(export::ExportArgs),
     /// Look at what is on disk for the sinks, check it, send it, drop it.
@@ -222,6 +225,7 @@ pub fn main() -> ExitCode {
         Command::Forward(args) => forward::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Audit(args) => audit::run(&args),
+        Command::Quality(args) => quality::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Keys(command) => keys::run(&command),
         Command::Parquet(command) => parquet::run(&command),

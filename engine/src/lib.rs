@@ -21,6 +21,7 @@ pub mod metrics;
 pub mod plan;
 pub mod publish;
 pub mod pulse;
+pub mod quality;
 pub mod quarantine;
 pub mod queue;
 pub mod rejects;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
-use tickline_config::model::{Config, Parquet, SinkKind};
+use tickline_config::model::{Config, Feed, Parquet, SinkKind};
 use tickline_feeds::clock::{Clock, WallNanos};
 use tickline_feeds::decoder::measurements;
 use tickline_feeds::payload::rfc3339;
@@ -114,44 +114,44 @@ fn chosen(args: &ExportArgs, config: &Config) -> Result<Vec<String>, Failure> {
     if let Some(measurement) = &args.measurement {
         return Ok(vec![measurement.clone()]);
     }
-    let name = args.feed.as_deref().unwrap_or_default();
-    let feed = match config.feeds.get(name) {
-        Some(feed) => feed.clone(),
-        None => {
-            let sets = [format!("feeds.{name}.topic=\"*\"")];
-            let loaded = Config::load(&[], &sets, &|_| None).map_err(Failure::configuration)?;
-            loaded
-                .config
-                .feeds
-                .get(name)
-                .cloned()
-                .ok_or_else(|| Failure::usage(format!("--feed {name}: unknown")))?
-        }
-    };
+    let feed = feed_of(args.feed.as_deref().unwrap_or_default(), config)?;
     Ok(match feed.custom {
         Some(custom) => vec![custom.measurement],
         None => measurements(feed.decoder).iter().map(|of| of.name.to_owned()).collect(),
     })
 }
 
+/// A feed of the configuration, else of the registry.
+pub(super) fn feed_of(name: &str, config: &Config) -> Result<Feed, Failure> {
+    if let Some(feed) = config.feeds.get(name) {
+        return Ok(feed.clone());
+    }
+    let sets = [format!("feeds.{name}.topic=\"*\"")];
+    let loaded = Config::load(&[], &sets, &|_| None).map_err(Failure::configuration)?;
+    let feed = loaded.config.feeds.get(name).cloned();
+    feed.ok_or_else(|| Failure::usage(format!("--feed {name}: unknown")))
+}
+
 /// What points must fulfil, in InfluxQL.
 fn condition(args: &ExportArgs, tags: &[String]) -> Result<String, Failure> {
-    let mut all = Vec::new();
-    if !args.symbols.is_empty() {
-        let tag = SYMBOL_TAGS.iter().find(|name| tags.iter().any(|tag| tag == *name)).ok_or_else(|| {
-            Failure::usage(format!(
-                "--symbol: no tag of {} tells one, found {}",
-                SYMBOL_TAGS.join(", "),
-                tags.join(", ")
-            ))
-        })?;
-        let quoted = |text: &String| text.replace('\\', "\\\\").replace('\'', "\\'");
-        let any: Vec<String> =
-            args.symbols.iter().map(|text| format!("\"{tag}\" = '{}'", quoted(text))).collect();
-        all.push(format!("({})", any.join(" OR ")));
-    }
+    let mut all: Vec<String> = symbols(&args.symbols, tags)?.into_iter().collect();
     all.extend(args.as_of.map(|at_ns| format!("\"recv_ns\" <= {at_ns}")));
     Ok(all.join(" AND "))
+}
+
+/// That a point is of one of these symbols, in InfluxQL; none: of any.
+pub(super) fn symbols(wanted: &[String], tags: &[String]) -> Result<Option<String>, Failure> {
+    if wanted.is_empty() {
+        return Ok(None);
+    }
+    let tag = SYMBOL_TAGS.iter().find(|name| tags.iter().any(|tag| tag == *name));
+    let tag = tag.ok_or_else(|| {
+        let (known, found) = (SYMBOL_TAGS.join(", "), tags.join(", "));
+        Failure::usage(format!("--symbol: no tag of {known} tells one, found {found}"))
+    })?;
+    let quoted = |text: &String| text.replace('\\', "\\\\").replace('\'', "\\'");
+    let any: Vec<String> = wanted.iter().map(|text| format!("\"{tag}\" = '{}'", quoted(text))).collect();
+    Ok(Some(format!("({})", any.join(" OR "))))
 }
 
 /// Where points go, in their form.

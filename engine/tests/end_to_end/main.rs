@@ -10,6 +10,7 @@ mod commands_of_the_bus;
 mod configurations_are_validated;
 mod dashboards_show_something;
 mod databases_are_kept;
+mod days_are_judged;
 mod encrypted_feeds;
 mod examples_run;
 mod filters_count_what_they_leave_out;
