@@ -5,12 +5,14 @@ mod alert;
 mod bus;
 pub(crate) mod publisher;
 mod sink;
+mod up;
 
 pub(crate) use alert::{ALERT, ALERTING};
 pub(crate) use bus::{FORWARD, ROUTE};
 pub(crate) use sink::{
     FILE, INFLUXDB, INFLUXDB_V1, INFLUXDB_V2, INFLUXDB_V3, PARQUET, SINK, SINK_FORMS, SPOOL, SinkForm,
 };
+pub(crate) use up::{CANARY, PHASE, ROLLUPS, SERVICE, UP};
 
 /// Keys that stand together.
 #[derive(Debug)]

@@ -24,6 +24,7 @@ mod sink;
 mod suggest;
 mod tree;
 pub mod units;
+mod up;
 mod variables;
 mod violation;
 

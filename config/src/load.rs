@@ -11,12 +11,13 @@ use crate::engine::{is_host_name, read_archive, read_compat, read_engine, read_h
 use crate::feed::{self, read_feed};
 use crate::forward::{read_forward, read_route};
 use crate::keys::publisher::form_of as form_of_publisher;
-use crate::keys::{ALERT, CUSTOM, FEED, RETENTION, SPOOL, Section};
-use crate::model::Config;
+use crate::keys::{ALERT, CUSTOM, FEED, PHASE, RETENTION, SERVICE, SPOOL, Section};
+use crate::model::{Config, Phase, PhaseName};
 use crate::reader::{Context, unknown};
 use crate::show;
 use crate::sink::{form_of, read_sink};
 use crate::tree::{Node, Table, Value, expand_all, join, merge, parse, parse_set};
+use crate::up::{ordered, read_canary, read_phase, read_rollups, read_service, read_up};
 use crate::variables::Env;
 use crate::violation::{ConfigErrors, Place, Source, Violation, Violations};
 use crate::{DEFAULTS, publisher, rules};
@@ -32,7 +33,7 @@ pub struct Loaded {
     pub sha256: String,
 }
 
-const TOP: [&str; 12] = [
+const TOP: [&str; 17] = [
     "engine",
     "http",
     "compat",
@@ -45,6 +46,11 @@ const TOP: [&str; 12] = [
     "alerting",
     "alerts",
     "retention",
+    "up",
+    "phases",
+    "services",
+    "canary",
+    "rollups",
 ];
 
 impl Config {
@@ -203,6 +209,12 @@ fn complete(tree: &mut Table, defaults: &Table) {
     for (_, node) in members(tree, "retention") {
         fill(node, &[&RETENTION], defaults);
     }
+    for (_, node) in members(tree, "phases") {
+        fill(node, &[&PHASE], defaults);
+    }
+    for (_, node) in members(tree, "services") {
+        fill(node, &[&SERVICE], defaults);
+    }
 }
 
 fn members<'a>(tree: &'a mut Table, section: &str) -> impl Iterator<Item = (&'a String, &'a mut Node)> {
@@ -243,6 +255,19 @@ fn read(tree: &Table, context: &mut Context<'_>) -> Option<Config> {
         read_each(tree, "publishers", context, |path, _, node, c| publisher::read_publisher(path, node, c));
     let retention = read_each(tree, "retention", context, |path, _, node, c| read_retention(path, node, c));
     let alerting = tree.get("alerting").and_then(|node| read_alerting(node, context));
+    let up = tree.get("up").and_then(|node| read_up(node, context));
+    let phases = read_each(tree, "phases", context, |path, name, node, c| read_phase(path, name, node, c));
+    let phases: BTreeMap<PhaseName, Phase> = phases.into_values().collect();
+    let order = ordered(&phases).unwrap_or_else(|circle| {
+        let names: Vec<&str> = circle.into_iter().map(PhaseName::name).collect();
+        let place = tree.get("phases").map_or_else(Place::default, |node| node.place);
+        let rule = format!("after must not lead in a circle, found one through {}", names.join(", "));
+        context.violations.add(place, "phases", rule);
+        Vec::new()
+    });
+    let services = read_each(tree, "services", context, |path, _, node, c| read_service(path, node, c));
+    let canary = tree.get("canary").and_then(|node| read_canary(node, context));
+    let rollups = tree.get("rollups").and_then(|node| read_rollups(node, context));
     let alerts = read_each(tree, "alerts", context, |path, _, node, c| read_alert(path, node, c));
     Some(Config {
         engine: engine?,
@@ -257,6 +282,11 @@ fn read(tree: &Table, context: &mut Context<'_>) -> Option<Config> {
         alerting: alerting?,
         alerts,
         retention,
+        up: up?,
+        phases: order.into_iter().filter_map(|name| Some((name, phases.get(&name)?.clone()))).collect(),
+        services,
+        canary: canary?,
+        rollups: rollups?,
     })
 }
 

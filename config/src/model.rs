@@ -8,16 +8,20 @@ use std::time::Duration;
 use crate::secret::Secret;
 
 mod alert;
+mod archive;
 mod bus;
 pub mod publisher;
 mod sink;
+mod up;
 
 pub use crate::filter::{Comparand, Condition, Filter};
 pub use crate::session::{Session, Span};
 
 pub use alert::{Alert, Alerting, Severity};
+pub use archive::Archive;
 pub use bus::{CacheLimits, Forward, Route, SYMBOL_TAGS, SocketKind};
 pub use sink::{Durability, File, Influx, InfluxTarget, Parquet, Retention, Sink, SinkKind, Spool};
+pub use up::{Canary, Phase, PhaseName, Rollups, Runtime, ServiceConfig, Up};
 
 /// The whole configuration of one engine.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,6 +50,16 @@ pub struct Config {
     pub alerts: BTreeMap<String, Alert>,
     /// `[retention.NAME]`: what `tickline db apply` creates, by policy name
     pub retention: BTreeMap<String, Retention>,
+    /// `[up]`: what `tickline up` does
+    pub up: Up,
+    /// Phases of `tickline up`, in the order in which they come
+    pub phases: Vec<(PhaseName, Phase)>,
+    /// `[services.NAME]`, by name
+    pub services: BTreeMap<String, ServiceConfig>,
+    /// `[canary]`
+    pub canary: Canary,
+    /// `[rollups]`
+    pub rollups: Rollups,
 }
 
 /// `[engine]`: stages, queues and batches.
@@ -144,29 +158,6 @@ pub enum WhenFull {
 pub struct Http {
     /// Address to listen on, or none when it is "off".
     pub listen: Option<std::net::SocketAddr>,
-}
-
-/// `[archive]`: raw frames on disk, and the last ones in memory.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Archive {
-    /// Folder; none: no archive.
-    pub dir: Option<PathBuf>,
-    /// A file holds what was received in one such span of the clock.
-    pub rotate: Duration,
-    /// Bytes of all files.
-    pub bytes_max: u64,
-    /// Bytes that the disk keeps free for others.
-    pub free_bytes_min: u64,
-    /// Whether files are compressed.
-    pub compress: bool,
-    /// Globs of the feeds that are kept; none: all.
-    pub feeds: Option<Vec<String>>,
-    /// What happens when there is no room on disk or in the queue before it.
-    pub when_full: WhenFull,
-    /// How far the flight recorder looks back; none: there is none.
-    pub flight: Option<Duration>,
-    /// Most bytes that it holds in memory.
-    pub flight_bytes_max: usize,
 }
 
 impl Archive {

@@ -8,8 +8,8 @@ use serde_json::{Map, Value as Json, json};
 use crate::DEFAULTS;
 use crate::keys::publisher::{PUBLISHER_FORMS, PublisherForm};
 use crate::keys::{
-    ALERT, ALERTING, ARCHIVE, COMPAT, ENGINE, FEED, FORWARD, HTTP, Key, Kind, Need, RETENTION, ROUTE,
-    SINK_FORMS, Section, SinkForm,
+    ALERT, ALERTING, ARCHIVE, CANARY, COMPAT, ENGINE, FEED, FORWARD, HTTP, Key, Kind, Need, PHASE, RETENTION,
+    ROLLUPS, ROUTE, SERVICE, SINK_FORMS, Section, SinkForm, UP,
 };
 use crate::tree::{Node, Table, Value, parse};
 use crate::units::{bytes_pattern, duration_pattern};
@@ -42,6 +42,11 @@ pub fn config_schema_json() -> String {
             "alerting": maker.section(&[&ALERTING]),
             "alerts": named(maker.section(&[&ALERT])),
             "retention": named(maker.section(&[&RETENTION])),
+            "up": maker.section(&[&UP]),
+            "phases": named(maker.section(&[&PHASE])),
+            "services": named(maker.section(&[&SERVICE])),
+            "canary": maker.section(&[&CANARY]),
+            "rollups": maker.section(&[&ROLLUPS]),
         },
     });
     format!("{schema:#}\n")
@@ -205,6 +210,11 @@ mod tests {
             &CUSTOM,
             &CUSTOM_TIME,
             &SPOOL,
+            &UP,
+            &PHASE,
+            &SERVICE,
+            &CANARY,
+            &ROLLUPS,
         ];
         let sinks = SINK_FORMS.iter().flat_map(|f| f.sections);
         let publishers = PUBLISHER_FORMS.iter().flat_map(|f| f.sections);
@@ -236,7 +246,7 @@ mod tests {
             sections().iter().flat_map(|s| s.keys.iter().map(|k| format!("{}.{}", s.name, k.name))).collect();
         for key in descriptions(DEFAULTS)
             .into_keys()
-            .filter(|k| !k.starts_with("retention.") && !k.starts_with("alerts."))
+            .filter(|k| !["retention.", "alerts.", "phases."].iter().any(|named| k.starts_with(named)))
         {
             assert!(known.contains(&key), "{key} is no key");
         }

@@ -9,7 +9,10 @@ pub(crate) fn effective(tree: &Table) -> String {
     let mut out = String::new();
     for (name, node) in tree {
         match (name.as_str(), &node.value) {
-            ("routes" | "feeds" | "sinks" | "publishers" | "alerts" | "retention", Value::Table(members)) => {
+            (
+                "routes" | "feeds" | "sinks" | "publishers" | "alerts" | "retention" | "phases" | "services",
+                Value::Table(members),
+            ) => {
                 for (member, node) in members {
                     section(&mut out, &format!("{name}.{}", key(member)), node);
                 }

@@ -1,10 +1,12 @@
 //! The command line: one file a command. A command returns how it ended; only [`main`] turns that into an exit
 //! code, and only commands that are asked for JSON print it, alone, on standard output.
 
-use std::io::IsTerminal;
-use std::io::Write;
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -26,9 +28,11 @@ mod exit;
 mod export;
 mod forward;
 mod health;
+mod init;
 mod keys;
 mod kraken;
 mod launch;
+mod logs;
 mod parquet;
 mod plan;
 mod ports;
@@ -40,9 +44,11 @@ mod run;
 mod schema;
 mod sender;
 mod spool;
+mod status;
 mod summary;
 mod tap;
 mod top;
+mod up;
 mod validate;
 mod words;
 
@@ -61,6 +67,9 @@ struct Cli {
     /// Least severe lines that are logged: error, warn, info, debug, trace.
     #[arg(long, global = true, default_value = "info")]
     log_level: tracing::Level,
+    /// File of KEY=VALUE lines, such as tickline init writes: variables that the environment does not have.
+    #[arg(long, global = true, value_name = "FILE")]
+    env_file: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -73,6 +82,18 @@ enum LogFormat {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Write a configuration and its secrets, from questions or flags.
+    Init(init::InitArgs),
+    /// Start everything in order (database, publishers, engine, dashboards, validation) and keep it running.
+    Up(up::UpArgs),
+    /// End what tickline up has started: the engine drains, then publishers, then containers.
+    Down(up::DownArgs),
+    /// End a service of tickline up, or all, and start it again.
+    Restart(up::RestartArgs),
+    /// What runs, what does not, why, and what to do.
+    Status(status::StatusArgs),
+    /// The logs of what tickline up runs.
+    Logs(logs::LogsArgs),
     /// Receive, decode and write until a signal (or --duration) says stop.
     Run(run::RunArgs),
     /// Say what works, what does not, why, and what to do: exit 1 if something has failed.
@@ -190,8 +211,27 @@ fn print_text(text: &str) -> Result<(), Failure> {
     }
 }
 
+/// What `--env-file` says.
+static FURTHER: OnceLock<BTreeMap<String, String>> = OnceLock::new();
+
 fn environment(name: &str) -> Option<String> {
-    std::env::var(name).ok()
+    std::env::var(name).ok().or_else(|| FURTHER.get()?.get(name).cloned())
+}
+
+/// Lines of `KEY=VALUE`, as docker compose reads them: empty ones and those that begin with # say nothing.
+fn read_env_file(path: &Path) -> Result<BTreeMap<String, String>, Failure> {
+    let wrong = |why: &dyn Display| Failure::configuration(format!("--env-file {}: {why}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
+    let lines =
+        text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'));
+    // A line that is wrong may be a secret, and is not repeated.
+    lines
+        .map(|(at, line)| {
+            let pair = line.split_once('=').filter(|(name, _)| !name.trim().is_empty());
+            let (name, value) = pair.ok_or_else(|| wrong(&format!("line {}: must be KEY=VALUE", at + 1)))?;
+            Ok((name.trim().to_owned(), value.trim().to_owned()))
+        })
+        .collect()
 }
 
 /// A duration of the command line.
@@ -207,7 +247,27 @@ pub fn main() -> ExitCode {
         LogFormat::Text => log.with_target(false).with_ansi(std::io::stderr().is_terminal()).init(),
         LogFormat::Json => log.json().init(),
     }
-    let ended = match cli.command {
+    crate::up::child::follow_supervisor();
+    let exit = start(cli).unwrap_or_else(|failure| {
+        failure.message.lines().for_each(|line| eprintln!("tickline: {line}"));
+        failure.exit
+    });
+    ExitCode::from(exit.code())
+}
+
+fn start(cli: Cli) -> Result<Exit, Failure> {
+    if let Some(path) = &cli.env_file {
+        let further = read_env_file(path)?;
+        FURTHER.get_or_init(|| further);
+    }
+    let logging = up::Logging { format: cli.log_format, level: cli.log_level, env_file: cli.env_file };
+    match cli.command {
+        Command::Up(args) => up::up(&args, &logging),
+        Command::Init(args) => init::run(&args, &logging),
+        Command::Down(args) => up::down(&args),
+        Command::Restart(args) => up::restart(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Logs(args) => logs::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Health(args) => health::run(&args),
         Command::Validate(args) => validate::run(&args),
@@ -237,10 +297,5 @@ pub fn main() -> ExitCode {
         Command::Rejects(command) => rejects::run(&command),
         Command::Dashboards(command) => dashboards::run(&command),
         Command::Db(command) => db::run(&command),
-    };
-    let exit = ended.unwrap_or_else(|failure| {
-        failure.message.lines().for_each(|line| eprintln!("tickline: {line}"));
-        failure.exit
-    });
-    ExitCode::from(exit.code())
+    }
 }

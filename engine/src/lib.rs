@@ -34,6 +34,7 @@ pub mod state;
 pub mod stats;
 pub mod status_line;
 pub mod stop;
+pub mod up;
 pub mod uptime;
 pub mod validate;
 pub mod view;

@@ -7,6 +7,7 @@ mod layers;
 mod publishers;
 mod secrets;
 mod shipped_files;
+mod up;
 mod violations;
 
 use tickline_config::Loaded;

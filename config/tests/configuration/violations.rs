@@ -60,7 +60,7 @@ fn a_value_out_of_range_or_of_the_wrong_type_says_the_rule_and_what_was_found() 
 
 #[test]
 fn unknown_sections_and_keys_come_with_a_suggestion_or_a_list() {
-    let top = "engine, http, compat, archive, forward, routes, feeds, sinks, publishers, alerting, alerts, retention";
+    let top = "engine, http, compat, archive, forward, routes, feeds, sinks, publishers, alerting, alerts, retention, up, phases, services, canary, rollups";
     assert_all(&[
         ("[engin]\n".to_owned(), "t.toml:1:2: engin: unknown key, did you mean \"engine\""),
         ("[zzzzzzzzz]\n".to_owned(), &format!("t.toml:1:2: zzzzzzzzz: unknown key, there are {top}")),

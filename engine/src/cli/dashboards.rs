@@ -7,12 +7,15 @@ use tickline_config::model::{Config, InfluxTarget, SinkKind};
 use tickline_config::secret::Secret;
 use tickline_feeds::decoder::measurements;
 
-use super::{ConfigArgs, Exit, Failure};
+use super::{ConfigArgs, Exit, Failure, environment};
 use crate::dashboard::{Dashboard, FOLDER, all};
 
 mod grafana;
 
 use grafana::Grafana;
+
+/// Environment variable with the login, where nothing else is said.
+const LOGIN_ENV: &str = "GRAFANA_LOGIN";
 
 /// Uid of the data source.
 const DATASOURCE: &str = "tickline-influxdb";
@@ -48,13 +51,13 @@ pub(super) struct GrafanaArgs {
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:3000")]
     grafana: String,
     /// Environment variable that holds a service account's token, or USER:PASSWORD.
-    #[arg(long, value_name = "NAME", default_value = "GRAFANA_LOGIN")]
+    #[arg(long, value_name = "NAME", default_value = LOGIN_ENV)]
     login_env: String,
 }
 
 impl GrafanaArgs {
     fn open(&self) -> Result<Grafana, Failure> {
-        let login = std::env::var(&self.login_env).map_err(|_| {
+        let login = environment(&self.login_env).ok_or_else(|| {
             let rule = "must hold a service account's token, or USER:PASSWORD, found nothing";
             Failure::configuration(format!("environment variable {}: {rule}", self.login_env))
         })?;
@@ -66,7 +69,9 @@ pub(super) fn run(command: &DashboardsCommand) -> Result<Exit, Failure> {
     match command {
         DashboardsCommand::Render { config, dir } => render(&config.load()?.config, dir),
         DashboardsCommand::Provision { config, grafana } => {
-            provision(&config.load()?.config, &grafana.open()?)
+            let count = provision(&config.load()?.config, &grafana.open()?)?;
+            println!("{count} dashboards in folder {FOLDER}, data source {DATASOURCE}");
+            Ok(Exit::Ok)
         }
         DashboardsCommand::Delete { grafana } => delete(&grafana.open()?),
     }
@@ -95,7 +100,8 @@ fn datasource(config: &Config, with_password: bool) -> Result<Value, Failure> {
     let influx = config.sinks.values().find_map(|sink| match &sink.kind {
         SinkKind::Influx(influx) => match &influx.target {
             InfluxTarget::V1 { database, login, .. } => {
-                Some((influx.url.clone(), database.clone(), login.clone()))
+                let url = config.up.grafana_database.clone().unwrap_or_else(|| influx.url.clone());
+                Some((url, database.clone(), login.clone()))
             }
             _ => None,
         },
@@ -144,7 +150,13 @@ fn render(config: &Config, dir: &Path) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-fn provision(config: &Config, grafana: &Grafana) -> Result<Exit, Failure> {
+/// Puts data source, folder and dashboards into the Grafana at this address; how many of them.
+pub(super) fn provision_at(config: &Config, url: &str) -> Result<usize, Failure> {
+    let args = GrafanaArgs { grafana: url.to_owned(), login_env: LOGIN_ENV.to_owned() };
+    provision(config, &args.open()?)
+}
+
+fn provision(config: &Config, grafana: &Grafana) -> Result<usize, Failure> {
     let failed = |error: String| Failure::failed(error);
     grafana.put_datasource(DATASOURCE, &datasource(config, true)?).map_err(failed)?;
     grafana.put_folder(FOLDER).map_err(failed)?;
@@ -152,8 +164,7 @@ fn provision(config: &Config, grafana: &Grafana) -> Result<Exit, Failure> {
     for dashboard in &all {
         grafana.put_dashboard(FOLDER, &dashboard.model).map_err(failed)?;
     }
-    println!("{} dashboards in folder {FOLDER}, data source {DATASOURCE}", all.len());
-    Ok(Exit::Ok)
+    Ok(all.len())
 }
 
 fn delete(grafana: &Grafana) -> Result<Exit, Failure> {

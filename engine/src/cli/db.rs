@@ -1,7 +1,8 @@
 //! `tickline db`: what an InfluxDB 1 must be like, what it holds, and that put elsewhere and back.
 
 use tickline_config::Loaded;
-use tickline_config::model::{Config, InfluxTarget, SinkKind};
+use tickline_config::model::{Config, Influx, InfluxTarget, SinkKind};
+use tickline_config::secret::Secret;
 use tickline_sinks::admin::{Admin, AdminError, Change, Policy, spoken};
 
 use super::{ConfigArgs, Exit, Failure, environment};
@@ -42,6 +43,22 @@ pub(super) struct SinkArgs {
     sink: Option<String>,
 }
 
+/// Environment variable with the login of the database's administrator, USER:PASSWORD. Only one may make policies;
+/// the engine's own user need not be one.
+const ADMIN_LOGIN: &str = "INFLUX_ADMIN_LOGIN";
+
+/// The database of a sink, as its administrator where the environment has that login, else as the sink's user.
+pub(super) fn administrator(sink: &str, influx: &Influx) -> Result<Admin, AdminError> {
+    let mut influx = influx.clone();
+    if let InfluxTarget::V1 { login, .. } = &mut influx.target
+        && let Some(pair) = environment(ADMIN_LOGIN)
+        && let Some((user, password)) = pair.split_once(':')
+    {
+        *login = Some((user.to_owned(), Secret::new(password)));
+    }
+    Admin::new(sink, &influx)
+}
+
 /// One of them.
 pub(super) struct Database {
     pub(super) sink: String,
@@ -74,7 +91,7 @@ impl SinkArgs {
         {
             let SinkKind::Influx(influx) = &of.kind else { continue };
             let InfluxTarget::V1 { database, .. } = &influx.target else { continue };
-            let admin = Admin::new(sink, influx).map_err(Failure::configuration)?;
+            let admin = administrator(sink, influx).map_err(Failure::configuration)?;
             // Several sinks may write to one database.
             if !found.iter().any(|known: &Database| known.admin.is_same(&admin)) {
                 found.push(Database { sink: sink.clone(), name: database.clone(), admin });

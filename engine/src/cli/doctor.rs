@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::path::Path;
 use std::process::Command;
 
-use tickline_config::model::Config;
+use tickline_config::model::{Config, Runtime};
 use tickline_config::report::{PartReport, PartState};
 use tickline_loadgen::host::host;
 use tickline_loadgen::owner::listener;
@@ -23,15 +23,15 @@ const FILES_MIN: u64 = 1_024;
 #[derive(Debug, clap::Args)]
 pub(super) struct DoctorArgs {
     #[command(flatten)]
-    config: ConfigArgs,
+    pub(super) config: ConfigArgs,
     /// One JSON array.
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 pub(super) fn run(args: &DoctorArgs) -> Result<Exit, Failure> {
     let config = args.config.load()?.config;
-    let mut rows = vec![libzmq(), processor(), files(), receive_buffer(&config), clock(), docker()];
+    let mut rows = vec![libzmq(), processor(), files(), receive_buffer(&config), clock(), docker(&config)];
     rows.extend(memory(&config));
     rows.extend(state_dir(&config));
     rows.extend(ports(&config));
@@ -163,22 +163,22 @@ fn clock() -> PartReport {
     }
 }
 
-fn docker() -> PartReport {
-    let asked = Command::new("docker").args(["version", "--format", "{{.Server.Version}}"]).output();
-    match asked {
+fn docker(config: &Config) -> PartReport {
+    let (worst, next) = match config.up.runtime {
+        Runtime::Docker => {
+            (PartState::Failed, "install or start it, or let up.runtime say who else runs the database")
+        }
+        _ => (PartState::Degraded, "only docker-compose.yml needs it"),
+    };
+    match Command::new("docker").args(["version", "--format", "{{.Server.Version}}"]).output() {
         Ok(output) if output.status.success() => {
             good("docker", format!("version {}", String::from_utf8_lossy(&output.stdout).trim()))
         }
         Ok(output) => {
             let why = String::from_utf8_lossy(&output.stderr).lines().next().unwrap_or_default().to_owned();
-            row(
-                "docker",
-                PartState::Degraded,
-                format!("does not answer: {why}"),
-                "only docker-compose.yml needs it",
-            )
+            row("docker", worst, format!("does not answer: {why}"), next)
         }
-        Err(_) => row("docker", PartState::Degraded, "not installed", "only docker-compose.yml needs it"),
+        Err(_) => row("docker", worst, "not installed", next),
     }
 }
 

@@ -10,6 +10,7 @@ use tickline_loadgen::target::{DEFAULT_URL, Target};
 
 use super::words::{seconds, share};
 use super::{Exit, Failure, duration, print_text};
+use crate::health::is_ours;
 
 /// Arguments of `health`.
 #[derive(Debug, clap::Args)]
@@ -23,6 +24,9 @@ pub(super) struct HealthArgs {
     /// Time between two looks.
     #[arg(long, value_parser = duration, default_value = "30s", requires = "watch")]
     interval: Duration,
+    /// Exit as /ready answers: with 1 only if a part of our own has failed, not a publisher or its feed.
+    #[arg(long)]
+    ready: bool,
     /// One JSON array a look, on a line of its own.
     #[arg(long)]
     json: bool,
@@ -43,7 +47,8 @@ pub(super) fn run(args: &HealthArgs) -> Result<Exit, Failure> {
             print_text(&changes(&before, &parts))?;
         }
         if !args.watch {
-            let failed = parts.iter().any(|part| part.state == PartState::Failed);
+            let counts = |part: &PartReport| !args.ready || is_ours(part);
+            let failed = parts.iter().any(|part| part.state == PartState::Failed && counts(part));
             return Ok(if failed { Exit::Failed } else { Exit::Ok });
         }
         before = parts;
@@ -53,7 +58,7 @@ pub(super) fn run(args: &HealthArgs) -> Result<Exit, Failure> {
 }
 
 /// The engine's parts, or that it does not answer.
-fn look(target: &Target) -> Vec<PartReport> {
+pub(super) fn look(target: &Target) -> Vec<PartReport> {
     match target.glance() {
         Ok((report, _)) => report.parts,
         Err(error) => vec![PartReport {
@@ -74,7 +79,7 @@ const fn word(state: PartState) -> &'static str {
 }
 
 /// Every part, a line each, and below it what is wrong with it.
-fn table(parts: &[PartReport], now_s: i64) -> String {
+pub(super) fn table(parts: &[PartReport], now_s: i64) -> String {
     let width = parts.iter().map(|part| part.name.chars().count()).max().unwrap_or(0).max(4);
     let mut out = String::new();
     // Writing to a String cannot fail.

@@ -14,6 +14,7 @@ use tickline_loadgen::clock::OsClock;
 
 use super::{ConfigArgs, Exit, Failure, duration, environment};
 use crate::publish::Group;
+use crate::service::Service;
 use crate::view::PublisherView;
 
 const SIGNALS: Token = Token(0);
@@ -39,6 +40,10 @@ pub(super) struct PublishArgs {
     /// Stop by itself after this time, such as 10s.
     #[arg(long, value_parser = duration)]
     duration: Option<Duration>,
+    /// Wait so long at most for the subscriptions of the configuration's feeds before asking a venue: what is
+    /// published to nobody is lost.
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "0s")]
+    subscribers_within: Duration,
     /// Print what was done as JSON, alone, on standard output.
     #[arg(long)]
     json: bool,
@@ -84,13 +89,15 @@ pub(super) fn run(args: &PublishArgs) -> Result<Exit, Failure> {
     let waker = Arc::new(Waker::new(poll.registry(), WAKE).map_err(Failure::failed)?);
     let clock: Arc<dyn Clock> = Arc::new(OsClock::start());
     let started = clock.mono();
-    let mut group = Group::start(&loaded.config, &clock, Duration::ZERO, wanted).map_err(Failure::failed)?;
+    let mut group =
+        Group::start(&loaded.config, &clock, args.subscribers_within, wanted).map_err(Failure::failed)?;
     group.stop().set_control(waker);
     let views = group.views();
     for view in &views {
         tracing::info!("{}: publishing on {}", view.name, view.endpoints.join(", "));
     }
     let mut events = Events::with_capacity(8);
+    Service::default().ready();
     let over = |clock: &dyn Clock| {
         args.duration.is_some_and(|time| u128::from(clock.mono().since(started)) >= time.as_nanos())
     };

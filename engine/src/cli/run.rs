@@ -24,6 +24,9 @@ pub(super) struct RunArgs {
     /// Stop by itself after this time, such as 10s.
     #[arg(long, value_parser = duration)]
     duration: Option<Duration>,
+    /// Leave the publishers of the configuration to a process of their own, such as tickline publish.
+    #[arg(long)]
+    no_publishers: bool,
     #[command(flatten)]
     report: ReportArgs,
 }
@@ -42,7 +45,10 @@ impl RunArgs {
 }
 
 pub(super) fn run(args: &RunArgs) -> Result<Exit, Failure> {
-    let loaded = args.load()?;
+    let mut loaded = args.load()?;
+    if args.no_publishers {
+        loaded.config.publishers.clear();
+    }
     let limit = args.duration.map(|time| time.as_secs_f64());
     let reload = || args.load().map_err(|failure| failure.message);
     let launch = Launch {

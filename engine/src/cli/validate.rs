@@ -46,22 +46,40 @@ pub(super) struct ValidateArgs {
 /// How one thing came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum State {
+pub(super) enum State {
     Passed,
     Failed,
     CouldNotRun,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
-struct Row {
-    name: String,
-    state: State,
-    detail: String,
+pub(super) struct Row {
+    pub(super) name: String,
+    pub(super) state: State,
+    pub(super) detail: String,
     took_ms: u64,
 }
 
 pub(super) fn run(args: &ValidateArgs) -> Result<Exit, Failure> {
-    let config = args.config.load_runnable()?.config;
+    let rows = rows(&args.config.load_runnable()?.config, args.timeout)?;
+    let text = if args.json {
+        format!("{}\n", serde_json::to_string(&rows).map_err(Failure::failed)?)
+    } else {
+        table(&rows)
+    };
+    print_text(&text)?;
+    let has = |state| rows.iter().any(|row| row.state == state);
+    Ok(if has(State::Failed) {
+        Exit::NotValidated
+    } else if has(State::CouldNotRun) {
+        Exit::Failed
+    } else {
+        Exit::Ok
+    })
+}
+
+/// Everything, checked now.
+pub(super) fn rows(config: &Config, timeout: Duration) -> Result<Vec<Row>, Failure> {
     let mut rows = Vec::new();
     let clock = OsClock::start();
     let mut timed = |name: &str, check: &dyn Fn() -> Result<String, String>| {
@@ -78,7 +96,7 @@ pub(super) fn run(args: &ValidateArgs) -> Result<Exit, Failure> {
         });
     };
     timed("configuration", &|| {
-        let plan = Plan::new(&config, &cores()).map_err(|error| error.to_string())?;
+        let plan = Plan::new(config, &cores()).map_err(|error| error.to_string())?;
         Ok(format!(
             "{} feeds, {} sinks, {} publishers",
             plan.feeds.len(),
@@ -108,22 +126,9 @@ pub(super) fn run(args: &ValidateArgs) -> Result<Exit, Failure> {
             }
         });
     }
-    rows.extend(publishers(&config, args.timeout));
-    rows.extend(end_to_end(&config, args.timeout)?);
-    let text = if args.json {
-        format!("{}\n", serde_json::to_string(&rows).map_err(Failure::failed)?)
-    } else {
-        table(&rows)
-    };
-    print_text(&text)?;
-    let has = |state| rows.iter().any(|row| row.state == state);
-    Ok(if has(State::Failed) {
-        Exit::NotValidated
-    } else if has(State::CouldNotRun) {
-        Exit::Failed
-    } else {
-        Exit::Ok
-    })
+    rows.extend(publishers(config, timeout));
+    rows.extend(end_to_end(config, timeout)?);
+    Ok(rows)
 }
 
 fn table(rows: &[Row]) -> String {

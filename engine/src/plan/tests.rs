@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tickline_config::model::{
-    Alerting, Archive, Compat, DecoderKind, Engine, FieldChoice, Filter, Format, Forward, Http, Session,
-    SocketKind, Spool, SystemFields, Tiebreak, WhenFull,
+    Alerting, Archive, Canary, Compat, DecoderKind, Engine, FieldChoice, Filter, Format, Forward, Http,
+    Rollups, Session, SocketKind, Spool, SystemFields, Tiebreak, Up, WhenFull,
 };
 
 use super::*;
@@ -98,6 +98,11 @@ fn config() -> Config {
         alerting: Alerting::default(),
         alerts: BTreeMap::new(),
         retention: BTreeMap::new(),
+        up: Up::default(),
+        phases: Vec::new(),
+        services: BTreeMap::new(),
+        canary: Canary::default(),
+        rollups: Rollups::default(),
     }
 }
 

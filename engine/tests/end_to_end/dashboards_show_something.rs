@@ -109,7 +109,7 @@ fn every_query_of_every_dashboard_is_answered_with_something() {
 }
 
 /// What a Grafana has, by path, behind an API like Grafana's.
-type Store = Arc<Mutex<BTreeMap<String, Value>>>;
+pub(crate) type Store = Arc<Mutex<BTreeMap<String, Value>>>;
 
 /// Answers one request; only who has the token gets anything.
 fn answer(store: &Store, head: &str, body: &str) -> &'static str {
@@ -147,7 +147,7 @@ fn answer(store: &Store, head: &str, body: &str) -> &'static str {
     "200 OK"
 }
 
-fn grafana() -> (String, Store) {
+pub(crate) fn grafana() -> (String, Store) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let store = Store::default();
