@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::filter::matches;
-use crate::model::{Config, Durability, Feed, SinkKind};
+use crate::model::{Config, Durability, Feed, InfluxTarget, Sink, SinkKind};
 use crate::suggest::nearest;
 use crate::tree::{Node, Table};
 use crate::violation::{Place, Violations};
@@ -20,6 +20,7 @@ pub(crate) fn check(config: &Config, tree: &Table, violations: &mut Violations) 
     rules.publishers(config);
     rules.archive(config);
     rules.retention(config);
+    rules.rollups(config);
 }
 
 struct Rules<'a> {
@@ -192,6 +193,22 @@ impl Rules<'_> {
                 let (a, b) = (format!("sinks.{other}.{key}"), format!("sinks.{name}.{key}"));
                 self.broken(&a, &b, format!("{a} and {b} must differ, found {target:?} in both"));
             }
+        }
+    }
+
+    /// Bars are made by InfluxDB 1.
+    fn rollups(&mut self, config: &Config) {
+        let is_one = |sink: &Sink| match &sink.kind {
+            SinkKind::Influx(influx) => matches!(influx.target, InfluxTarget::V1 { .. }),
+            _ => false,
+        };
+        if config.rollups.policy.is_some() && !config.sinks.values().any(is_one) {
+            let place = self.place("rollups.policy");
+            self.violations.add(
+                place,
+                "rollups.policy",
+                "needs an InfluxDB 1 sink (version = 1), found none",
+            );
         }
     }
 

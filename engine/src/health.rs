@@ -70,13 +70,18 @@ fn now(view: &View, reading: &Reading, feeds: &BTreeMap<String, FeedReport>) -> 
         parts.push(of_archive(view.stats.archive.counters.lock().trouble.as_deref()));
     }
     parts.extend(view.disk.as_ref().map(|(dir, min_free_bytes)| disk_part(dir, *min_free_bytes)));
+    parts.extend(view.surroundings.lock().iter().cloned());
+    parts.extend(view.canary.lock().part());
+    parts.extend(view.rollups.lock().iter().map(|(sink, seen)| seen.part(sink)));
     parts.sort_by_key(|part| std::cmp::Reverse(part.state));
     parts
 }
 
-/// Whether points may be lost or kept back because of this part: not the affair of those who send.
+/// Whether points may be lost or kept back because of this part: not the affair of those who send, and not of what is
+/// made of points afterwards.
 pub fn is_ours(part: &PartReport) -> bool {
-    !part.name.starts_with("feeds.") && !part.name.starts_with("publishers.")
+    let others = ["feeds.", "publishers.", "services.", "rollups.", "grafana", "canary"];
+    !others.iter().any(|other| part.name.starts_with(other)) && !part.name.ends_with(".stored")
 }
 
 fn ok(name: String) -> PartReport {

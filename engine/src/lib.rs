@@ -4,6 +4,7 @@
 
 pub mod accepted;
 pub mod alert;
+pub mod canary;
 pub mod channel;
 pub mod cli;
 pub mod control;
@@ -26,6 +27,7 @@ pub mod quarantine;
 pub mod queue;
 pub mod rejects;
 pub mod report;
+pub mod rollup;
 pub mod run;
 pub mod service;
 pub mod spawn;
@@ -34,6 +36,7 @@ pub mod state;
 pub mod stats;
 pub mod status_line;
 pub mod stop;
+pub mod surroundings;
 pub mod up;
 pub mod uptime;
 pub mod validate;

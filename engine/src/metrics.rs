@@ -4,12 +4,16 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use tickline_config::report::{FeedReport, Latency, PartReport, PublisherReport, Report, SinkReport};
+use tickline_config::report::{FeedReport, Latency, PublisherReport, Report, SinkReport};
 
 use crate::links::Link;
 use crate::report::{Histograms, report};
 use crate::stats::{ArchiveCell, SpoolCounters};
 use crate::view::{FeedView, View};
+
+mod beside;
+
+use beside::{alerts, beside, parts};
 
 /// The page as it is now.
 pub fn now(view: &View) -> String {
@@ -77,45 +81,13 @@ pub fn page(report: &Report, view: &View) -> String {
         page.counter("sink_rejects_left_out", help, &[("sink", &sink.name)], settled.rejects_left_out);
     }
     spools(&mut page, view, &reading.spools);
+    beside(&mut page, view);
     archive(&mut page, &view.stats.archive);
     alerts(&mut page, view);
     page.counter("foreign_topics", "messages of topics that no feed asked for", &[], reading.foreign);
     page.counter("further_parts", "message parts after the second", &[], reading.further_parts);
     page.counter("batches", "batches closed", &[], reading.batches);
     page.text
-}
-
-/// What works, as /ready and the status page say it.
-fn parts(page: &mut Page, parts: &[PartReport]) {
-    for part in parts {
-        let state = f64::from(part.state as u8);
-        let help = "0 if it does its work, 1 if somebody should look, 2 if it does not";
-        page.gauge("part_state", help, &[("part", &part.name)], state);
-    }
-}
-
-/// Alerts that fire, and how many were told.
-fn alerts(page: &mut Page, view: &View) {
-    let mut firing: BTreeMap<(String, &str), u64> = BTreeMap::new();
-    for of in view.alerts.lock().iter() {
-        *firing.entry((of.name.clone(), of.severity.name())).or_default() += 1;
-    }
-    for ((name, severity), count) in firing {
-        page.gauge(
-            "alerts_firing",
-            "alerts that fire",
-            &[("alert", &name), ("severity", severity)],
-            count as f64,
-        );
-    }
-    let told = *view.told.lock();
-    page.counter("alerts_sent", "messages that the webhook took", &[], told.sent);
-    page.counter(
-        "alerts_given_up",
-        "messages that the webhook did not take within ten minutes",
-        &[],
-        told.given_up,
-    );
 }
 
 /// The archive; zeros where there is none.

@@ -32,6 +32,9 @@ const TICKS: u64 = 5;
 /// `_src` of every marked tick.
 const SRC: u32 = 0xEE00;
 
+/// Value of the tag `instance` on what this pipeline says of itself, which is removed again with the ticks.
+const INSTANCE: &str = "tickline-validate";
+
 /// What became of the marked ticks of one feed in one database.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
@@ -91,6 +94,12 @@ pub fn run(
             let wrong = marks.clone().and_then(|marks| read_back(&admin, &marks, started)).err();
             outcomes.push(Outcome { feed: feed.clone(), sink: sink.clone(), wrong });
         }
+        let delete = |measurement: &str| admin.delete_where(measurement, "instance", INSTANCE);
+        let removed = ["feed_event", "feed_gap"].into_iter().try_for_each(delete);
+        // A database that takes nothing has been told of already.
+        if outcomes.iter().all(|outcome| outcome.wrong.is_none()) {
+            removed.map_err(|error| format!("sinks.{sink}: {error}"))?;
+        }
     }
     Ok(outcomes)
 }
@@ -122,6 +131,7 @@ fn own_config(config: &Config, feeds: BTreeMap<String, Feed>) -> Result<Config, 
     own.archive.dir = None;
     own.archive.flight = None;
     own.engine.ledger_every = None;
+    INSTANCE.clone_into(&mut own.engine.instance);
     Ok(own)
 }
 

@@ -1,20 +1,23 @@
 //! What may be read of a run while it goes on: names, cells and gauges, for reports, metrics and the status
 //! line. A view keeps no queue open and changes nothing.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use crossbeam_channel::Receiver;
-use tickline_config::report::PublisherReport;
+use tickline_config::report::{PartReport, PublisherReport};
 use tickline_feeds::clock::{Clock, MonoNanos};
 
 use crate::accepted::Accepted;
 use crate::alert::{Firing, Told};
+use crate::canary;
 use crate::channel::FillGauge;
 use crate::history::History;
 use crate::links::Link;
 use crate::publish::Shown;
 use crate::queue::Job;
+use crate::rollup;
 use crate::stats::{Cell, Stats};
 use crate::stop::Stop;
 use crate::uptime::Uptime;
@@ -114,6 +117,12 @@ pub struct View {
     pub uptime: Cell<Uptime>,
     /// The last quarter of an hour.
     pub history: Cell<History>,
+    /// How marked ticks came back.
+    pub canary: Cell<canary::Seen>,
+    /// What stands beside the pipeline.
+    pub surroundings: Cell<Vec<PartReport>>,
+    /// Bars, by sink.
+    pub rollups: Cell<BTreeMap<String, rollup::Seen>>,
     /// The effective configuration, secrets masked, and its SHA-256; empty where there is no file.
     pub config: Cell<(String, Option<String>)>,
 }

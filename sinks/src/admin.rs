@@ -3,6 +3,7 @@
 //! what their HTTP interface documents; the rest is [`AdminError::Unsupported`].
 
 pub mod audit;
+pub mod bars;
 pub mod contents;
 mod points;
 mod retention;

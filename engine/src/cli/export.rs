@@ -89,8 +89,8 @@ pub(super) fn run(args: &ExportArgs) -> Result<Exit, Failure> {
     let mut out = Output::open(args)?;
     let mut points = 0;
     for measurement in &measurements {
-        let tags = database.admin.tags(measurement).map_err(failed)?;
-        let kinds = database.admin.kinds(measurement).map_err(failed)?;
+        let tags = database.admin.tags(&policy, measurement).map_err(failed)?;
+        let kinds = database.admin.kinds(&policy, measurement).map_err(failed)?;
         out.begin(&tags, &kinds).map_err(Failure::failed)?;
         let condition = condition(args, &tags)?;
         // Spans without points cost a request each: only what there is is asked for.

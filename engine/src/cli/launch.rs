@@ -17,14 +17,17 @@ use tickline_loadgen::clock::OsClock;
 use super::summary;
 use super::{Exit, Failure};
 use crate::alert::{self, Webhook};
+use crate::canary;
 use crate::control::{Control, Ended, Orders, Reload};
 use crate::http::{Server, bind};
 use crate::plan::{Plan, SinkPlan};
 use crate::publish::Group;
 use crate::report::{Histograms, Standard, judge, report};
+use crate::rollup::Rollups;
 use crate::run::{Run, Setup, Source};
 use crate::spawn::Thread;
 use crate::state::{Resume, StateFile};
+use crate::surroundings;
 
 /// Our own feeds connect within their first attempts.
 const SUBSCRIBER_WAIT: Duration = Duration::from_secs(2);
@@ -103,6 +106,7 @@ impl Launch<'_> {
         let mut control = Control::new().map_err(Failure::failed)?;
         let (_lock, resume) = self.state_dir.as_deref().map(|dir| resume(dir, &plan)).transpose()?.unzip();
         let clock = OsClock::start();
+        let rollups = rollups(self.command, config, self.state_dir.as_deref())?;
         let (instance, started) = (config.engine.instance.clone(), clock.wall().0);
         let mut run = Run::start(Setup {
             command: self.command,
@@ -111,8 +115,12 @@ impl Launch<'_> {
             plan,
             clock: Arc::new(clock),
             open_sink: &|plan| {
-                tickline_sinks::open::open(&plan.name, &instance, started, &plan.sink)
-                    .map_err(|error| error.to_string())
+                let sink = tickline_sinks::open::open(&plan.name, &instance, started, &plan.sink);
+                let sink = sink.map_err(|error| error.to_string())?;
+                Ok(match &rollups {
+                    Some(rollups) => rollups.noted(&plan.name, sink),
+                    None => sink,
+                })
             },
             instruments: instruments(config.engine.kraken_pairs.as_deref())?,
             resume: resume.unwrap_or_default(),
@@ -123,6 +131,9 @@ impl Launch<'_> {
         let publishers = publishers(config, &run)?;
         let server = serve(socket, &run)?;
         let alerts = alerts(config, &run)?;
+        let rollups =
+            rollups.map(|rollups| rollups.watch(&run.view())).transpose().map_err(Failure::failed)?;
+        let (canary, surroundings) = beside(config, &run)?;
         let orders = Orders {
             shutdown_timeout: config.engine.shutdown_timeout,
             state_dir: self.state_dir,
@@ -136,7 +147,8 @@ impl Launch<'_> {
             server.stop();
         }
         // One that is just posting is left behind: its receiver may not answer.
-        alerts.into_iter().filter(|alerts| alerts.ended_within(ALERTS_GRACE)).for_each(Thread::join);
+        let beside = alerts.into_iter().chain(rollups).chain(canary).chain(surroundings);
+        beside.filter(|thread| thread.ended_within(ALERTS_GRACE)).for_each(Thread::join);
         Ok((report(&run.view(), Histograms::LeaveOut), ended))
     }
 }
@@ -189,6 +201,23 @@ fn alerts(config: &Config, run: &Run) -> Result<Option<Thread>, Failure> {
     }
     let webhook = Webhook::of(&config.alerting, &config.engine.instance).map_err(Failure::configuration)?;
     alert::watch(&run.view(), config.alerts.clone(), webhook).map(Some).map_err(Failure::failed)
+}
+
+/// Marked ticks, and looks at what stands beside a run that goes on.
+fn beside(config: &Config, run: &Run) -> Result<(Option<Thread>, Option<Thread>), Failure> {
+    if run.view().command != "run" {
+        return Ok((None, None));
+    }
+    let known = instruments(config.engine.kraken_pairs.as_deref())?;
+    let canary = canary::watch(&run.view(), config, known).map_err(Failure::failed)?;
+    let surroundings = surroundings::watch(&run.view(), config).map_err(Failure::failed)?;
+    Ok((canary, Some(surroundings)))
+}
+
+/// Bars are made by a run that goes on, and where it can keep what it still has to make.
+fn rollups(command: &str, config: &Config, state_dir: Option<&Path>) -> Result<Option<Rollups>, Failure> {
+    let Some(dir) = state_dir.filter(|_| command == "run") else { return Ok(None) };
+    Rollups::open(config, dir).map_err(Failure::configuration)
 }
 
 fn serve(socket: Option<TcpListener>, run: &Run) -> Result<Option<Server>, Failure> {

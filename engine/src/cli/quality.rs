@@ -119,9 +119,9 @@ fn series(
     limits: &Limits,
 ) -> Result<Vec<Series>, Failure> {
     let failed = |error: AdminError| database.failed(error);
-    let tags = database.admin.tags(measurement).map_err(failed)?;
-    let condition = symbols(&args.symbols, &tags)?.unwrap_or_default();
     let policy = database.admin.write_policy().map_err(failed)?.name;
+    let tags = database.admin.tags(&policy, measurement).map_err(failed)?;
+    let condition = symbols(&args.symbols, &tags)?.unwrap_or_default();
     let mut gauges: BTreeMap<String, Gauge> = BTreeMap::new();
     let mut from_ns = day_ns.0;
     while from_ns < day_ns.1 {

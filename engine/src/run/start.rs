@@ -98,6 +98,9 @@ fn view(setup: &Setup<'_>, queues: &[SinkQueues], frame_queues: &[FrameQueue]) -
         hangs: Cell::default(),
         uptime: Cell::default(),
         history: Cell::default(),
+        canary: Cell::default(),
+        surroundings: Cell::default(),
+        rollups: Cell::default(),
         sinks: plan
             .sinks
             .iter()

@@ -56,7 +56,7 @@ fn marked_ticks_of_every_decoder_come_back_and_leave_nothing_behind() {
     assert_eq!(rows.iter().filter(|(name, ..)| name.ends_with(" into influx")).count(), 13);
     let left = dump(&server, "tick");
     let left: Vec<&String> = left.iter().filter(|(_, rows)| !rows.is_empty()).map(|(name, _)| name).collect();
-    let allowed = ["_tickline_probe", "feed_event"];
+    let allowed = ["_tickline_probe"];
     assert!(left.iter().all(|name| allowed.contains(&name.as_str())), "{left:?}");
 }
 

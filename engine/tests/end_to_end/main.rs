@@ -4,6 +4,7 @@
 mod alerts_reach_somebody;
 mod archive_is_the_record;
 mod bad_input_stops_nothing;
+mod bars_are_made;
 mod baskets_are_stored;
 mod browser;
 mod commands_of_the_bus;

@@ -10,7 +10,7 @@ use crate::publisher::Publisher;
 const ON_DISK: u64 = 5_000;
 
 /// Kills the server, lets something happen without it, and starts it again where it was, with what it had.
-fn killed(server: &mut Influxd, meanwhile: impl FnOnce()) {
+pub(crate) fn killed(server: &mut Influxd, meanwhile: impl FnOnce()) {
     server.child.kill().expect("it runs");
     server.child.wait().expect("its end");
     meanwhile();

@@ -76,6 +76,16 @@ impl Admin {
         Ok(made)
     }
 
+    /// Time of an engine's newest ledger row of the last hour, ns since 1970; none: there is none.
+    pub fn newest_ledger_ns(&self, instance: &str) -> Result<Option<i64>, AdminError> {
+        let source = self.source(&self.write_policy()?.name, "tickline_ledger")?;
+        let instance = instance.replace('\\', "\\\\").replace('\'', "\\'");
+        let rows = self.query(&format!(
+            "SELECT last(messages) FROM {source} WHERE time > now() - 1h AND \"instance\" = '{instance}'"
+        ))?;
+        Ok(rows.first().and_then(|row| row.get(0)?.as_i64()))
+    }
+
     /// The points of a measurement that are stored; those without `recv_ns` are not seen.
     pub fn stored(&self, measurement: &str, from_ns: i64, to_ns: i64) -> Result<Minutes, AdminError> {
         let group = "GROUP BY time(1m) fill(none)";

@@ -106,7 +106,7 @@ impl StoredPoint<'_> {
     }
 }
 
-fn escape(out: &mut String, text: &str, special: &[char]) {
+pub(super) fn escape(out: &mut String, text: &str, special: &[char]) {
     for c in text.chars() {
         if special.contains(&c) {
             out.push('\\');
@@ -168,7 +168,7 @@ impl Admin {
         span: &Span<'_>,
         take: &mut dyn FnMut(&StoredPoint<'_>),
     ) -> Result<u64, AdminError> {
-        let kinds = self.kinds(span.measurement)?.into_iter().collect();
+        let kinds = self.kinds(span.policy, span.measurement)?.into_iter().collect();
         let source = self.source(span.policy, span.measurement)?;
         let Span { from_ns, to_ns, .. } = span;
         let and =
@@ -210,27 +210,30 @@ impl Admin {
         self.ask(self.http.post(url).body(lines)).map(drop)
     }
 
-    /// Fields of a measurement and what kind each is, in order.
-    pub fn kinds(&self, measurement: &str) -> Result<Vec<(String, StoredKind)>, AdminError> {
-        self.names("FIELD", measurement, |row| {
+    /// Fields that a policy has of a measurement and what kind each is, in order.
+    pub fn kinds(&self, policy: &str, measurement: &str) -> Result<Vec<(String, StoredKind)>, AdminError> {
+        self.names("FIELD", policy, measurement, |row| {
             let text = |at: usize| row.get(at)?.as_str();
             Some((text(0)?.to_owned(), StoredKind::of(text(1)?)?))
         })
     }
 
-    /// Tags of a measurement, in order.
-    pub fn tags(&self, measurement: &str) -> Result<Vec<String>, AdminError> {
-        self.names("TAG", measurement, |row| Some(row.get(0)?.as_str()?.to_owned()))
+    /// Tags that a policy has of a measurement, in order.
+    pub fn tags(&self, policy: &str, measurement: &str) -> Result<Vec<String>, AdminError> {
+        self.names("TAG", policy, measurement, |row| Some(row.get(0)?.as_str()?.to_owned()))
     }
 
     fn names<T>(
         &self,
         what: &str,
+        policy: &str,
         measurement: &str,
         read: impl Fn(&Row) -> Option<T>,
     ) -> Result<Vec<T>, AdminError> {
-        let source = format!("ON {} FROM {}", identifier(self.database("reading")?), identifier(measurement));
-        let rows = self.query(&format!("SHOW {what} KEYS {source}"))?;
+        // Without a policy the server tells of the default one alone.
+        let on = identifier(self.database("reading")?);
+        let from = format!("{}.{}", identifier(policy), identifier(measurement));
+        let rows = self.query(&format!("SHOW {what} KEYS ON {on} FROM {from}"))?;
         rows.iter().map(|row| read(row).ok_or_else(|| self.unreadable(row))).collect()
     }
 }
