@@ -299,3 +299,6 @@ fn start(cli: Cli) -> Result<Exit, Failure> {
         Command::Db(command) => db::run(&command),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@ mod bus;
 mod importing;
 mod layers;
 mod publishers;
+mod reference;
 mod secrets;
 mod shipped_files;
 mod up;

@@ -33,7 +33,7 @@ fn every_example_loads_and_can_run() {
 }
 
 /// `UPDATE=1 cargo test -p tickline-config` writes the files again.
-fn is_up_to_date(name: &str, made: &str) {
+pub(crate) fn is_up_to_date(name: &str, made: &str) {
     let file = path("../docs").join(name);
     if std::env::var_os("UPDATE").is_some() {
         std::fs::write(&file, made).unwrap();

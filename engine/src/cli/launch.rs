@@ -129,11 +129,11 @@ impl Launch<'_> {
         })?;
         // Whoever listens is there before whoever speaks.
         let publishers = publishers(config, &run)?;
-        let server = serve(socket, &run)?;
         let alerts = alerts(config, &run)?;
         let rollups =
             rollups.map(|rollups| rollups.watch(&run.view())).transpose().map_err(Failure::failed)?;
         let (canary, surroundings) = beside(config, &run)?;
+        let server = serve(socket, &run)?;
         let orders = Orders {
             shutdown_timeout: config.engine.shutdown_timeout,
             state_dir: self.state_dir,

@@ -56,7 +56,8 @@ fn snapshots_and_baskets_of_crossed_rates_are_points_of_messages() {
     std::fs::write(dir.path().join("engine.toml"), EXAMPLE).unwrap();
     let engine = Engine::start(dir.path(), &sets(dir.path(), &venue.stream, &venue.rest));
     engine.wait("a hundred crossings", |report| {
-        report.publishers["kraken_eurusd_basket"].counts.get("crossings").is_some_and(|count| *count >= 100)
+        let basket = report.publishers.get("kraken_eurusd_basket");
+        basket.and_then(|basket| basket.counts.get("crossings")).is_some_and(|count| *count >= 100)
     });
     let ended = engine.stop();
     ended.assert_clean();

@@ -34,6 +34,7 @@ mod program;
 mod publisher;
 mod publishers_are_heard_from_first_to_last;
 mod publishers_store_what_a_replay_stores;
+mod queries_answer;
 mod readme_commands_run;
 mod recordings_arrive_complete;
 mod routes_number_what_they_pass_on;

@@ -137,14 +137,25 @@ impl Wanted {
         let url = if self.docker() { format!("${{INFLUX_URL:-{}}}", self.url) } else { self.url.clone() };
         match self.database {
             Database::Influx1 => {
-                write!(
-                    out,
-                    "\n[sinks.influx]\nkind = \"influxdb\"\nversion = 1\nurl = {url:?}\ndatabase = \"tick\"\n"
-                )
-                .ok();
-                if !self.user.is_empty() {
-                    write!(out, "username = {:?}\npassword = \"env:TICKLINE_INFLUX_PASSWORD\"\n", self.user)
-                        .ok();
+                // Betfair's ladders are many, and of interest for days: they have a policy of their own.
+                let (betfair, others): (Vec<&str>, Vec<&str>) =
+                    self.venues.iter().copied().partition(|venue| *venue == "betfair");
+                if !others.is_empty() {
+                    let feeds = if betfair.is_empty() {
+                        ""
+                    } else {
+                        "feeds = [\"kraken_*\", \"oanda_*\", \"twitter_*\"]\n"
+                    };
+                    self.influx1("influx", &url, feeds, out);
+                }
+                if !betfair.is_empty() {
+                    let feeds = if others.is_empty() { "" } else { "feeds = [\"betfair_*\"]\n" };
+                    self.influx1(
+                        "betfair",
+                        &url,
+                        &format!("{feeds}retention_policy = \"high_frequency\"\n"),
+                        out,
+                    );
                 }
                 out.push_str("\n# Marked ticks from end to end, each minute.\n[canary]\nevery = \"1m\"\n");
                 out.push_str(
@@ -160,6 +171,13 @@ impl Wanted {
                 write!(out, "\n[sinks.influx]\nkind = \"influxdb\"\nversion = 3\nurl = {url:?}\n{keys}").ok();
             }
             Database::Parquet => out.push_str("\n[sinks.files]\nkind = \"parquet\"\ndir = \"parquet\"\n"),
+        }
+    }
+
+    fn influx1(&self, name: &str, url: &str, further: &str, out: &mut String) {
+        write!(out, "\n[sinks.{name}]\nkind = \"influxdb\"\nversion = 1\nurl = {url:?}\ndatabase = \"tick\"\n{further}").ok();
+        if !self.user.is_empty() {
+            write!(out, "username = {:?}\npassword = \"env:TICKLINE_INFLUX_PASSWORD\"\n", self.user).ok();
         }
     }
 
