@@ -4,13 +4,13 @@
 
 pub mod audit;
 pub mod bars;
+mod buckets;
 pub mod contents;
 mod points;
 mod retention;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -115,8 +115,15 @@ impl Admin {
 
     /// Whether another one asks the same database of the same server.
     pub fn is_same(&self, other: &Self) -> bool {
-        let database = |of: &Self| of.database("").map(str::to_owned).ok();
-        self.url == other.url && database(self).is_some() && database(self) == database(other)
+        self.url == other.url && self.name() == other.name()
+    }
+
+    /// The database, or the bucket.
+    pub fn name(&self) -> &str {
+        match &self.target {
+            InfluxTarget::V1 { database, .. } | InfluxTarget::V3 { database, .. } => database,
+            InfluxTarget::V2 { bucket, .. } => bucket,
+        }
     }
 
     /// The server's version, where it names it. Versions 1 and 2 answer without a login.
@@ -171,7 +178,9 @@ impl Admin {
         &self,
         wanted: &BTreeMap<String, Retention>,
     ) -> Result<(Vec<Change>, Vec<Policy>), AdminError> {
-        self.database("creating databases")?;
+        if !matches!(self.target, InfluxTarget::V1 { .. }) {
+            return Ok((self.plan_bucket(wanted)?, Vec::new()));
+        }
         let existing = match self.policies() {
             Ok(policies) => Some(policies),
             Err(AdminError::Missing { .. }) => None,
@@ -185,10 +194,12 @@ impl Admin {
 
     /// Does that. Changes with which stored points go are refused, all of them, unless `data_loss` allows them.
     pub fn apply(&self, changes: &[Change], data_loss: bool) -> Result<(), AdminError> {
-        let database = self.database("creating databases")?;
         if !data_loss {
             retention::refuse_losses(changes)?;
         }
+        let InfluxTarget::V1 { database, .. } = &self.target else {
+            return self.apply_bucket(changes);
+        };
         changes.iter().try_for_each(|change| self.query(&change.statement(database)).map(drop))
     }
 
@@ -202,37 +213,6 @@ impl Admin {
             kind: text(row, 1),
         };
         Ok(rows.iter().map(key).collect())
-    }
-
-    /// `GET /api/v2/buckets`
-    fn bucket(&self, org: &str, bucket: &str) -> Result<Policy, AdminError> {
-        #[derive(Deserialize)]
-        struct Body {
-            buckets: Vec<Bucket>,
-        }
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Bucket {
-            retention_rules: Vec<Rule>,
-        }
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Rule {
-            every_seconds: u64,
-            shard_group_duration_seconds: Option<u64>,
-        }
-        let url = self.http.url("/api/v2/buckets", &[("org", org), ("name", bucket)]);
-        let reply = self.ask(self.http.get(url))?;
-        let body: Body = serde_json::from_slice(&reply.body).map_err(|_| self.answer_error(&reply))?;
-        let Some(found) = body.buckets.first() else {
-            let detail = format!("bucket not found: \"{bucket}\"");
-            return Err(AdminError::Missing { url: self.url.clone(), detail });
-        };
-        let rule = found.retention_rules.first();
-        let keeps = rule.map(|r| r.every_seconds).filter(|s| *s > 0).map(Duration::from_secs);
-        let shard = rule.and_then(|r| r.shard_group_duration_seconds).map(Duration::from_secs);
-        let name = bucket.to_owned();
-        Ok(Policy { name, duration: keeps, shard_duration: shard.unwrap_or_default(), default: true })
     }
 
     /// Runs one InfluxQL statement and returns the rows of all series.

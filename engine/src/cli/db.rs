@@ -1,4 +1,4 @@
-//! `tickline db`: what an InfluxDB 1 must be like, what it holds, and that put elsewhere and back.
+//! `tickline db`: what a database must be like, what it holds, and that put elsewhere and back.
 
 use tickline_config::Loaded;
 use tickline_config::model::{Config, Influx, InfluxTarget, SinkKind};
@@ -16,7 +16,9 @@ mod stats;
 pub(super) enum DbCommand {
     /// Say what apply would do, and which policies the database has beside those of the configuration.
     Plan(SinkArgs),
-    /// Create the InfluxDB 1 database and the retention policies of the configuration.
+    /// Create the database or bucket and the retention policies of the configuration.
+    ///
+    /// A bucket of InfluxDB 2 and a database of InfluxDB 3 have one retention: that of the default policy.
     Apply(ApplyArgs),
     /// Count points and bytes of each measurement. The server reads all of it.
     Stats(stats::StatsArgs),
@@ -83,24 +85,27 @@ impl SinkArgs {
         }
     }
 
-    /// The databases of the sinks that are meant; at least one.
-    pub(super) fn databases(&self, config: &Config) -> Result<Vec<Database>, Failure> {
+    /// The databases of the sinks that are meant, those of version 1 or all; at least one.
+    fn databases(&self, config: &Config, all: bool) -> Result<Vec<Database>, Failure> {
         let mut found = Vec::new();
         for (sink, of) in
             config.sinks.iter().filter(|(name, _)| self.sink.as_ref().is_none_or(|s| s == *name))
         {
             let SinkKind::Influx(influx) = &of.kind else { continue };
-            let InfluxTarget::V1 { database, .. } = &influx.target else { continue };
+            if !all && !matches!(influx.target, InfluxTarget::V1 { .. }) {
+                continue;
+            }
             let admin = administrator(sink, influx).map_err(Failure::configuration)?;
             // Several sinks may write to one database.
             if !found.iter().any(|known: &Database| known.admin.is_same(&admin)) {
-                found.push(Database { sink: sink.clone(), name: database.clone(), admin });
+                found.push(Database { sink: sink.clone(), name: admin.name().to_owned(), admin });
             }
         }
         if found.is_empty() {
             let which = self.sink.as_ref().map_or_else(String::new, |name| format!(" called {name}"));
             return Err(Failure::configuration(format!(
-                "sinks: an InfluxDB 1 sink (version = 1){which} is needed, found none"
+                "sinks: an InfluxDB {}sink{which} is needed, found none",
+                if all { "" } else { "1 " }
             )));
         }
         Ok(found)
@@ -108,7 +113,7 @@ impl SinkArgs {
 
     /// The only one.
     pub(super) fn database(&self, config: &Config) -> Result<Database, Failure> {
-        let mut all = self.databases(config)?;
+        let mut all = self.databases(config, false)?;
         if all.len() > 1 {
             let names: Vec<String> = all.iter().map(|database| database.sink.clone()).collect();
             return Err(Failure::usage(format!("--sink must name one of {}", names.join(", "))));
@@ -141,7 +146,7 @@ pub(super) fn run(command: &DbCommand) -> Result<Exit, Failure> {
 
 fn plan(args: &SinkArgs) -> Result<Exit, Failure> {
     let config = args.load()?.config;
-    for database in args.databases(&config)? {
+    for database in args.databases(&config, true)? {
         let planned = database.admin.plan(&config.retention);
         let (changes, beside) = planned.map_err(|error| database.failed(error))?;
         let name = &database.name;
@@ -161,7 +166,7 @@ fn plan(args: &SinkArgs) -> Result<Exit, Failure> {
 
 fn apply(args: &ApplyArgs) -> Result<Exit, Failure> {
     let config = args.sinks.load()?.config;
-    for database in args.sinks.databases(&config)? {
+    for database in args.sinks.databases(&config, true)? {
         let changes = database.admin.plan(&config.retention).and_then(|(changes, _)| {
             database.admin.apply(&changes, args.allow_data_loss)?;
             Ok(changes)

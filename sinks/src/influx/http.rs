@@ -94,6 +94,10 @@ impl Http {
         self.signed(self.client.post(url))
     }
 
+    pub(crate) fn patch(&self, url: Url) -> RequestBuilder {
+        self.signed(self.client.patch(url))
+    }
+
     pub(crate) fn get(&self, url: Url) -> RequestBuilder {
         self.signed(self.client.get(url))
     }

@@ -24,7 +24,7 @@ pub(in crate::cli) struct StatsArgs {
 
 pub(super) fn run(args: &StatsArgs) -> Result<Exit, Failure> {
     let config = args.sinks.load()?.config;
-    for database in args.sinks.databases(&config)? {
+    for database in args.sinks.databases(&config, false)? {
         let inventory = database.admin.inventory().map_err(|error| database.failed(error))?;
         let text =
             if args.json { as_json(&database.name, &inventory) } else { table(&database.name, &inventory) };

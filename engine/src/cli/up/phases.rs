@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use tickline_config::model::{Config, InfluxTarget, PhaseName, Runtime, SinkKind};
+use tickline_config::model::{Config, Influx, InfluxTarget, PhaseName, Runtime, SinkKind};
 use tickline_feeds::clock::Clock;
 use tickline_feeds::curve::KeyPair;
 use tickline_loadgen::clock::OsClock;
-use tickline_sinks::admin::{Change, probe};
+use tickline_sinks::admin::{AdminError, Change, probe};
 use tickline_sinks::open::open;
 use tickline_sinks::sink::Outcome;
 
@@ -89,27 +89,33 @@ fn database(config: &Config) -> Result<String, String> {
     for (name, of) in &config.sinks {
         let SinkKind::Influx(influx) = &of.kind else { continue };
         let failed = |error: &dyn std::fmt::Display| format!("sinks.{name}: {error}");
-        if let InfluxTarget::V1 { database, .. } = &influx.target {
-            let admin = administrator(name, influx).map_err(|error| failed(&error))?;
-            let (changes, _) = admin.plan(&config.retention).map_err(|error| failed(&error))?;
-            let (lossy, safe): (Vec<Change>, Vec<Change>) = changes.into_iter().partition(Change::loses);
-            admin.apply(&safe, false).map_err(|error| failed(&error))?;
-            let made = if safe.is_empty() { String::new() } else { format!(", {} changes made", safe.len()) };
-            let kept =
-                if lossy.is_empty() { "" } else { ", shorter policies left alone: see tickline db plan" };
-            told.push(format!("{name}: {database} at {}{made}{kept}", influx.url));
-        } else {
-            let now = OsClock::start().wall().0;
-            let mut sink = open(name, &config.engine.instance, now, of).map_err(|error| failed(&error))?;
-            match sink.write(&probe(&config.engine.instance, now)) {
-                Outcome::Stored { rejected, .. } if rejected.is_empty() => {
-                    told.push(format!("{name}: {}", influx.url))
-                }
-                refused => return Err(failed(&refused.detail())),
+        let made = make_database(config, name, influx).map_err(|error| failed(&error));
+        if matches!(influx.target, InfluxTarget::V1 { .. }) {
+            told.push(format!("{name}: {}", made?));
+            continue;
+        }
+        // A token that may only write says nothing of buckets: whether it may is what counts.
+        let now = OsClock::start().wall().0;
+        let mut sink = open(name, &config.engine.instance, now, of).map_err(|error| failed(&error))?;
+        match sink.write(&probe(&config.engine.instance, now)) {
+            Outcome::Stored { rejected, .. } if rejected.is_empty() => {
+                told.push(format!("{name}: {}", made.unwrap_or_else(|_| influx.url.clone())));
             }
+            refused => return Err(made.err().unwrap_or_else(|| failed(&refused.detail()))),
         }
     }
     Ok(told.join("; "))
+}
+
+/// Makes what is missing; what was done.
+fn make_database(config: &Config, name: &str, influx: &Influx) -> Result<String, AdminError> {
+    let admin = administrator(name, influx)?;
+    let (changes, _) = admin.plan(&config.retention)?;
+    let (lossy, safe): (Vec<Change>, Vec<Change>) = changes.into_iter().partition(Change::loses);
+    admin.apply(&safe, false)?;
+    let made = if safe.is_empty() { String::new() } else { format!(", {} changes made", safe.len()) };
+    let kept = if lossy.is_empty() { "" } else { ", shorter policies left alone: see tickline db plan" };
+    Ok(format!("{} at {}{made}{kept}", admin.name(), influx.url))
 }
 
 /// The services of a phase run; those that name an endpoint answer there.
