@@ -248,6 +248,9 @@ pub fn main() -> ExitCode {
         LogFormat::Json => log.json().init(),
     }
     crate::up::child::follow_supervisor();
+    // Queues and buffers are touched here and there: in pages of 2 MiB they take twice the memory, wait for the kernel to clear
+    // them, and cost no less. A kernel that knows no such thing has none.
+    rustix::thread::disable_transparent_huge_pages(true).ok();
     let exit = start(cli).unwrap_or_else(|failure| {
         failure.message.lines().for_each(|line| eprintln!("tickline: {line}"));
         failure.exit

@@ -26,12 +26,11 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// What is asked.
 struct Surroundings {
     instance: String,
-    grafana: Option<String>,
+    grafana: Option<(String, Client)>,
     state_dir: Option<PathBuf>,
     /// Databases that can be read, and how often the engine writes rows of its own there.
     databases: Vec<(String, Admin)>,
     ledger_every: Option<Duration>,
-    client: Client,
 }
 
 /// Looks at the surroundings until the run ends.
@@ -43,14 +42,13 @@ pub(crate) fn watch(view: &Arc<View>, config: &Config) -> Result<Thread, String>
             databases.push((name.clone(), Admin::new(name, influx).map_err(|error| error.to_string())?));
         }
     }
-    let client = Client::builder().timeout(PATIENCE).no_proxy().build().map_err(|error| error.to_string())?;
+    let grafana = config.up.grafana.clone().map(|url| Ok::<_, reqwest::Error>((url, client()?)));
     let surroundings = Surroundings {
         instance: config.engine.instance.clone(),
-        grafana: config.up.grafana.clone(),
+        grafana: grafana.transpose().map_err(|error| error.to_string())?,
         state_dir: view.disk.as_ref().map(|(dir, _)| dir.clone()),
         databases,
         ledger_every: config.engine.ledger_every,
-        client,
     };
     let (view, stop) = (Arc::clone(view), Arc::clone(&view.stop));
     let thread = spawn("surroundings", None, &stop, move || {
@@ -71,7 +69,7 @@ pub(crate) fn watch(view: &Arc<View>, config: &Config) -> Result<Thread, String>
 impl Surroundings {
     fn look(&self, view: &View) -> Vec<PartReport> {
         let mut parts: Vec<PartReport> = self.services();
-        parts.extend(self.grafana.as_deref().map(|url| self.grafana(url)));
+        parts.extend(self.grafana.as_ref().map(|(url, client)| grafana(url, client)));
         parts.extend(self.databases.iter().filter_map(|(sink, admin)| self.grows(view, sink, admin)));
         parts
     }
@@ -93,22 +91,6 @@ impl Surroundings {
             }
         };
         services.map(part).collect()
-    }
-
-    fn grafana(&self, url: &str) -> PartReport {
-        let failed = |why: String| {
-            part(
-                "grafana",
-                PartState::Degraded,
-                why,
-                "start it, or mend up.grafana; ticks are stored without it",
-            )
-        };
-        match self.client.get(format!("{url}/api/health")).send() {
-            Ok(answer) if answer.status().is_success() => PartReport::ok("grafana"),
-            Ok(answer) => failed(format!("{url}: status {}", answer.status().as_u16())),
-            Err(error) => failed(format!("{url}: {}", error.without_url())),
-        }
     }
 
     /// Whether the engine's own rows, a few a minute, can be read where the database has accepted them. One that cannot be
@@ -139,4 +121,19 @@ impl Surroundings {
 
 fn part(name: &str, state: PartState, cause: String, next: &str) -> PartReport {
     PartReport { state, cause, next: next.to_owned(), ..PartReport::ok(name) }
+}
+
+fn client() -> reqwest::Result<Client> {
+    Client::builder().timeout(PATIENCE).no_proxy().build()
+}
+
+fn grafana(url: &str, client: &Client) -> PartReport {
+    let failed = |why: String| {
+        part("grafana", PartState::Degraded, why, "start it, or mend up.grafana; ticks are stored without it")
+    };
+    match client.get(format!("{url}/api/health")).send() {
+        Ok(answer) if answer.status().is_success() => PartReport::ok("grafana"),
+        Ok(answer) => failed(format!("{url}: status {}", answer.status().as_u16())),
+        Err(error) => failed(format!("{url}: {}", error.without_url())),
+    }
 }

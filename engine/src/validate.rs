@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use tickline_config::filter::Filter;
 use tickline_config::model::{
-    Config, Custom, DecoderKind, Durability, Feed, Format, InfluxTarget, SinkKind, SocketKind,
+    Config, Custom, DecoderKind, Durability, Feed, Format, InfluxTarget, Pinning, Receive, SinkKind,
+    SocketKind,
 };
 use tickline_feeds::clock::{Clock, WallNanos};
 use tickline_feeds::instruments::Instruments;
@@ -34,6 +35,9 @@ const SRC: u32 = 0xEE00;
 
 /// Value of the tag `instance` on what this pipeline says of itself, which is removed again with the ticks.
 const INSTANCE: &str = "tickline-validate";
+
+/// Size of its batches and of its sockets' buffers.
+const BUFFER_BYTES: usize = 64 << 10;
 
 /// What became of the marked ticks of one feed in one database.
 #[derive(Clone, Debug, PartialEq)]
@@ -127,7 +131,16 @@ fn own_config(config: &Config, feeds: BTreeMap<String, Feed>) -> Result<Config, 
     if own.sinks.is_empty() {
         return Err("sinks: an InfluxDB 1 is needed to read back from, found none".to_owned());
     }
-    own.sinks.values_mut().for_each(|sink| sink.durability = Durability::Memory);
+    for sink in own.sinks.values_mut() {
+        sink.durability = Durability::Memory;
+        if let SinkKind::Influx(influx) = &mut sink.kind {
+            influx.connections = 1;
+        }
+    }
+    // A few ticks: what is made for thousands a second would only take memory beside the engine's own.
+    let engine = &mut own.engine;
+    (engine.encoders, engine.receive, engine.pinning) = (1, Receive::Multiplexed, Pinning::Off);
+    (engine.batch_bytes_max, engine.rcvbuf) = (BUFFER_BYTES, BUFFER_BYTES);
     own.archive.dir = None;
     own.archive.flight = None;
     own.engine.ledger_every = None;
