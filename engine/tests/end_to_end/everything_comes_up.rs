@@ -48,6 +48,15 @@ fn status(dir: &Path, sets: &[String]) -> (Option<i32>, Value) {
     (output.status.code(), serde_json::from_slice(&output.stdout).unwrap())
 }
 
+/// Whatever runs of it ends with the test, also with one that fails.
+struct Down<'a>(&'a Path, &'a [String]);
+
+impl Drop for Down<'_> {
+    fn drop(&mut self) {
+        tickline(self.0, &["down"], self.1);
+    }
+}
+
 fn service(status: &Value, name: &str) -> Value {
     let services = status["up"]["services"].as_array().unwrap();
     services.iter().find(|service| service["name"] == name).unwrap().clone()
@@ -78,6 +87,7 @@ fn up_validates_ticks_from_end_to_end_and_down_leaves_nothing_running() {
     std::fs::write(dir.path().join("env"), "# for Grafana\nGRAFANA_LOGIN=right\n").unwrap();
     let mut sets = sets(&server.url);
     sets.push(format!("up.grafana={grafana:?}"));
+    let _down = Down(dir.path(), &sets);
     let clock = OsClock::start();
     let up = tickline(dir.path(), &["--env-file", "env", "up", "--detach"], &sets);
     println!("up and validated after {:.1} s", clock.mono().0 as f64 / 1e9);
@@ -114,6 +124,7 @@ fn up_validates_ticks_from_end_to_end_and_down_leaves_nothing_running() {
 fn a_child_that_is_killed_is_started_again_and_restart_gives_it_another_process() {
     let Some(server) = server() else { return };
     let (dir, sets) = (folder(), sets(&server.url));
+    let _down = Down(dir.path(), &sets);
     assert_eq!(tickline(dir.path(), &["up", "--detach"], &sets).status.code(), Some(0));
     let first = service(&status(dir.path(), &sets).1, "engine");
     signal(&first["pid"], "-KILL");
@@ -141,6 +152,7 @@ fn a_child_that_is_killed_is_started_again_and_restart_gives_it_another_process(
 fn services_do_not_outlive_a_supervisor_that_is_killed() {
     let Some(server) = server() else { return };
     let (dir, sets) = (folder(), sets(&server.url));
+    let _down = Down(dir.path(), &sets);
     assert_eq!(tickline(dir.path(), &["up", "--detach"], &sets).status.code(), Some(0));
     let seen = status(dir.path(), &sets).1;
     let pids = [service(&seen, "publishers")["pid"].clone(), service(&seen, "engine")["pid"].clone()];
@@ -155,6 +167,7 @@ fn services_do_not_outlive_a_supervisor_that_is_killed() {
 fn ctrl_c_ends_everything_in_order() {
     let Some(server) = server() else { return };
     let (dir, sets) = (folder(), sets(&server.url));
+    let _down = Down(dir.path(), &sets);
     let mut command = Command::new(env!("CARGO_BIN_EXE_tickline"));
     command.current_dir(dir.path()).arg("up").stdout(Stdio::piped()).stderr(Stdio::piped());
     with_sets(&mut command, &sets);
@@ -231,6 +244,7 @@ fn what_runs_stays_if_it_shall_and_status_says_what_does_not() {
     let (dir, mut sets) = (folder(), sets(&server.url));
     sets.push("services.mine.command=[\"false\"]".into());
     sets.push("services.mine.phase=\"engine\"".into());
+    let _down = Down(dir.path(), &sets);
     let mut command = Command::new(env!("CARGO_BIN_EXE_tickline"));
     command
         .current_dir(dir.path())
@@ -286,6 +300,7 @@ fn containers_start_first_and_end_last_and_only_those_of_this_run_are_taken_back
     assert_eq!(asked().lines().last().unwrap().rsplit(' ').next(), Some("influxdb"), "{}", asked());
     std::fs::write(dir.path().join("asked"), "").unwrap();
     let sets = sets(&server.url);
+    let _down = Down(dir.path(), &sets);
     let up = run(&["up", "--detach", "--runtime", "docker"], &sets);
     assert_eq!(up.status.code(), Some(0), "{}", text(&up));
     let shown = run(&["status"], &[sets.clone(), vec!["up.runtime=\"docker\"".into()]].concat());
