@@ -34,7 +34,8 @@ struct Status {
 pub(super) fn run(args: &StatusArgs) -> Result<Exit, Failure> {
     let config = args.config.load().map_err(|failure| args.config.hinted(failure))?.config;
     let up = ask(&config.engine.state_dir, &Request::Status, None).map_err(Failure::failed)?;
-    let url = config.http.listen.map_or_else(|| DEFAULT_URL.to_owned(), |listen| format!("http://{listen}"));
+    let listen = up.as_ref().map_or(config.http.listen, |up| up.http);
+    let url = listen.map_or_else(|| DEFAULT_URL.to_owned(), |listen| format!("http://{listen}"));
     let target = Target::new(&url).map_err(Failure::failed)?;
     let status =
         Status { up, containers: containers(&Containers::of(&config.up)), parts: health::look(&target) };

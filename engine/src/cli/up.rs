@@ -107,10 +107,8 @@ pub(super) fn up(args: &UpArgs, logging: &Logging) -> Result<Exit, Failure> {
     }
     let config = loaded.config;
     let program = std::env::current_exe().map_err(Failure::failed)?;
-    let names: Vec<PhaseName> = config.phases.iter().map(|(name, _)| *name).collect();
     let specs = specs(&config, &program, &sources, logging);
-    let mut supervisor =
-        Supervisor::new(&config.engine.state_dir, &config.up, specs, &names).map_err(Failure::failed)?;
+    let mut supervisor = Supervisor::new(&config, specs).map_err(Failure::failed)?;
     let containers = Containers::of(&config.up);
     let began = supervisor.now();
     match phases::run(&mut supervisor, &config, &containers) {

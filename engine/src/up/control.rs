@@ -1,6 +1,7 @@
 //! The control socket of a supervisor: a line of JSON asks, a line of JSON answers.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::SocketAddr;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -103,6 +104,8 @@ pub struct ServiceStatus {
 pub struct UpStatus {
     /// Its process id.
     pub pid: u32,
+    /// Where the engine serves; none: it does not.
+    pub http: Option<SocketAddr>,
     /// Phases, in their order.
     pub phases: Vec<PhaseStatus>,
     /// Services, in the order of their start.

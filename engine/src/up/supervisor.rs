@@ -3,15 +3,15 @@
 
 use std::fs::File;
 use std::io;
+use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use rustix::process::Signal;
-use tickline_config::model::{PhaseName, Up};
+use tickline_config::model::{Config, PhaseName, Up};
 use tickline_feeds::clock::{Clock, MonoNanos};
 use tickline_loadgen::clock::OsClock;
 
@@ -69,6 +69,7 @@ pub enum Event {
 /// All of it.
 pub struct Supervisor {
     up: Up,
+    http: Option<SocketAddr>,
     home: Home,
     stop: Arc<Stop>,
     clock: OsClock,
@@ -89,7 +90,8 @@ impl std::fmt::Debug for Supervisor {
 
 impl Supervisor {
     /// Locks the folder, listens for requests and signals; starts nothing yet.
-    pub fn new(state_dir: &Path, up: &Up, specs: Vec<Spec>, phases: &[PhaseName]) -> io::Result<Self> {
+    pub fn new(config: &Config, specs: Vec<Spec>) -> io::Result<Self> {
+        let (state_dir, up) = (&config.engine.state_dir, &config.up);
         let run = folder(state_dir);
         std::fs::create_dir_all(&run)?;
         let lock = File::create(run.join("lock"))?;
@@ -112,10 +114,13 @@ impl Supervisor {
             log_files_max: up.log_files_max,
         };
         let services = specs.into_iter().map(|spec| Kept::new(spec, up, clock.mono())).collect();
-        let phases =
-            phases.iter().map(|name| PhaseStatus { name: name.name().to_owned(), ..PhaseStatus::default() });
+        let phases = config
+            .phases
+            .iter()
+            .map(|(name, _)| PhaseStatus { name: name.name().to_owned(), ..PhaseStatus::default() });
         Ok(Self {
             up: up.clone(),
+            http: config.http.listen,
             home,
             stop,
             clock,
@@ -132,6 +137,7 @@ impl Supervisor {
     pub fn status(&self) -> UpStatus {
         UpStatus {
             pid: std::process::id(),
+            http: self.http,
             phases: self.phases.clone(),
             services: self.services.iter().map(|service| service.shown.clone()).collect(),
             ending: self.ending,
