@@ -283,6 +283,29 @@ def live() -> str:
     return table(["what", "figure", "beside", "wanted"], rows)
 
 
+def operate() -> str:
+    """What it takes to operate it, and the queries of the dashboards."""
+    run, queries = result("operate"), result("dashboards")
+
+    def spread(of: Json, unit: str, digits: int) -> str:
+        return f"{of[f'median_{unit}']:.{digits}f} {unit}, at most {of[f'max_{unit}']:.{digits}f} {unit}"
+
+    paint = {"median_ms": run["page"]["first_paint_median_ms"], "max_ms": run["page"]["first_paint_max_ms"]}
+    everything = f"`tickline run` with archive, roll-ups and canary, {run['run']['feeds']} feeds, {run['run']['rate_per_s']:,} messages a second"
+    rows = [
+        [f"`tickline up`, {run['feeds']} feeds, until marked ticks came back", spread(run["up"], "s", 2), "10 s"],
+        ["`tickline down`, idle", spread(run["down"], "s", 2), "2 s"],
+        [f"`tickline validate`, {run['feeds']} feeds", spread(run["validate"], "s", 2), "5 s"],
+        [f"`/metrics`, {run['metrics']['bytes'] / 1e3:.0f} kB, under that load", spread(run["metrics"], "ms", 1), "5 ms"],
+        ["`/metrics` once a second, of a core", f"{100 * run['metrics']['core_share_at_one_a_second']:.2f} %", "0.5 %"],
+        ["status page, all its files", f"{run['page']['bytes'] / 1e3:.0f} kB", "200 kB"],
+        ["status page, first paint", spread(paint, "ms", 0), "500 ms"],
+        [f"{everything}: memory", f"{run['run']['rss_max_mib']:.0f} MiB", "100 MiB"],
+        [f"{queries['queries']} queries of the dashboards on {queries['days']} days, {queries['points']:,} points", f"p95 {queries['p95_ms']:.1f} ms", "100 ms"],
+    ]
+    return table(["what", "figure", "wanted"], rows)
+
+
 def measured_on() -> str:
     run, costs = result("null_kraken_tick"), result("costs")
     return (f"{machine(run['host'])}. `scripts/bench` at commit {run['build']['commit']}, "
@@ -292,7 +315,7 @@ def measured_on() -> str:
 SECTIONS: dict[str, Callable[[], str]] = {
     made.__name__: made
     for made in (limits, steady, stages, instructions, sockets, symbols, feeds, arrivals, fields, database, deadband, sizes,
-                 footprint, live, peers, rivals, measured_on)
+                 footprint, live, operate, peers, rivals, measured_on)
 }
 
 
