@@ -77,7 +77,7 @@ impl Surroundings {
     /// The services of `tickline up`, where that has started us.
     fn services(&self) -> Vec<PartReport> {
         let Some(dir) = &self.state_dir else { return Vec::new() };
-        let up = ask(dir, &Request::Status, Some(PATIENCE)).ok().flatten();
+        let up = ask(dir, &Request::Status, PATIENCE).ok().flatten();
         let services = up.into_iter().flat_map(|up| up.services).filter(|service| service.name != "engine");
         let part = |service: crate::up::control::ServiceStatus| {
             let name = format!("services.{}", service.name);

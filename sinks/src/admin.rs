@@ -85,6 +85,17 @@ pub enum AdminError {
         /// What the database has.
         stored: String,
     },
+    /// Another policy that holds points is the default.
+    #[error(
+        "retention.{policy}.default: {stored} is the database's default and holds points, which queries that name \
+         no policy would not find any more (tickline db apply --allow-data-loss)"
+    )]
+    OtherDefault {
+        /// Name of the policy.
+        policy: String,
+        /// The one that is the default.
+        stored: String,
+    },
 }
 
 /// A field or tag as it is stored.
@@ -186,7 +197,12 @@ impl Admin {
             Err(AdminError::Missing { .. }) => None,
             Err(error) => return Err(error),
         };
-        let changes = changes(existing.as_deref(), wanted);
+        let mut changes = changes(existing.as_deref(), wanted);
+        for change in &mut changes {
+            if let Change::MakeDefault { from, holds, .. } = change {
+                *holds = self.holds_points(from)?;
+            }
+        }
         let mut beside = existing.unwrap_or_default();
         beside.retain(|policy| !wanted.contains_key(&policy.name));
         Ok((changes, beside))
@@ -322,6 +338,9 @@ impl Row {
     }
 }
 
+/// Measurement of a probe.
+const PROBE: &str = "_tickline_probe";
+
 /// One point of `_tickline_probe`, written through the sink itself: only a write that was stored proves that
 /// login, database and policy take writes. An empty body would prove less (it names no policy) and leaves
 /// versions 2 and 3 out.
@@ -334,7 +353,7 @@ pub fn probe(instance: &str, now_ns: i64) -> Request {
         tag.push(c);
     }
     let tag = if tag.is_empty() { tag } else { format!(",instance={tag}") };
-    Request { lines: Bytes::from(format!("_tickline_probe{tag} ok=true {now_ns}\n")), points: 1 }
+    Request { lines: Bytes::from(format!("{PROBE}{tag} ok=true {now_ns}\n")), points: 1 }
 }
 
 /// An InfluxQL identifier.

@@ -279,7 +279,9 @@ fn kept<'a>(
     findings.extend(refuse_losses(&changes).err().map(|error| finding(State::Refused, what, error)));
     findings.extend(changes.iter().filter(|change| !change.loses()).filter_map(|change| match change {
         Change::CreateDatabase => None,
-        Change::Create(Policy { name, .. }) | Change::Alter { to: Policy { name, .. }, .. } => {
+        Change::Create(Policy { name, .. })
+        | Change::Alter { to: Policy { name, .. }, .. }
+        | Change::MakeDefault { to: name, .. } => {
             let detail = format!("retention {name} is not as configured: tickline db apply changes it");
             Some(finding(State::Note, what, detail))
         }

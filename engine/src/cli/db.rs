@@ -127,7 +127,8 @@ impl SinkArgs {
 pub(super) struct ApplyArgs {
     #[command(flatten)]
     sinks: SinkArgs,
-    /// Also make policies shorter: the points that they do not keep any more are gone.
+    /// Also make policies shorter, the points that they do not keep any more are gone; and take the place of a default
+    /// that holds points.
     #[arg(long)]
     allow_data_loss: bool,
 }
@@ -154,7 +155,13 @@ fn plan(args: &SinkArgs) -> Result<Exit, Failure> {
             println!("{name}: as the configuration says");
         }
         for change in &changes {
-            let loss = if change.loses() { "; points go with it: only with --allow-data-loss" } else { "" };
+            let loss = match change {
+                _ if !change.loses() => "",
+                Change::MakeDefault { .. } => {
+                    "; queries that name no policy lose sight of its points: only with --allow-data-loss"
+                }
+                _ => "; points go with it: only with --allow-data-loss",
+            };
             println!("{name}: would {}{loss}", told(change, "create", "change"));
         }
         for Policy { name: policy, duration, .. } in beside {
@@ -172,7 +179,7 @@ fn apply(args: &ApplyArgs) -> Result<Exit, Failure> {
             Ok(changes)
         });
         let changes = changes.map_err(|error| match error {
-            AdminError::Shorter { .. } => Failure::configuration(error),
+            AdminError::Shorter { .. } | AdminError::OtherDefault { .. } => Failure::configuration(error),
             error => database.failed(error),
         })?;
         if changes.is_empty() {
@@ -201,5 +208,6 @@ fn told(change: &Change, create: &str, alter: &str) -> String {
         Change::Alter { from, to } => {
             format!("{alter} retention policy {} from {} to {}", to.name, policy(from), policy(to))
         }
+        Change::MakeDefault { from, to, .. } => format!("{alter} the default policy from {from} to {to}"),
     }
 }

@@ -11,7 +11,7 @@ use tickline_loadgen::target::{DEFAULT_URL, Target};
 use super::up::{Containers, line};
 use super::words::seconds;
 use super::{ConfigArgs, Exit, Failure, health, print_text};
-use crate::up::control::{PhaseState, Request, ServiceState, UpStatus, ask};
+use crate::up::control::{ANSWER_WITHIN, PhaseState, Request, ServiceState, UpStatus, ask};
 
 /// Arguments of `status`.
 #[derive(Debug, clap::Args)]
@@ -33,7 +33,7 @@ struct Status {
 
 pub(super) fn run(args: &StatusArgs) -> Result<Exit, Failure> {
     let config = args.config.load().map_err(|failure| args.config.hinted(failure))?.config;
-    let up = ask(&config.engine.state_dir, &Request::Status, None).map_err(Failure::failed)?;
+    let up = ask(&config.engine.state_dir, &Request::Status, ANSWER_WITHIN).map_err(Failure::failed)?;
     let listen = up.as_ref().map_or(config.http.listen, |up| up.http);
     let url = listen.map_or_else(|| DEFAULT_URL.to_owned(), |listen| format!("http://{listen}"));
     let target = Target::new(&url).map_err(Failure::failed)?;

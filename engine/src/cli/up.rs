@@ -9,11 +9,13 @@ use std::time::Duration;
 
 use tickline_config::Loaded;
 use tickline_config::model::{Config, PhaseName};
+use tickline_feeds::clock::Clock;
+use tickline_loadgen::clock::OsClock;
 
 use super::{ConfigArgs, Exit, Failure, LogFormat, print_text};
 use crate::service::Service;
 use crate::up::child::Program;
-use crate::up::control::{PhaseState, PhaseStatus, Request, ServiceState, UpStatus, ask};
+use crate::up::control::{ANSWER_WITHIN, PhaseState, PhaseStatus, Request, ServiceState, UpStatus, ask};
 use crate::up::kept::Spec;
 use crate::up::logs;
 use crate::up::supervisor::Supervisor;
@@ -28,6 +30,15 @@ const WATCHDOG: Duration = Duration::from_secs(30);
 
 /// What is left of the time to stop when the engine must have drained.
 const AFTER_DRAIN: Duration = Duration::from_secs(5);
+
+/// Of the time to stop, what is kept for containers.
+const FOR_CONTAINERS: Duration = Duration::from_secs(6);
+
+/// What `--keep-on-failure` says.
+const LEFT_RUNNING: &str = "; what runs is left running: tickline down ends it";
+
+/// So long `restart` waits for the new process, beside the time that the old one has to end.
+const RESTARTED_WITHIN: Duration = Duration::from_secs(60);
 
 /// So long publishers wait for the engine's subscriptions before they ask their venues.
 const SUBSCRIBERS_WITHIN: &str = "30s";
@@ -107,18 +118,18 @@ pub(super) fn up(args: &UpArgs, logging: &Logging) -> Result<Exit, Failure> {
     }
     let config = loaded.config;
     let program = std::env::current_exe().map_err(Failure::failed)?;
-    let specs = specs(&config, &program, &sources, logging);
-    let mut supervisor = Supervisor::new(&config, specs).map_err(Failure::failed)?;
     let containers = Containers::of(&config.up);
+    let specs = specs(&config, &program, &sources, logging, for_services(&config, &containers));
+    let mut supervisor = Supervisor::new(&config, specs).map_err(Failure::failed)?;
     let began = supervisor.now();
     match phases::run(&mut supervisor, &config, &containers) {
         Ok(()) => {}
         Err(why) if args.keep_on_failure && !supervisor.ending() => {
-            eprintln!("tickline: {why}; what runs is left running: tickline down ends it");
+            eprintln!("tickline: {why}{LEFT_RUNNING}");
         }
         Err(why) => {
-            let gently = supervisor.end();
-            containers.stop(&containers.started(), config.up.stop_timeout);
+            let (gently, rest) = end_services(&mut supervisor, &config, &containers);
+            containers.stop(&containers.started(), rest);
             supervisor.ended();
             let ended = if gently { "" } else { ", some of it by force" };
             return Err(Failure::failed(format!("{why}; what was started has been ended again{ended}")));
@@ -141,23 +152,44 @@ fn finish(
     validated: bool,
 ) -> Result<Exit, Failure> {
     let began = supervisor.now();
-    let gently = supervisor.end();
-    let spent = Duration::from_nanos(supervisor.now().since(began));
-    containers.stop(containers.all(), config.up.stop_timeout.saturating_sub(spent));
+    let (gently, rest) = end_services(supervisor, config, containers);
+    containers.stop(containers.all(), rest);
     let status = supervisor.status();
     supervisor.ended();
     for service in &status.services {
         println!("down  {:<12}  {}", service.name, service.detail);
     }
     println!("down after {:.1} s", supervisor.now().since(began) as f64 / 1e9);
-    let engine = status.services.iter().find(|service| service.name == "engine");
-    Ok(match engine.map(|engine| engine.detail.as_str()) {
+    Ok(match how_the_engine_ended(&status) {
         _ if !gently => Exit::Failed,
-        Some("ended (exit code 4)") => Exit::Ledger,
-        Some("ended (exit code 0)") if !validated => Exit::NotValidated,
-        Some("ended (exit code 0)") => Exit::Ok,
-        _ => Exit::Failed,
+        Exit::Ok if !validated => Exit::NotValidated,
+        exit => exit,
     })
+}
+
+/// Ends the services; whether all ended by themselves, and the time that is left for containers.
+fn end_services(supervisor: &mut Supervisor, config: &Config, containers: &Containers) -> (bool, Duration) {
+    let began = supervisor.now();
+    let gently = supervisor.end(for_services(config, containers));
+    let spent = Duration::from_nanos(supervisor.now().since(began));
+    (gently, config.up.stop_timeout.saturating_sub(spent))
+}
+
+/// Of the time to stop, what services may take.
+fn for_services(config: &Config, containers: &Containers) -> Duration {
+    let rest = if containers.all().is_empty() { Duration::ZERO } else { FOR_CONTAINERS };
+    config.up.stop_timeout.saturating_sub(rest).max(Duration::from_secs(1))
+}
+
+fn how_the_engine_ended(status: &UpStatus) -> Exit {
+    let engine = status.services.iter().find(|service| service.name == "engine");
+    match engine.map(|engine| engine.detail.as_str()) {
+        Some("ended (exit code 0)") => Exit::Ok,
+        Some("ended (exit code 4)") => Exit::Ledger,
+        // It was never started: a phase before it has failed, and that was told.
+        Some("") => Exit::Ok,
+        _ => Exit::Failed,
+    }
 }
 
 fn banner(config: &Config, validated: bool, took_s: f64) -> String {
@@ -167,7 +199,13 @@ fn banner(config: &Config, validated: bool, took_s: f64) -> String {
 }
 
 /// What is started: the publishers, the engine, and what else the configuration names.
-fn specs(config: &Config, program: &Path, sources: &ConfigArgs, logging: &Logging) -> Vec<Spec> {
+fn specs(
+    config: &Config,
+    program: &Path,
+    sources: &ConfigArgs,
+    logging: &Logging,
+    stop_within: Duration,
+) -> Vec<Spec> {
     let mut own: Vec<OsString> = Vec::new();
     for file in &sources.files {
         own.extend(["--config".into(), file.clone().into()]);
@@ -195,7 +233,7 @@ fn specs(config: &Config, program: &Path, sources: &ConfigArgs, logging: &Loggin
     }
     let mut command = command(&["run", "--no-publishers"]);
     // It drains within its time to stop, and what is left has some, too.
-    let longest = config.up.stop_timeout.saturating_sub(AFTER_DRAIN).max(Duration::from_secs(1));
+    let longest = stop_within.saturating_sub(AFTER_DRAIN).max(Duration::from_secs(1));
     if config.engine.shutdown_timeout > longest {
         command.extend([
             "--set".into(),
@@ -211,17 +249,17 @@ fn specs(config: &Config, program: &Path, sources: &ConfigArgs, logging: &Loggin
 fn detach(args: &UpArgs, config: &Config, logging: &Logging) -> Result<Exit, Failure> {
     let state_dir = &config.engine.state_dir;
     let log = logs::file(&logs::folder(state_dir), "up", 0);
-    if let Some(status) = ask(state_dir, &Request::Status, None).map_err(Failure::failed)? {
+    if let Some(status) = ask(state_dir, &Request::Status, ANSWER_WITHIN).map_err(Failure::failed)? {
         return Err(Failure::failed(format!(
             "it is up already, as process {}: see tickline status",
             status.pid
         )));
     }
-    let mut child = in_background(args, &log, logging).map_err(Failure::failed)?;
+    let (mut child, said_before) = in_background(args, config, logging).map_err(Failure::failed)?;
     let mut shown = 0;
     loop {
         let ended = child.try_wait().map_err(Failure::failed)?;
-        let status = ask(state_dir, &Request::Status, Some(Duration::from_secs(5))).ok().flatten();
+        let status = ask(state_dir, &Request::Status, ANSWER_WITHIN).ok().flatten();
         let phases = status.iter().flat_map(|status| &status.phases);
         for phase in phases.skip(shown) {
             if matches!(phase.state, PhaseState::Waiting | PhaseState::Running) {
@@ -232,6 +270,7 @@ fn detach(args: &UpArgs, config: &Config, logging: &Logging) -> Result<Exit, Fai
         }
         if let Some(ended) = ended {
             let said = std::fs::read_to_string(&log).unwrap_or_default();
+            let said = said.get(usize::try_from(said_before).unwrap_or(0)..).unwrap_or_default();
             let last: Vec<&str> = said.lines().filter(|line| line.starts_with("tickline: ")).collect();
             let why = last
                 .last()
@@ -239,8 +278,14 @@ fn detach(args: &UpArgs, config: &Config, logging: &Logging) -> Result<Exit, Fai
             let exit = if ended.code() == Some(78) { Exit::Configuration } else { Exit::Failed };
             return Err(Failure { exit, message: format!("{why}; its log is {}", log.display()) });
         }
-        if let Some(status) = status.filter(|status| status.phases.len() == shown) {
-            let validated = status.phases.iter().all(|phase| phase.state != PhaseState::Failed);
+        if let Some(status) = status.filter(|status| status.settled) {
+            let mut failed = status.phases.iter().filter(|phase| phase.state == PhaseState::Failed);
+            let is_vital = |phase: &&PhaseStatus| !phases::ENDS_NOTHING.iter().any(|of| of.name() == phase.name);
+            if let Some(phase) = failed.clone().find(is_vital) {
+                let why = format!("{}: {}{LEFT_RUNNING}", phase.name, phase.detail);
+                return Err(Failure::failed(why));
+            }
+            let validated = failed.next().is_none();
             let took_ms: u64 = status.phases.iter().map(|phase| phase.took_ms).sum();
             print_text(&banner(config, validated, took_ms as f64 / 1e3))?;
             return Ok(if validated { Exit::Ok } else { Exit::NotValidated });
@@ -250,9 +295,11 @@ fn detach(args: &UpArgs, config: &Config, logging: &Logging) -> Result<Exit, Fai
     }
 }
 
-fn in_background(args: &UpArgs, log: &Path, logging: &Logging) -> std::io::Result<Child> {
-    log.parent().map_or(Ok(()), std::fs::create_dir_all)?;
-    let output = std::fs::File::create(log)?;
+/// It, and how many bytes its log has had before.
+fn in_background(args: &UpArgs, config: &Config, logging: &Logging) -> std::io::Result<(Child, u64)> {
+    let (dir, up) = (logs::folder(&config.engine.state_dir), &config.up);
+    let output = logs::Log::open(&dir, "up", up.log_bytes_max, up.log_files_max)?.into_file()?;
+    let before = output.metadata()?.len();
     let mut command = Command::new(std::env::current_exe()?);
     command.args(logging.arguments()).arg("up");
     for file in &args.config.files {
@@ -262,7 +309,7 @@ fn in_background(args: &UpArgs, log: &Path, logging: &Logging) -> std::io::Resul
     command.args(args.runtime.iter().flat_map(|who| ["--runtime", who]));
     command.args(args.keep_on_failure.then_some("--keep-on-failure"));
     command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output).process_group(0);
-    command.spawn()
+    Ok((command.spawn()?, before))
 }
 
 /// A phase, as it is printed when it has ended.
@@ -283,8 +330,12 @@ pub(super) fn line(phase: &PhaseStatus) -> String {
 
 /// The supervisor of a configuration; it must be there.
 fn asked(config: &ConfigArgs, request: &Request) -> Result<UpStatus, Failure> {
-    let state_dir: PathBuf = config.load().map_err(|failure| config.hinted(failure))?.config.engine.state_dir;
-    let status = ask(&state_dir, request, None).map_err(Failure::failed)?;
+    let config = config.load().map_err(|failure| config.hinted(failure))?.config;
+    // Its own time to stop, and some for the answer.
+    let ends = config.up.stop_timeout + ANSWER_WITHIN;
+    let patience = if matches!(request, Request::Down) { ends } else { ANSWER_WITHIN };
+    let state_dir = config.engine.state_dir;
+    let status = ask(&state_dir, request, patience).map_err(Failure::failed)?;
     status.ok_or_else(|| {
         let place = state_dir.display();
         Failure::failed(format!("nothing is up in {place} (engine.state_dir): start it with tickline up"))
@@ -293,14 +344,12 @@ fn asked(config: &ConfigArgs, request: &Request) -> Result<UpStatus, Failure> {
 
 pub(super) fn down(args: &DownArgs) -> Result<Exit, Failure> {
     let status = asked(&args.config, &Request::Down)?;
-    let mut exit = Exit::Ok;
+    let mut exit = how_the_engine_ended(&status);
     for service in &status.services {
         println!("down  {:<12}  {}", service.name, service.detail);
         let kept = service.state != ServiceState::Stopped && service.state != ServiceState::Failed;
         if kept || service.detail.contains("signal 9") {
             exit = Exit::Failed;
-        } else if service.name == "engine" && service.detail.contains("exit code 4") {
-            exit = Exit::Ledger;
         }
     }
     Ok(exit)
@@ -313,6 +362,7 @@ pub(super) fn restart(args: &RestartArgs) -> Result<Exit, Failure> {
         return Err(Failure::usage(refused));
     }
     // Until those that were asked run again, with another process id.
+    let (clock, within) = (OsClock::start(), args.config.load()?.config.up.stop_timeout + RESTARTED_WITHIN);
     loop {
         let now = asked(&args.config, &Request::Status)?;
         let pairs = before.services.iter().zip(&now.services);
@@ -323,6 +373,10 @@ pub(super) fn restart(args: &RestartArgs) -> Result<Exit, Failure> {
         }
         if let Some((_, failed)) = asked.find(|(_, new)| new.state == ServiceState::Failed) {
             return Err(Failure::failed(format!("{}: {}", failed.name, failed.detail)));
+        }
+        if u128::from(clock.mono().0) >= within.as_nanos() {
+            let s = within.as_secs();
+            return Err(Failure::failed(format!("not ready within {s} s: see tickline status and logs")));
         }
         std::thread::park_timeout(LOOK_EVERY);
     }

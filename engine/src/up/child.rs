@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, PipeReader};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
@@ -13,7 +13,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Sender, bounded};
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_open, waitid,
+};
 
 use super::logs::Log;
 use super::supervisor::Event;
@@ -66,6 +68,8 @@ pub struct Home {
 pub struct Child {
     /// Process id.
     pub pid: u32,
+    /// The group that it leads.
+    group: Pid,
     /// Names this very process, even after its id is another's.
     process: OwnedFd,
 }
@@ -104,8 +108,8 @@ impl Child {
         let mut child = command.spawn()?;
         drop(command); // And with it our ends of the pipe.
         let pid = child.id();
-        let raw = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidData)?;
-        let process = pidfd_open(raw, PidfdFlags::empty())?;
+        let group = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidData)?;
+        let process = pidfd_open(group, PidfdFlags::empty())?;
         let (name, over) = (program.name.clone(), Arc::new(AtomicBool::new(false)));
         let (say, said) = bounded(1);
         let reader = spawn(&format!("log-{name}"), None, stop, move || {
@@ -118,6 +122,10 @@ impl Child {
         }
         let events = events.clone();
         spawn(&format!("end-{name}"), None, stop, move || {
+            // What it has started goes with it. Until it is waited for, its id, and so its group's, is no one else's.
+            if waitid(WaitId::Pid(group), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).is_ok() {
+                kill_process_group(group, Signal::KILL).ok();
+            }
             let how = child.wait().map_or_else(|error| error.to_string(), how_it_ended);
             over.store(true, Ordering::Relaxed);
             reader.ended_within(LAST_WORDS);
@@ -128,12 +136,16 @@ impl Child {
             // A supervisor that is gone has nobody to tell.
             events.send(Event::Ended { name, run, how }).ok();
         })?;
-        Ok(Self { pid, process })
+        Ok(Self { pid, group, process })
     }
 
-    /// Sends a signal; one that has ended already is none the worse for it.
+    /// Sends a signal, also to what it has started; one that has ended already is none the worse for it.
     pub fn signal(&self, signal: Signal) {
-        pidfd_send_signal(&self.process, signal).ok();
+        // As long as nobody has waited for it, its group is its own.
+        let look = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        if waitid(WaitId::PidFd(self.process.as_fd()), look).is_ok() {
+            kill_process_group(self.group, signal).ok();
+        }
     }
 }
 

@@ -17,6 +17,9 @@ use crate::stop::Stop;
 /// Longest wait of the supervisor for who asks.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// Longest wait of who asks how it goes.
+pub const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
 /// Longest question, bytes.
 const ASKED_BYTES_MAX: u64 = 4096;
 
@@ -108,6 +111,8 @@ pub struct UpStatus {
     pub http: Option<SocketAddr>,
     /// Phases, in their order.
     pub phases: Vec<PhaseStatus>,
+    /// Whether every phase that is tried has been.
+    pub settled: bool,
     /// Services, in the order of their start.
     pub services: Vec<ServiceStatus>,
     /// Whether it ends.
@@ -134,7 +139,12 @@ pub(super) fn listen(path: &Path, stop: &Arc<Stop>, events: Sender<Event>) -> io
     }
     let listener = UnixListener::bind(path)?;
     spawn("control", None, stop, move || {
-        for stream in listener.incoming().map_while(Result::ok) {
+        for stream in listener.incoming() {
+            let Ok(stream) = stream else {
+                // Too many files are open: they may be fewer soon.
+                std::thread::park_timeout(PATIENCE);
+                continue;
+            };
             let Some(request) = question(&stream) else { continue };
             if events.send(Event::Asked { request, stream }).is_err() {
                 return;
@@ -161,8 +171,8 @@ pub(super) fn answer(mut stream: &UnixStream, status: &UpStatus) {
     }
 }
 
-/// Asks the supervisor of a state folder; none: there is none.
-pub fn ask(state_dir: &Path, request: &Request, patience: Option<Duration>) -> io::Result<Option<UpStatus>> {
+/// Asks the supervisor of a state folder; none: there is none. An answer takes at most `patience`.
+pub fn ask(state_dir: &Path, request: &Request, patience: Duration) -> io::Result<Option<UpStatus>> {
     let mut stream = match UnixStream::connect(socket(state_dir)) {
         Ok(stream) => stream,
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
@@ -170,12 +180,18 @@ pub fn ask(state_dir: &Path, request: &Request, patience: Option<Duration>) -> i
         }
         Err(error) => return Err(error),
     };
-    stream.set_read_timeout(patience)?;
+    stream.set_read_timeout(Some(patience))?;
     let mut line = serde_json::to_string(request)?;
     line.push('\n');
     stream.write_all(line.as_bytes())?;
     let mut said = String::new();
-    BufReader::new(stream).read_line(&mut said)?;
+    let late = |error: io::Error| match error.kind() {
+        io::ErrorKind::WouldBlock => {
+            io::Error::other(format!("its supervisor has not answered within {} s", patience.as_secs()))
+        }
+        _ => error,
+    };
+    BufReader::new(stream).read_line(&mut said).map_err(late)?;
     if said.is_empty() {
         return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it ended without an answer"));
     }

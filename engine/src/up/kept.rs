@@ -38,6 +38,10 @@ pub(super) struct Kept {
     pub(super) due: Option<MonoNanos>,
     /// It was asked to end, by us.
     pub(super) asked: bool,
+    /// When it is killed, having been asked to end.
+    pub(super) kill_at: Option<MonoNanos>,
+    /// It had to be killed.
+    pub(super) killed: bool,
     pub(super) shown: ServiceStatus,
     /// Whether it runs and is ready; shared with the phase that waits for it.
     pub(super) ready: Arc<AtomicBool>,
@@ -54,6 +58,8 @@ impl Kept {
             heard: now,
             due: None,
             asked: false,
+            kill_at: None,
+            killed: false,
             shown: ServiceStatus { name: spec.program.name.clone(), ..ServiceStatus::default() },
             ready: Arc::new(AtomicBool::new(false)),
             spec,
@@ -67,14 +73,16 @@ impl Kept {
         let waits =
             self.child.is_some() && !self.spec.program.notifies && self.shown.state == ServiceState::Starting;
         let settles = waits.then(|| MonoNanos(self.started.0 + nanos(SETTLED)));
-        self.due.into_iter().chain(hangs).chain(settles).min()
+        self.due.into_iter().chain(hangs).chain(settles).chain(self.kill_at).min()
     }
 
-    pub(super) fn ask_to_end(&mut self, signal: Signal) {
+    /// Asks it to end until then, when it is killed.
+    pub(super) fn ask_to_end(&mut self, kill_at: MonoNanos) {
         (self.asked, self.due) = (true, None);
         self.ready.store(false, Ordering::Relaxed);
         if let Some(child) = &self.child {
-            child.signal(signal);
+            self.kill_at = Some(kill_at);
+            child.signal(Signal::TERM);
         } else {
             self.shown.state = ServiceState::Stopped;
         }
@@ -83,7 +91,7 @@ impl Kept {
     /// It has ended, or could not be started.
     pub(super) fn over(&mut self, how: &str, now: MonoNanos, now_s: i64) {
         self.ready.store(false, Ordering::Relaxed);
-        (self.child, self.shown.pid, self.shown.since_s) = (None, None, now_s);
+        (self.child, self.kill_at, self.shown.pid, self.shown.since_s) = (None, None, None, now_s);
         let name = &self.shown.name;
         if std::mem::take(&mut self.asked) {
             // Asked for a restart, it waits for it; asked to end, it has.
@@ -139,7 +147,13 @@ impl Kept {
             self.shown.detail.clear();
             self.ready.store(true, Ordering::Relaxed);
         }
-        let Some((watchdog, child)) = self.spec.program.watchdog.zip(self.child.as_ref()) else { return };
+        let Some(child) = &self.child else { return };
+        if self.kill_at.take_if(|at| *at <= now).is_some() {
+            tracing::error!("{}: did not end in time and is killed", self.shown.name);
+            self.killed = true;
+            child.signal(Signal::KILL);
+        }
+        let Some(watchdog) = self.spec.program.watchdog else { return };
         if now.since(self.heard) > nanos(watchdog) && !self.asked {
             tracing::error!("{}: says nothing for {} s and is killed", self.shown.name, watchdog.as_secs());
             self.heard = now;

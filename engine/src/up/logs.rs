@@ -45,6 +45,14 @@ impl Log {
         self.open.write_all(line)
     }
 
+    /// For another process to append to; begins a new file if this one is full.
+    pub fn into_file(mut self) -> io::Result<File> {
+        if self.bytes > self.bytes_max {
+            self.rotate()?;
+        }
+        Ok(self.open)
+    }
+
     fn rotate(&mut self) -> io::Result<()> {
         let path = |back| file(&self.dir, &self.name, back);
         for back in (0..self.files_max).rev() {

@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use rustix::process::Signal;
 use tickline_config::model::{Config, PhaseName, Up};
 use tickline_feeds::clock::{Clock, MonoNanos};
 use tickline_loadgen::clock::OsClock;
@@ -77,6 +76,7 @@ pub struct Supervisor {
     services: Vec<Kept>,
     phases: Vec<PhaseStatus>,
     ending: bool,
+    settled: bool,
     /// Who asked for the end.
     waiting: Vec<UnixStream>,
     _lock: File,
@@ -128,6 +128,7 @@ impl Supervisor {
             services,
             phases: phases.collect(),
             ending: false,
+            settled: false,
             waiting: Vec::new(),
             _lock: lock,
         })
@@ -139,6 +140,7 @@ impl Supervisor {
             pid: std::process::id(),
             http: self.http,
             phases: self.phases.clone(),
+            settled: self.settled,
             services: self.services.iter().map(|service| service.shown.clone()).collect(),
             ending: self.ending,
             refused: None,
@@ -172,12 +174,12 @@ impl Supervisor {
     }
 
     /// Starts the services of a phase, waits until they are ready, and tries `attempt` until it succeeds or the time is
-    /// over; says what it said at last.
+    /// over; says what it said at last. An attempt is told by its flag when nobody waits for it any more.
     pub fn phase(
         &mut self,
         phase: PhaseName,
         deadline: Duration,
-        mut attempt: impl FnMut() -> Result<String, String> + Send + 'static,
+        mut attempt: impl FnMut(&AtomicBool) -> Result<String, String> + Send + 'static,
     ) -> Result<String, String> {
         let began = self.clock.mono();
         self.note(phase, PhaseState::Running, "", began);
@@ -196,8 +198,10 @@ impl Supervisor {
             let (clock, (mut wait, longest)) = (OsClock::start(), ATTEMPT_WAIT);
             let outcome = loop {
                 let missing = ready.iter().find(|(_, ready)| !ready.load(Ordering::Relaxed));
-                let outcome =
-                    missing.map_or_else(&mut attempt, |(name, _)| Err(format!("{name} is not ready")));
+                let outcome = match missing {
+                    Some((name, _)) => Err(format!("{name} is not ready")),
+                    None => attempt(&given_up),
+                };
                 let late = u128::from(clock.mono().0) >= deadline.as_nanos();
                 if outcome.is_ok() || late || given_up.load(Ordering::Relaxed) || stop.wait(wait) {
                     break outcome;
@@ -221,6 +225,10 @@ impl Supervisor {
             if self.clock.mono() >= latest {
                 return Err("no answer came in time".to_owned());
             }
+            // What it has started is known only when it has answered; the others have started nothing else.
+            if self.ending && phase != PhaseName::Containers {
+                return Err("told to end".to_owned());
+            }
             if self.ending || mine.iter().any(failed) {
                 over.store(true, Ordering::Relaxed);
             }
@@ -236,15 +244,16 @@ impl Supervisor {
 
     /// Keeps everything running until it is told to end.
     pub fn serve(&mut self) {
+        self.settled = true;
         while !self.ending {
             self.turn(None);
         }
     }
 
-    /// Ends the services, the engine before the publishers; true if all ended by themselves.
-    pub fn end(&mut self) -> bool {
+    /// Ends the services within that time, the engine before the publishers; true if all ended by themselves.
+    pub fn end(&mut self, within: Duration) -> bool {
         self.ending = true;
-        let until = MonoNanos(self.clock.mono().0 + nanos(self.up.stop_timeout));
+        let until = MonoNanos(self.clock.mono().0 + nanos(within));
         let mut gently = true;
         for phase in [PhaseName::Engine, PhaseName::Publishers] {
             gently &= self.end_phase(phase, until);
@@ -260,26 +269,16 @@ impl Supervisor {
 
     fn end_phase(&mut self, phase: PhaseName, until: MonoNanos) -> bool {
         let kill_at = MonoNanos(until.0.saturating_sub(nanos(KILL_BEFORE)));
-        let mut killed = false;
         for service in self.services.iter_mut().filter(|s| s.spec.phase == phase) {
-            service.ask_to_end(Signal::TERM);
+            service.ask_to_end(kill_at);
         }
         while self.services.iter().any(|s| s.spec.phase == phase && s.child.is_some()) {
-            let now = self.clock.mono();
-            if now >= kill_at && !killed {
-                killed = true;
-                for service in self.services.iter_mut().filter(|s| s.spec.phase == phase && s.child.is_some())
-                {
-                    tracing::error!("{}: did not end in time and is killed", service.shown.name);
-                    service.ask_to_end(Signal::KILL);
-                }
-            }
-            if now >= until {
+            if self.clock.mono() >= until {
                 return false;
             }
-            self.turn(Some(if killed { until } else { kill_at }));
+            self.turn(Some(until));
         }
-        !killed
+        !self.services.iter().any(|s| s.spec.phase == phase && s.killed)
     }
 
     fn start(&mut self, at: usize) {
@@ -288,7 +287,7 @@ impl Supervisor {
         };
         service.run += 1;
         service.due = None;
-        service.asked = false;
+        (service.asked, service.killed) = (false, false);
         let (now, now_s) = (self.clock.mono(), self.clock.wall().0 / 1_000_000_000);
         (service.started, service.heard, service.shown.since_s) = (now, now, now_s);
         let program = &service.spec.program;
@@ -357,7 +356,7 @@ impl Supervisor {
         }
     }
 
-    /// Ends and starts one service, or all, the engine first; those that were given up get another chance.
+    /// Ends and starts one service, or all, at once; those that were given up get another chance.
     fn restart(&mut self, name: Option<&str>) -> Result<(), String> {
         let wanted = |s: &Kept| name.is_none_or(|name| s.shown.name == name);
         if !self.services.iter().any(wanted) {
@@ -369,10 +368,11 @@ impl Supervisor {
             ));
         }
         let up = self.up.clone();
+        let kill_at = MonoNanos(self.clock.mono().0 + nanos(up.stop_timeout));
         for service in self.services.iter_mut().filter(|s| wanted(s)) {
             service.keeper = Keeper::new(&up);
             if service.child.is_some() {
-                service.ask_to_end(Signal::TERM);
+                service.ask_to_end(kill_at);
             }
             // One that runs is started again when it has ended.
             service.due = Some(MonoNanos(0)).filter(|_| service.child.is_none());

@@ -91,6 +91,55 @@ fn a_plan_says_what_apply_does_and_only_a_flag_takes_points() {
 }
 
 #[test]
+fn a_default_that_holds_points_is_replaced_only_with_a_flag_and_an_empty_one_without() {
+    let Some(server) = influxd::start(Options::default()) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let sets = influx(&server.url, "tick");
+    let default_of = |server: &Influxd| {
+        let policies = server.query(None, "", "SHOW RETENTION POLICIES ON tick");
+        let rows = policies["results"][0]["series"][0]["values"].as_array().unwrap().clone();
+        rows.into_iter().find(|row| row[4] == true).unwrap()[0].as_str().unwrap().to_owned()
+    };
+    server.query(None, "", "CREATE DATABASE tick");
+    run(dir.path(), &["db", "apply"], &sets, 0);
+    assert_eq!(default_of(&server), "default");
+
+    server.query(None, "", "DROP DATABASE tick");
+    server.query(None, "", "CREATE DATABASE tick");
+    write(&server, "autogen", "theirs a=1 1\n");
+    let planned = run(dir.path(), &["db", "plan"], &sets, 0);
+    assert!(planned.contains("would change the default policy from autogen to default; queries"), "{planned}");
+    let refused = run(dir.path(), &["db", "apply"], &sets, 78);
+    assert!(refused.contains("autogen is the database's default and holds points"), "{refused}");
+    assert_eq!(default_of(&server), "autogen");
+    run(dir.path(), &["db", "apply", "--allow-data-loss"], &sets, 0);
+    assert_eq!(default_of(&server), "default");
+}
+
+#[test]
+fn a_backup_has_the_points_of_every_field_and_a_restore_that_was_refused_something_fails() {
+    let Some(server) = influxd::start(Options::default()) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let sets = influx(&server.url, "tick");
+    run(dir.path(), &["db", "apply"], &sets, 0);
+    let now = now_ns();
+    let lines = |days: i64, field: &str, points: i64| -> String {
+        (0..points).map(|n| format!("m {field}={n} {}\n", now - days * 24 * HOUR_NS + n)).collect()
+    };
+    write(&server, "long_term", &(lines(90, "a", 3) + &lines(1, "b", 6)));
+    let saved = run(dir.path(), &["db", "backup", "saved"], &sets, 0);
+    assert!(saved.starts_with("tick: 9 points in "), "{saved}");
+
+    server.query(None, "", "DROP DATABASE tick");
+    run(dir.path(), &["db", "apply"], &sets, 0);
+    // Of another type, in the same shard, and as many.
+    write(&server, "long_term", &lines(90, "c", 3));
+    write(&server, "long_term", &format!("m a=\"text\" {}\n", now - 90 * 24 * HOUR_NS + 9));
+    let refused = run(dir.path(), &["db", "restore", "saved"], &sets, 1);
+    assert!(refused.contains("field type conflict") && refused.contains("at least 0 are missing"), "{refused}");
+}
+
+#[test]
 fn a_backup_brings_every_digit_back_and_a_damaged_one_is_refused_before_anything_is_written() {
     let Some(server) = influxd::start(Options::default()) else { return };
     let dir = tempfile::tempdir().unwrap();

@@ -245,19 +245,10 @@ fn what_runs_stays_if_it_shall_and_status_says_what_does_not() {
     sets.push("services.mine.command=[\"false\"]".into());
     sets.push("services.mine.phase=\"engine\"".into());
     let _down = Down(dir.path(), &sets);
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tickline"));
-    command
-        .current_dir(dir.path())
-        .args(["up", "--keep-on-failure"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    with_sets(&mut command, &sets);
-    let mut child = command.spawn().unwrap();
-    let seen = wait_for("it is given up", || {
-        let output = tickline(dir.path(), &["status", "--json"], &sets);
-        let seen: Value = serde_json::from_slice(&output.stdout).unwrap();
-        (seen["up"]["phases"][3]["state"] == "failed").then_some(seen)
-    });
+    let up = tickline(dir.path(), &["up", "--detach", "--keep-on-failure"], &sets);
+    assert_eq!(up.status.code(), Some(1), "{}", text(&up));
+    assert!(text(&up).contains("what runs is left running: tickline down ends it"), "{}", text(&up));
+    let (_, seen) = status(dir.path(), &sets);
     assert_eq!(service(&seen, "mine")["state"], "failed");
     assert_eq!(service(&seen, "engine")["state"], "running");
     let said = text(&tickline(dir.path(), &["status"], &sets));
@@ -266,7 +257,51 @@ fn what_runs_stays_if_it_shall_and_status_says_what_does_not() {
         "{said}"
     );
     assert_eq!(tickline(dir.path(), &["down"], &sets).status.code(), Some(0));
-    child.wait().unwrap();
+}
+
+#[test]
+fn one_that_does_not_end_is_killed_with_all_that_it_has_started() {
+    let Some(server) = server() else { return };
+    let (dir, mut sets) = (folder(), sets(&server.url));
+    let stubborn = "trap '' TERM; sleep 1000 & echo $! >kid; while :; do wait; done";
+    sets.push(format!("services.stubborn.command=[\"bash\", \"-c\", {stubborn:?}]"));
+    sets.push("services.wrapper.command=[\"bash\", \"-c\", \"sleep 1000 & echo $! >kid2; wait\"]".into());
+    sets.push("up.stop_timeout=\"4s\"".into());
+    let _down = Down(dir.path(), &sets);
+    assert_eq!(tickline(dir.path(), &["up", "--detach"], &sets).status.code(), Some(0));
+    let kid = |name: &str| {
+        let read = || std::fs::read_to_string(dir.path().join(name)).ok()?.trim().parse::<u32>().ok();
+        Value::from(wait_for("its child", read))
+    };
+    let kids = [kid("kid"), kid("kid2")];
+    assert!(kids.iter().all(is_alive));
+    let restarted = tickline(dir.path(), &["restart"], &sets);
+    assert_eq!(restarted.status.code(), Some(0), "{}", text(&restarted));
+    wait_for("the end of their children", || (!kids.iter().any(is_alive)).then_some(()));
+    let down = tickline(dir.path(), &["down"], &sets);
+    // The engine has ended as it should; the other had to be killed.
+    assert_eq!(down.status.code(), Some(1), "{}", text(&down));
+    assert!(text(&down).contains("stubborn      ended (signal 9)"), "{}", text(&down));
+    assert!(text(&down).contains("engine        ended (exit code 0)"), "{}", text(&down));
+}
+
+#[test]
+fn it_can_be_told_to_end_while_a_phase_waits() {
+    let (dir, mut sets) = (folder(), sets("http://127.0.0.1:1"));
+    sets.push("phases.database.deadline=\"10m\"".into());
+    let _down = Down(dir.path(), &sets);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tickline"));
+    command.current_dir(dir.path()).args(["up", "--detach"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    with_sets(&mut command, &sets);
+    let up = command.spawn().unwrap();
+    wait_for("it tries", || {
+        let seen = status(dir.path(), &sets).1;
+        (seen["up"]["phases"][1]["state"] == "running").then_some(())
+    });
+    let down = tickline(dir.path(), &["down"], &sets);
+    assert_eq!(down.status.code(), Some(0), "{}", text(&down));
+    let said = up.wait_with_output().unwrap();
+    assert!(text(&said).contains("told to end; what was started has been ended again"), "{}", text(&said));
 }
 
 #[test]

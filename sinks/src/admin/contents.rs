@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Admin, AdminError, Row, identifier};
+use super::{Admin, AdminError, PROBE, Row, identifier};
 use crate::admin::InfluxTarget;
 
 /// What one policy holds of one measurement.
@@ -82,15 +82,23 @@ impl Admin {
         let limit =
             if before_ns == i64::MAX { String::new() } else { format!(" WHERE time < {before_ns}ns") };
         let counts = self.query(&format!("SELECT count(*) FROM {source}{limit}"))?;
-        let Some((points, values, field)) = counts.first().and_then(most_counted) else { return Ok(None) };
-        // Only the field that most points have can say where they begin and end.
-        let time = |which: &str| -> Result<i64, AdminError> {
-            let rows = self.query(&format!("SELECT {which}({}) FROM {source}{limit}", identifier(&field)))?;
+        let Some((points, values)) = counts.first().and_then(most_counted) else { return Ok(None) };
+        // Of any field: the first point need not have the one that most have.
+        let time = |order: &str| -> Result<i64, AdminError> {
+            let rows =
+                self.query(&format!("SELECT * FROM {source}{limit} ORDER BY time {order} LIMIT 1"))?;
             Ok(rows.first().and_then(|row| row.get(0)?.as_i64()).unwrap_or(0))
         };
-        let (first_ns, last_ns) = (time("first")?, time("last")?);
+        let (first_ns, last_ns) = (time("ASC")?, time("DESC")?);
         let (policy, measurement) = (policy.to_owned(), measurement.to_owned());
         Ok(Some(Contents { policy, measurement, points, values, first_ns, last_ns, bytes: 0 }))
+    }
+
+    /// Whether a policy holds any point but that of a probe.
+    pub(super) fn holds_points(&self, policy: &str) -> Result<bool, AdminError> {
+        let database = identifier(self.database("reading")?);
+        let rows = self.query(&format!("SELECT * FROM {database}.{}./.*/ LIMIT 1", identifier(policy)))?;
+        Ok(rows.iter().any(|row| row.head.series != PROBE))
     }
 
     /// Removes the points of a measurement before a time, in every policy: InfluxDB 1 knows no other way.
@@ -137,14 +145,10 @@ impl Admin {
     }
 }
 
-/// Of a row of counts: the largest, the sum, and the field of the largest.
-fn most_counted(row: &Row) -> Option<(u64, u64, String)> {
-    let columns = row.head.columns.iter().zip(&row.values).skip(1);
-    let counts: Vec<(&String, u64)> =
-        columns.filter_map(|(name, value)| Some((name, value.as_u64()?))).collect();
-    let sum = counts.iter().map(|(_, count)| count).sum();
-    let (name, most) = counts.into_iter().max_by_key(|(_, count)| *count)?;
-    Some((most, sum, name.strip_prefix("count_")?.to_owned()))
+/// Of a row of counts: the largest and the sum.
+fn most_counted(row: &Row) -> Option<(u64, u64)> {
+    let counts: Vec<u64> = row.values.iter().skip(1).filter_map(serde_json::Value::as_u64).collect();
+    Some((counts.iter().copied().max()?, counts.iter().sum()))
 }
 
 /// The policies that keep points longer than `older_than` and hold some of a measurement from before then: what a

@@ -41,20 +41,34 @@ pub enum Change {
     CreateDatabase,
     /// The policy is missing.
     Create(Policy),
-    /// The policy keeps points longer or less long, has other shards, or is not the default.
+    /// The policy keeps points longer or less long, or has other shards.
     Alter {
         /// As the server has it.
         from: Policy,
         /// As it is wanted.
         to: Policy,
     },
+    /// Another policy is the default of a database that was there before.
+    MakeDefault {
+        /// The one that is it.
+        from: String,
+        /// The one that is wanted.
+        to: String,
+        /// Whether the one that is it holds points.
+        holds: bool,
+    },
 }
 
 impl Change {
-    /// Whether stored points go with it.
+    /// Whether stored points go with it, or are not found any more by who names no policy.
     pub fn loses(&self) -> bool {
-        let Change::Alter { from, to } = self else { return false };
-        to.duration.is_some_and(|wanted| from.duration.is_none_or(|has| wanted < has))
+        match self {
+            Change::Alter { from, to } => {
+                to.duration.is_some_and(|wanted| from.duration.is_none_or(|has| wanted < has))
+            }
+            Change::MakeDefault { holds, .. } => *holds,
+            Change::CreateDatabase | Change::Create(_) => false,
+        }
     }
 
     /// InfluxQL for it.
@@ -64,6 +78,9 @@ impl Change {
             Change::CreateDatabase => return format!("CREATE DATABASE {database}"),
             Change::Create(policy) => ("CREATE", policy),
             Change::Alter { to, .. } => ("ALTER", to),
+            Change::MakeDefault { to, .. } => {
+                return format!("ALTER RETENTION POLICY {} ON {database} DEFAULT", identifier(to));
+            }
         };
         format!(
             "{verb} RETENTION POLICY {} ON {database} DURATION {} REPLICATION 1 SHARD DURATION {}s{}",
@@ -76,7 +93,7 @@ impl Change {
 }
 
 /// What to do so that the database (none: there is none yet) has the wanted policies. A policy that is there
-/// and not wanted stays.
+/// and not wanted stays. Whether the default that is there holds points is not known here.
 pub fn changes<'a>(
     existing: Option<&[Policy]>,
     wanted: impl IntoIterator<Item = (&'a String, &'a Retention)>,
@@ -85,18 +102,21 @@ pub fn changes<'a>(
     if existing.is_none() {
         changes.push(Change::CreateDatabase);
     }
+    let existing = existing.unwrap_or_default();
     for (name, retention) in wanted {
+        let other = existing.iter().find(|p| p.default && p.name != *name && retention.default);
         let shard_duration = retention.shard_duration.max(SHARD_MIN);
-        let (duration, default) = (retention.duration, retention.default);
+        let (duration, default) = (retention.duration, retention.default && other.is_none());
         let policy = Policy { name: name.clone(), duration, shard_duration, default };
-        let Some(stored) = existing.unwrap_or_default().iter().find(|p| p.name == *name) else {
-            changes.push(Change::Create(policy));
-            continue;
-        };
-        let same = stored.duration == policy.duration && stored.shard_duration == policy.shard_duration;
-        if !same || (policy.default && !stored.default) {
-            changes.push(Change::Alter { from: stored.clone(), to: policy });
+        match existing.iter().find(|p| p.name == *name) {
+            None => changes.push(Change::Create(policy)),
+            Some(stored) if stored.duration == duration && stored.shard_duration == shard_duration => {}
+            Some(stored) => changes.push(Change::Alter { from: stored.clone(), to: policy }),
         }
+        let takes_over = |other: &Policy| {
+            Change::MakeDefault { from: other.name.clone(), to: name.clone(), holds: false }
+        };
+        changes.extend(other.map(takes_over));
     }
     changes
 }
@@ -109,6 +129,9 @@ pub fn refuse_losses(changes: &[Change]) -> Result<(), AdminError> {
             wanted: spoken(to.duration),
             stored: spoken(from.duration),
         }),
+        Some(Change::MakeDefault { from, to, .. }) => {
+            Err(AdminError::OtherDefault { policy: to.clone(), stored: from.clone() })
+        }
         _ => Ok(()),
     }
 }
@@ -161,6 +184,8 @@ mod tests {
     fn only_what_differs_is_changed() {
         let ticks = "ticks".to_owned();
         let there = [policy("ticks", Some(30), false), policy("other", None, true)];
+        let takes_over =
+            || Change::MakeDefault { from: "other".to_owned(), to: "ticks".to_owned(), holds: false };
         let altered = |to| Change::Alter { from: there[0].clone(), to };
         let table = [
             (
@@ -168,11 +193,15 @@ mod tests {
                 wanted(Some(30), false),
                 vec![Change::CreateDatabase, Change::Create(policy("ticks", Some(30), false))],
             ),
-            (Some(&there[1..]), wanted(None, true), vec![Change::Create(policy("ticks", None, true))]),
+            (
+                Some(&there[1..]),
+                wanted(None, true),
+                vec![Change::Create(policy("ticks", None, false)), takes_over()],
+            ),
             (Some(&there[..]), wanted(Some(30), false), vec![]),
             (Some(&there[..]), wanted(Some(31), false), vec![altered(policy("ticks", Some(31), false))]),
             (Some(&there[..]), wanted(None, false), vec![altered(policy("ticks", None, false))]),
-            (Some(&there[..]), wanted(Some(30), true), vec![altered(policy("ticks", Some(30), true))]),
+            (Some(&there[..]), wanted(Some(30), true), vec![takes_over()]),
         ];
         for (existing, retention, expected) in table {
             assert_eq!(changes(existing, [(&ticks, &retention)]), expected, "{retention:?}");

@@ -123,9 +123,7 @@ pub(super) fn back_up(args: &BackupArgs) -> Result<Exit, Failure> {
 fn spans<'a>(policy: &'a Policy, held: &'a Contents) -> impl Iterator<Item = Span<'a>> {
     let shard = policy.shard_duration.max(Duration::from_secs(3_600));
     let shard_ns = i64::try_from(shard.as_nanos()).unwrap_or(i64::MAX);
-    // The field that is counted need not be there at both ends.
-    let first = held.first_ns.div_euclid(shard_ns) - 1;
-    let last = held.last_ns.div_euclid(shard_ns) + 1;
+    let (first, last) = (held.first_ns.div_euclid(shard_ns), held.last_ns.div_euclid(shard_ns));
     (first..=last).map(move |at| Span {
         policy: &policy.name,
         measurement: &held.measurement,
@@ -192,12 +190,13 @@ pub(super) fn restore(args: &RestoreArgs) -> Result<Exit, Failure> {
     if args.policy.is_none() {
         make_policies(&database, &manifest)?;
     }
-    let (mut restored, mut missing) = (0, 0);
+    let (mut restored, mut missing, mut whole) = (0, 0, true);
     for file in &manifest.files {
         let policy = args.policy.as_deref().unwrap_or(&file.policy);
         let refused = restore_file(&database, &args.dir.join(&file.name), policy)?;
         if let Some(words) = &refused {
             println!("{}: {}: {}: {words}", database.name, policy, file.measurement);
+            whole = false;
         }
         let span = Span {
             policy,
@@ -210,8 +209,11 @@ pub(super) fn restore(args: &RestoreArgs) -> Result<Exit, Failure> {
         restored += file.points.min(found);
         missing += file.points.saturating_sub(found);
     }
-    println!("{}: {} points are there, {} are missing", database.name, count(restored), count(missing));
-    Ok(if missing == 0 { Exit::Ok } else { Exit::Failed })
+    // Points that were there before may stand for as many that were refused.
+    let least = if whole { "" } else { "at least " };
+    let missing_words = format!("{least}{} are missing", count(missing));
+    println!("{}: {} points are there, {missing_words}", database.name, count(restored));
+    Ok(if missing == 0 && whole { Exit::Ok } else { Exit::Failed })
 }
 
 /// Reads the manifest and checks every file before anything is written.

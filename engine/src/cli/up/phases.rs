@@ -1,5 +1,6 @@
 //! What each phase does, and when it has succeeded.
 
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use tickline_config::model::{Config, Influx, InfluxTarget, PhaseName, Runtime, SinkKind};
@@ -22,7 +23,10 @@ use crate::up::supervisor::Supervisor;
 /// Longest wait for one answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-type Attempt = Box<dyn FnMut() -> Result<String, String> + Send>;
+/// Phases without which ticks are stored all the same.
+pub(super) const ENDS_NOTHING: [PhaseName; 2] = [PhaseName::Dashboards, PhaseName::Validation];
+
+type Attempt = Box<dyn FnMut(&AtomicBool) -> Result<String, String> + Send>;
 
 /// Tries one phase after the other; an error says which has failed, and why. The engine takes ticks without dashboards
 /// and before it is validated: those two are told, and end nothing.
@@ -50,7 +54,7 @@ pub(super) fn run(
         }
         if state == PhaseState::Failed {
             failed.push(*name);
-            if !matches!(name, PhaseName::Dashboards | PhaseName::Validation) {
+            if !ENDS_NOTHING.contains(name) {
                 return Err(format!("{}: {detail}", name.name()));
             }
         }
@@ -68,18 +72,18 @@ fn attempt(phase: PhaseName, config: &Config, containers: &Containers) -> Result
         }
         PhaseName::Containers => {
             let containers = containers.clone();
-            Box::new(move || containers.start())
+            Box::new(move |given_up| containers.start(given_up))
         }
         PhaseName::Database if config.up.runtime == Runtime::None => return Err("up.runtime is none"),
         PhaseName::Database if !databases => return Err("no sink is a database"),
-        PhaseName::Database => Box::new(move || database(&own)),
+        PhaseName::Database => Box::new(move |_| database(&own)),
         PhaseName::Publishers if config.publishers.is_empty() && config.services.is_empty() => {
             return Err("somebody else runs them");
         }
-        PhaseName::Publishers | PhaseName::Engine => Box::new(move || services(&own, phase)),
+        PhaseName::Publishers | PhaseName::Engine => Box::new(move |_| services(&own, phase)),
         PhaseName::Dashboards if config.up.grafana.is_none() => return Err("up.grafana names no Grafana"),
-        PhaseName::Dashboards => Box::new(move || dashboards(&own)),
-        PhaseName::Validation => Box::new(move || validation(&own)),
+        PhaseName::Dashboards => Box::new(move |_| dashboards(&own)),
+        PhaseName::Validation => Box::new(move |_| validation(&own)),
     })
 }
 
@@ -114,7 +118,7 @@ fn make_database(config: &Config, name: &str, influx: &Influx) -> Result<String,
     let (lossy, safe): (Vec<Change>, Vec<Change>) = changes.into_iter().partition(Change::loses);
     admin.apply(&safe, false)?;
     let made = if safe.is_empty() { String::new() } else { format!(", {} changes made", safe.len()) };
-    let kept = if lossy.is_empty() { "" } else { ", shorter policies left alone: see tickline db plan" };
+    let kept = if lossy.is_empty() { "" } else { ", what would lose points is left alone: see tickline db plan" };
     Ok(format!("{} at {}{made}{kept}", admin.name(), influx.url))
 }
 
