@@ -9,7 +9,7 @@ use tickline_config::report::{PartReport, PartState};
 use tickline_feeds::instruments::Instruments;
 
 use crate::spawn::{Thread, spawn};
-use crate::validate;
+use crate::validate::{self, Came};
 use crate::view::View;
 
 /// So soon the end of the run is seen.
@@ -73,7 +73,10 @@ fn wrong(outcome: Result<Vec<validate::Outcome>, String>) -> Option<String> {
         Ok(outcomes) => outcomes,
         Err(why) => return Some(why),
     };
-    let said = |of: validate::Outcome| Some(format!("{} into {}: {}", of.feed, of.sink, of.wrong?));
+    let said = |of: validate::Outcome| match of.came {
+        Came::Wrong(why) => Some(format!("{} into {}: {why}", of.feed, of.sink)),
+        Came::Back | Came::Untried(_) => None,
+    };
     let all: Vec<String> = outcomes.into_iter().filter_map(said).collect();
     (!all.is_empty()).then(|| all.join("; "))
 }

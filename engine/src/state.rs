@@ -35,6 +35,11 @@ impl StateFile {
         LocalStore::at(dir).lock()
     }
 
+    /// The process that has the folder; none: it is free.
+    pub fn owner(dir: &Path) -> io::Result<Option<String>> {
+        LocalStore::at(dir).owner()
+    }
+
     /// Reads what was last written, for the endpoints of a plan, and whether that was at a stop. No file means a
     /// first start. After a kill the numbers are up to a second old: what came in that second was received, and
     /// counts as lost all the same.

@@ -16,7 +16,7 @@ use tickline_feeds::payload::{Decimals, PayloadWriter, Reserved, Times, rfc3339}
 use tickline_feeds::socket::publisher;
 use tickline_feeds::transcode::{BETFAIR_INTEGERS, KRAKEN_INTEGERS, OANDA_INTEGERS, transcode_members};
 use tickline_loadgen::clock::OsClock;
-use tickline_sinks::admin::{Admin, Span};
+use tickline_sinks::admin::{Admin, AdminError, Span};
 
 use crate::plan::Plan;
 use crate::report::{Histograms, report};
@@ -46,8 +46,19 @@ pub struct Outcome {
     pub feed: String,
     /// The sink.
     pub sink: String,
-    /// None: every value came back; else what is wrong.
-    pub wrong: Option<String>,
+    /// How it came out.
+    pub came: Came,
+}
+
+/// How marked ticks came out.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Came {
+    /// Every value came back.
+    Back,
+    /// This is wrong.
+    Wrong(String),
+    /// It cannot be tried, for this reason.
+    Untried(&'static str),
 }
 
 /// Sends marked ticks through every feed and reads them back from every InfluxDB 1; an error says why that cannot be done.
@@ -84,29 +95,62 @@ pub fn run(
     });
     let mut run = run.map_err(|error| error.to_string())?;
     let mut sent = Vec::new();
-    for (name, sender) in &mut senders {
-        let marks = sender.send(clock.wall()).map_err(|error| format!("feeds.{name}: {error}"));
+    for (place, (name, sender)) in senders.iter_mut().enumerate() {
+        let marks = sender.send(place, clock.wall()).map_err(|error| format!("feeds.{name}: {error}"));
         sent.push((name.clone(), marks));
     }
-    wait(&run, patience, TICKS * senders.len() as u64);
+    let messages: usize = sent.iter().filter_map(|(_, marks)| Some(marks.as_ref().ok()?.len())).sum();
+    wait(&run, patience, messages as u64);
     run.drain(patience);
-    let mut outcomes = Vec::new();
+    compare(config, &own, &sent, started)
+}
+
+/// Reads everything back from every database, and then removes it: two sinks may have one database.
+fn compare(config: &Config, own: &Config, sent: &[Sent], started: i64) -> Result<Vec<Outcome>, String> {
+    let (mut outcomes, mut admins) = (Vec::new(), Vec::new());
+    let outcome =
+        |feed: &String, sink: &String, came| Outcome { feed: feed.clone(), sink: sink.clone(), came };
     for (sink, of) in &own.sinks {
         let SinkKind::Influx(influx) = &of.kind else { continue };
         let admin = Admin::new(sink, influx).map_err(|error| error.to_string())?;
         for (feed, marks) in sent.iter().filter(|(feed, _)| of.takes(feed)) {
-            let wrong = marks.clone().and_then(|marks| read_back(&admin, &marks, started)).err();
-            outcomes.push(Outcome { feed: feed.clone(), sink: sink.clone(), wrong });
+            let came = match marks {
+                Ok(marks) if marks.is_empty() => Came::Untried("its points have no tag, or no field of floats"),
+                Ok(marks) => read_back(&admin, marks, started).map_or_else(Came::Wrong, |()| Came::Back),
+                Err(why) => Came::Wrong(why.clone()),
+            };
+            outcomes.push(outcome(feed, sink, came));
         }
-        let delete = |measurement: &str| admin.delete_where(measurement, "instance", INSTANCE);
-        let removed = ["feed_event", "feed_gap"].into_iter().try_for_each(delete);
+        admins.push((sink, of, admin));
+    }
+    for (sink, of, admin) in &admins {
+        let removed = remove(admin, sent.iter().filter(|(feed, _)| of.takes(feed)));
         // A database that takes nothing has been told of already.
-        if outcomes.iter().all(|outcome| outcome.wrong.is_none()) {
-            removed.map_err(|error| format!("sinks.{sink}: {error}"))?;
+        let told = outcomes.iter().any(|of| of.sink == **sink && matches!(of.came, Came::Wrong(_)));
+        if let Some(why) = removed.err().filter(|_| !told) {
+            return Err(format!("sinks.{sink}: marked ticks cannot be removed again: {why}"));
+        }
+    }
+    for (sink, of) in config.sinks.iter().filter(|(name, _)| !own.sinks.contains_key(*name)) {
+        if matches!(of.kind, SinkKind::Influx(_)) {
+            let feeds = sent.iter().filter(|(feed, _)| of.takes(feed));
+            let untried = Came::Untried("only an InfluxDB 1 is read back from");
+            outcomes.extend(feeds.map(|(feed, _)| outcome(feed, sink, untried.clone())));
         }
     }
     Ok(outcomes)
 }
+
+/// Takes marked ticks out of a database, and what the pipeline has said of itself.
+fn remove<'a>(admin: &Admin, sent: impl Iterator<Item = &'a Sent>) -> Result<(), AdminError> {
+    for mark in sent.filter_map(|(_, marks)| marks.as_ref().ok()?.first()) {
+        admin.delete_where(&mark.measurement, &mark.tag, &mark.tag_value)?;
+    }
+    ["feed_event", "feed_gap"].into_iter().try_for_each(|of| admin.delete_where(of, "instance", INSTANCE))
+}
+
+/// A feed and what was sent for it, or why nothing was.
+type Sent = (String, Result<Vec<Mark>, String>);
 
 /// A feed as marked ticks need it: nothing is filtered, and nothing is silent.
 fn plain(feed: &Feed) -> Feed {
@@ -133,6 +177,7 @@ fn own_config(config: &Config, feeds: BTreeMap<String, Feed>) -> Result<Config, 
     }
     for sink in own.sinks.values_mut() {
         sink.durability = Durability::Memory;
+        sink.spool.dir = None;
         if let SinkKind::Influx(influx) = &mut sink.kind {
             influx.connections = 1;
         }
@@ -141,6 +186,8 @@ fn own_config(config: &Config, feeds: BTreeMap<String, Feed>) -> Result<Config, 
     let engine = &mut own.engine;
     (engine.encoders, engine.receive, engine.pinning) = (1, Receive::Multiplexed, Pinning::Off);
     (engine.batch_bytes_max, engine.rcvbuf) = (BUFFER_BYTES, BUFFER_BYTES);
+    // What the engine itself has on disk is not ours.
+    own.engine.state_dir = config.engine.state_dir.join("validate");
     own.archive.dir = None;
     own.archive.flight = None;
     own.engine.ledger_every = None;
@@ -160,9 +207,9 @@ fn wait(run: &Run, patience: Duration, messages: u64) {
     }
 }
 
-/// Compares what is stored with what was sent, and removes it.
+/// Compares what is stored with what was sent.
 fn read_back(admin: &Admin, marks: &[Mark], started_ns: i64) -> Result<(), String> {
-    let Some(first) = marks.first() else { return Err("no marked tick is known for its decoder".to_owned()) };
+    let Some(first) = marks.first() else { return Ok(()) };
     let policy = admin.write_policy().map_err(|error| error.to_string())?.name;
     let condition = format!("\"{}\" = '{}'", first.tag, first.tag_value.replace('\'', "\\'"));
     let hour_ns = 3_600_000_000_000;
@@ -182,7 +229,6 @@ fn read_back(admin: &Admin, marks: &[Mark], started_ns: i64) -> Result<(), Strin
     found.sort_by(f64::total_cmp);
     let mut wanted: Vec<f64> = marks.iter().map(|mark| mark.value).collect();
     wanted.sort_by(f64::total_cmp);
-    let removed = admin.delete_where(&first.measurement, &first.tag, &first.tag_value);
     if found != wanted {
         let (measurement, field) = (&first.measurement, &first.field);
         return Err(format!(
@@ -191,7 +237,7 @@ fn read_back(admin: &Admin, marks: &[Mark], started_ns: i64) -> Result<(), Strin
             wanted.len()
         ));
     }
-    removed.map_err(|error| format!("marked ticks cannot be removed again: {error}"))
+    Ok(())
 }
 
 /// A publisher of marked ticks of one feed.
@@ -210,8 +256,8 @@ impl Sender {
         Ok(Self { socket, feed: feed.clone(), endpoint })
     }
 
-    /// Waits for the engine's subscription and sends; what was sent.
-    fn send(&mut self, now: WallNanos) -> Result<Vec<Mark>, String> {
+    /// Waits for the engine's subscription and sends; what was sent: nothing if no tick of this feed can be told again.
+    fn send(&mut self, place: usize, now: WallNanos) -> Result<Vec<Mark>, String> {
         let topic = if self.feed.topic == "*" { "validate" } else { self.feed.topic.as_str() };
         self.socket.recv_bytes(0).map_err(|error| format!("its subscription did not come: {error}"))?;
         let (mut writer, mut members) =
@@ -219,7 +265,7 @@ impl Sender {
         let mut sent = Vec::new();
         for n in 0..TICKS {
             let at = WallNanos(now.0 - now.0.rem_euclid(1_000_000) + n as i64 * 1_000_000);
-            let Some(mark) = mark(&self.feed, n, at) else { break };
+            let Some(mark) = mark(&self.feed, place, n, at) else { break };
             members.clear();
             let integers = [KRAKEN_INTEGERS, OANDA_INTEGERS, BETFAIR_INTEGERS].concat();
             let keys =

@@ -206,11 +206,16 @@ fn state_dir(config: &Config) -> Vec<PartReport> {
     }
     if dir.is_dir() {
         let name = "engine.state_dir";
-        rows.push(match StateFile::lock(dir) {
-            Ok(_) => good(name, format!("{} is free", dir.display())),
-            Err(error) => {
+        rows.push(match StateFile::owner(dir) {
+            Ok(None) => good(name, format!("{} is free", dir.display())),
+            Ok(Some(owner)) => {
                 let next = "that engine runs: leave it, or give this one a folder of its own";
-                row(name, PartState::Degraded, format!("{}: {error}", dir.display()), next)
+                let found = format!("{}: process {owner} uses it, and a folder serves one process", dir.display());
+                row(name, PartState::Degraded, found, next)
+            }
+            Err(error) => {
+                let found = format!("{}: {error}", dir.display());
+                row(name, PartState::Degraded, found, "give the folder to the user that runs it")
             }
         });
     }

@@ -128,7 +128,7 @@ pub(super) fn run(args: &InitArgs, logging: &Logging) -> Result<Exit, Failure> {
     let command = format!("{go}tickline --env-file .env up --config tickline.toml --detach");
     if !missing.is_empty() {
         println!("fill in {} in .env, then: {command}", missing.join(", "));
-        return Ok(Exit::Ok);
+        return Ok(if args.up { Exit::Failed } else { Exit::Ok });
     }
     FURTHER.get_or_init(|| secrets);
     let sources = ConfigArgs { files: vec![config], sets: Vec::new() };
@@ -173,18 +173,21 @@ fn wanted(args: &InitArgs, questions: &Questions) -> Result<Wanted, Failure> {
     )?;
     let mut wanted = Wanted { venues, symbols, database, ..Wanted::default() };
     if database != Database::Parquet {
-        wanted.url = questions.ask("Where it answers", args.url.as_ref(), database.url(), url)?;
         wanted.runtime =
             questions.ask("Who runs it (docker, external)", args.runtime.as_ref(), "external", |text| {
                 one_of(text, &["docker", "external", "none"])
             })?;
         let docker = wanted.docker();
+        wanted.url = questions.ask("Where it answers", args.url.as_ref(), database.url(docker), url)?;
         if database == Database::Influx1 {
-            let user = if docker { "tickline" } else { "" };
-            wanted.user =
-                questions.ask("Its user (empty: it asks for none)", args.user.as_ref(), user, |text| {
-                    Ok(text.to_owned())
-                })?;
+            let (question, user) =
+                if docker { ("Its user", "tickline") } else { ("Its user (empty: it asks for none)", "") };
+            wanted.user = questions.ask(question, args.user.as_ref(), user, |text| {
+                if docker && text.is_empty() {
+                    return Err("must be a name: the container asks for a login".to_owned());
+                }
+                Ok(text.to_owned())
+            })?;
             let grafana = if docker { "http://127.0.0.1:3000" } else { "" };
             wanted.grafana =
                 questions.ask("Grafana (empty: none)", args.grafana.as_ref(), grafana, |text| {
@@ -224,6 +227,8 @@ fn fill(
         }
         let value = match origin {
             Origin::Fixed(value) => value.to_owned(),
+            Origin::User if wanted.user.is_empty() => "tickline".to_owned(),
+            Origin::User => wanted.user.clone(),
             Origin::Made(before) => format!("{before}{}", password()?),
             Origin::Admin(of) => format!("admin:{}", secrets.get(of).map_or("", String::as_str)),
             Origin::Theirs => match environment(name) {
@@ -249,11 +254,17 @@ fn password() -> Result<String, Failure> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
+/// Writes a file whole or not at all: one that is there keeps neither its mode nor half of its text.
 fn write(path: &Path, text: &str, mode: u32) -> Result<(), Failure> {
     let failed = |error: std::io::Error| Failure::failed(format!("{}: {error}", path.display()));
+    let new = path.with_added_extension("new");
+    match std::fs::remove_file(&new) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
     let mut options = std::fs::OpenOptions::new();
-    let mut file = options.create(true).write(true).truncate(true).mode(mode).open(path).map_err(failed)?;
-    file.write_all(text.as_bytes()).map_err(failed)
+    let mut file = options.create_new(true).write(true).mode(mode).open(&new).map_err(failed)?;
+    file.write_all(text.as_bytes()).and_then(|()| std::fs::rename(&new, path)).map_err(failed)
 }
 
 fn yes_or_no(text: &str) -> Result<bool, String> {

@@ -23,7 +23,7 @@ use crate::alert::render::prometheus;
 use crate::dashboard::{all, queries};
 use crate::links::handshakes;
 use crate::plan::Plan;
-use crate::validate;
+use crate::validate::{self, Came};
 
 /// What the predecessor's codec was tested with, and what Python's msgpack makes of it, hexadecimal.
 const SAMPLE: &str =
@@ -221,9 +221,12 @@ fn end_to_end(config: &Config, timeout: Duration) -> Result<Vec<Row>, Failure> {
             .into_iter()
             .map(|of| {
                 let name = format!("feeds.{} into {}", of.feed, of.sink);
-                match of.wrong {
-                    None => row(name, State::Passed, "marked ticks came back, value by value".to_owned()),
-                    Some(wrong) => row(name, State::Failed, wrong),
+                match of.came {
+                    Came::Back => {
+                        row(name, State::Passed, "marked ticks came back, value by value".to_owned())
+                    }
+                    Came::Wrong(why) => row(name, State::Failed, why),
+                    Came::Untried(why) => row(name, State::CouldNotRun, why.to_owned()),
                 }
             })
             .collect(),

@@ -83,6 +83,46 @@ fn what_does_not_work_is_a_row_with_its_reason_and_exit_code_five() {
 }
 
 #[test]
+fn feeds_of_one_decoder_and_sinks_of_one_database_do_not_get_into_each_others_way() {
+    let Some(server) = influxd::start(Options::default()) else { return };
+    let (dir, publisher) = (tempfile::tempdir().unwrap(), Publisher::bind(&zmq::Context::new(), "any"));
+    let mut sets = influx(&server.url, "tick");
+    for feed in ["one", "two"] {
+        sets.push(format!("feeds.{feed}.endpoint={:?}", publisher.endpoint));
+        sets.push(format!("feeds.{feed}.topic={feed:?}"));
+        sets.push(format!("feeds.{feed}.decoder=\"kraken_tick\""));
+    }
+    let beside = ["kind=\"influxdb\"", "version=1", "database=\"tick\"", "retention_policy=\"long_term\""];
+    sets.extend(beside.map(|key| format!("sinks.long.{key}")));
+    sets.push(format!("sinks.long.url={:?}", server.url));
+    // A feed of one's own without a field of floats, and a sink that is not read back from.
+    for key in ["measurement=\"words\"", "tags={who=\"who\"}", "fields={word=\"word:str\"}"] {
+        sets.push(format!("feeds.words.custom.{key}"));
+    }
+    sets.push("feeds.words.topic=\"words\"".into());
+    sets.push(format!("feeds.words.endpoint={:?}", publisher.endpoint));
+    assert_eq!(tickline(dir.path(), &["db", "apply", "--sink", "influx"], &sets).status.code(), Some(0));
+    let output = tickline(dir.path(), &["validate", "--json"], &sets);
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    let rows = rows(&output.stdout);
+    let came: Vec<(&str, &str)> = rows
+        .iter()
+        .filter_map(|(name, state, _)| Some((name.strip_prefix("feeds.")?, state.as_str())))
+        .collect();
+    let expected = [
+        ("one into influx", "passed"),
+        ("two into influx", "passed"),
+        ("words into influx", "could_not_run"),
+        ("one into long", "passed"),
+        ("two into long", "passed"),
+        ("words into long", "could_not_run"),
+    ];
+    assert_eq!(came, expected, "{rows:#?}");
+    let left = dump(&server, "tick");
+    assert!(!left.contains_key("kraken_tick") || left["kraken_tick"].is_empty(), "{left:?}");
+}
+
+#[test]
 fn without_a_database_to_read_back_from_it_says_that_it_could_not_run() {
     let (dir, publisher) = (tempfile::tempdir().unwrap(), Publisher::bind(&zmq::Context::new(), "any"));
     let sets = [

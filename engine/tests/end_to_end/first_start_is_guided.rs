@@ -63,8 +63,8 @@ fn a_person_is_asked_asked_again_what_is_wrong_and_gets_a_running_system() {
     let Some(server) = influxd::start(Options::default()) else { return };
     let dir = tempfile::tempdir().unwrap();
     let answers = format!(
-        "Venues=>bitfinex\nmust be one of kraken, oanda, betfair, sentiment=>sentiment\nDatabase=>\nWhere it answers=>localhost\n\
-         must be http://HOST:PORT=>{}\nWho runs it=>\nIts user=>\nGrafana=>\nPort of the status page=>0\nX_TOKEN=>nobodys\nStart it now=>n\n",
+        "Venues=>bitfinex\nmust be one of kraken, oanda, betfair, sentiment=>sentiment\nDatabase=>\nWho runs it=>\nWhere it answers=>localhost\n\
+         must be http://HOST:PORT=>{}\nIts user=>\nGrafana=>\nPort of the status page=>0\nX_TOKEN=>nobodys\nStart it now=>n\n",
         server.url
     );
     let Some(output) = at_terminal(dir.path(), &answers) else { return };
@@ -115,8 +115,37 @@ fn flags_answer_everything_and_secrets_are_made_kept_and_hidden() {
     let again = init(&[]);
     assert_eq!(again.status.code(), Some(2));
     assert!(text(&again).contains("tickline.toml is there already: --force replaces it"), "{}", text(&again));
-    init(&["--force"]);
+    // One that others could read is not left so.
+    std::fs::set_permissions(&env, std::fs::Permissions::from_mode(0o644)).unwrap();
+    init(&["--force", "--user", "bob"]);
+    assert_eq!(std::fs::metadata(&env).unwrap().permissions().mode() & 0o777, 0o600);
+    // The container has its user already.
+    assert!(config.contains("username = \"${TICKLINE_INFLUX_USER"), "{config}");
+    assert_eq!(value("TICKLINE_INFLUX_USER"), "tickline");
     assert_eq!(std::fs::read_to_string(&env).unwrap(), secrets, "secrets that are in use are replaced");
+}
+
+#[test]
+fn each_database_of_the_compose_file_is_the_one_that_is_started() {
+    for (database, container, url) in [
+        ("influxdb1", None, "http://127.0.0.1:8086"),
+        ("influxdb2", Some("influxdb2"), "http://127.0.0.1:8087"),
+        ("influxdb3", Some("influxdb3"), "http://127.0.0.1:8181"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        tickline(dir.path(), &["init", "--yes", "--runtime", "docker", "--database", database], &[]);
+        let config = std::fs::read_to_string(dir.path().join("tickline.toml")).unwrap();
+        assert!(config.contains(&format!("${{INFLUX_URL:-{url}}}")), "{config}");
+        let named = config.lines().find_map(|line| line.strip_prefix("containers = "));
+        assert_eq!(named, container.map(|name| format!("[\"{name}\"]")).as_deref());
+        let compose = std::fs::read_to_string(dir.path().join("docker-compose.yml")).unwrap();
+        let service = format!("\n  {}:\n", container.unwrap_or("influxdb"));
+        let from = compose.find(&service).unwrap();
+        let port = compose[from..].lines().find_map(|line| line.trim().strip_prefix("- \"127.0.0.1:")).unwrap();
+        assert_eq!(port.split(':').next(), url.rsplit(':').next());
+        let checked = check(dir.path());
+        assert_eq!(checked.status.code(), Some(0), "{}", text(&checked));
+    }
 }
 
 #[test]
@@ -133,7 +162,9 @@ fn every_venue_and_database_gives_a_valid_file_once_its_secrets_are_there() {
             "--user",
             "me",
         ];
-        let said = text(&tickline(dir.path(), &args, &[]));
+        let output = tickline(dir.path(), &[&args[..], &["--up"]].concat(), &[]);
+        assert_eq!(output.status.code(), Some(1), "nothing was started");
+        let said = text(&output);
         assert!(said.contains("fill in ") && said.contains("OANDA_TOKEN"), "{said}");
         assert_eq!(check(dir.path()).status.code(), Some(78), "secrets are missing");
         let env = std::fs::read_to_string(dir.path().join(".env")).unwrap();

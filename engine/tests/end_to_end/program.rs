@@ -136,7 +136,7 @@ impl Engine {
             if wanted(&seen) {
                 return seen;
             }
-            last = Some((seen.ledger, seen.publishers));
+            last = Some((seen.ledger, seen.publishers, seen.parts));
             std::thread::park_timeout(LOOK_EVERY);
         }
         panic!("not within {PATIENCE:?}: {what}: {last:#?} {:#?}", self.log.lock());

@@ -80,6 +80,24 @@ impl LocalStore {
         }
     }
 
+    /// The process that has the folder, as the kernel lists it: looking takes nothing. None: nobody has it.
+    pub fn owner(&self) -> io::Result<Option<String>> {
+        let path = self.dir.join(LOCK);
+        let inode = match fs::metadata(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            file => file?.ino(),
+        };
+        let of_ours = |line: &&str| {
+            let mut words = line.split_whitespace();
+            words.any(|word| word == "FLOCK") && words.any(|word| word.ends_with(&format!(":{inode}")))
+        };
+        let locks = fs::read_to_string("/proc/locks")?;
+        if locks.lines().any(|line| of_ours(&line)) {
+            return Ok(Some(fs::read_to_string(path)?.trim().to_owned()));
+        }
+        Ok(None)
+    }
+
     /// Takes the folder for this process; it is free again when the file is dropped.
     pub fn lock(&self) -> io::Result<File> {
         let mut options = OpenOptions::new();

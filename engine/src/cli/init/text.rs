@@ -27,10 +27,21 @@ impl Database {
         }
     }
 
-    pub(super) const fn url(self) -> &'static str {
+    /// Where it answers if nobody says; docker-compose.yml has InfluxDB 2 beside InfluxDB 1.
+    pub(super) const fn url(self, docker: bool) -> &'static str {
         match self {
             Database::Influx3 => "http://127.0.0.1:8181",
+            Database::Influx2 if docker => "http://127.0.0.1:8087",
             _ => "http://127.0.0.1:8086",
+        }
+    }
+
+    /// Its container; none: those that the built-in configuration names.
+    const fn container(self) -> Option<&'static str> {
+        match self {
+            Database::Influx2 => Some("influxdb2"),
+            Database::Influx3 => Some("influxdb3"),
+            Database::Influx1 | Database::Parquet => None,
         }
     }
 }
@@ -44,6 +55,8 @@ pub(super) enum Origin {
     Made(&'static str),
     /// `admin` and the password of this line.
     Admin(&'static str),
+    /// It is the database's user.
+    User,
     /// It is somebody else's, who must be asked.
     Theirs,
 }
@@ -53,7 +66,7 @@ const COMPOSE_SECRETS: [(&str, Origin); 8] = [
     ("INFLUXDB_ADMIN_USER", Origin::Fixed("admin")),
     ("INFLUXDB_ADMIN_PASSWORD", Origin::Made("")),
     ("INFLUX_ADMIN_LOGIN", Origin::Admin("INFLUXDB_ADMIN_PASSWORD")),
-    ("TICKLINE_INFLUX_USER", Origin::Fixed("tickline")),
+    ("TICKLINE_INFLUX_USER", Origin::User),
     ("TICKLINE_INFLUX_PASSWORD", Origin::Made("")),
     // InfluxDB 3 takes no token that begins otherwise.
     ("TICKLINE_INFLUX_TOKEN", Origin::Made("apiv3_")),
@@ -88,6 +101,9 @@ impl Wanted {
             out.push_str("\n[up]\nruntime = \"none\"\n");
         } else {
             write!(out, "\n[up]\nruntime = {:?}\n", self.runtime).ok();
+            if let Some(container) = self.database.container().filter(|_| self.docker()) {
+                writeln!(out, "containers = [{container:?}]").ok();
+            }
         }
         if !self.grafana.is_empty() {
             writeln!(out, "grafana = {:?}", self.grafana).ok();
@@ -176,8 +192,10 @@ impl Wanted {
 
     fn influx1(&self, name: &str, url: &str, further: &str, out: &mut String) {
         write!(out, "\n[sinks.{name}]\nkind = \"influxdb\"\nversion = 1\nurl = {url:?}\ndatabase = \"tick\"\n{further}").ok();
-        if !self.user.is_empty() {
-            write!(out, "username = {:?}\npassword = \"env:TICKLINE_INFLUX_PASSWORD\"\n", self.user).ok();
+        // The container makes the user that .env names, once: a later answer does not change it.
+        let user = if self.docker() { "${TICKLINE_INFLUX_USER:?in .env}" } else { self.user.as_str() };
+        if !user.is_empty() {
+            write!(out, "username = {user:?}\npassword = \"env:TICKLINE_INFLUX_PASSWORD\"\n").ok();
         }
     }
 
