@@ -156,12 +156,14 @@ impl Rollups {
     /// Makes what is due: the longer intervals as soon as the shorter ones are there.
     fn look(&self, database: &Database, view: &View) {
         let (touched, now_s) = (&database.touched, view.clock.wall().0.div_euclid(1_000_000_000));
+        // The policy that holds the points, once it was asked for.
+        let mut points = None;
         let (mut made, mut trouble) = (0, None);
         for _ in Interval::ALL {
             for (at, stretch) in touched.due(now_s, self.settle_s) {
                 // After one has failed, the others wait with it.
                 let failed = match &trouble {
-                    None => self.make(database, at, stretch).map(|bars| made += bars).err(),
+                    None => self.make(database, &mut points, at, stretch).map(|bars| made += bars).err(),
                     Some(_) => Some(String::new()),
                 };
                 match failed {
@@ -196,14 +198,24 @@ impl Rollups {
         seen.trouble = trouble;
     }
 
-    fn make(&self, database: &Database, at: usize, stretch: Stretch) -> Result<u64, String> {
+    fn make(
+        &self,
+        database: &Database,
+        points: &mut Option<String>,
+        at: usize,
+        stretch: Stretch,
+    ) -> Result<u64, String> {
         let Some(recipe) = RECIPES.get(at) else { return Ok(0) };
+        let points = match points {
+            Some(points) => points,
+            None => points.insert(database.admin.write_policy().map_err(|error| error.to_string())?.name),
+        };
         let feeds = database.touched.feeds.iter().filter(|(_, recipes)| recipes.contains(&at));
         let feeds: Vec<&str> = feeds.map(|(name, _)| name.as_str()).collect();
         let [from_ns, to_ns] = [stretch.from_s, stretch.to_s].map(|s| s.saturating_mul(1_000_000_000));
-        let gaps = database.admin.gaps(&feeds, from_ns, to_ns).map_err(|error| error.to_string())?;
+        let gaps = database.admin.gaps(points, &feeds, from_ns, to_ns).map_err(|error| error.to_string())?;
         let overlaps = |from: i64, to: i64| gaps.iter().any(|gap| gap.0 < to && gap.1 >= from);
-        let bars = database.admin.make_bars(recipe, stretch, &self.policy, &overlaps);
+        let bars = database.admin.make_bars(recipe, stretch, (points, &self.policy), &overlaps);
         bars.map_err(|error| error.to_string())
     }
 }

@@ -17,6 +17,8 @@ const WAIT_MIN_NS: u64 = 1_000_000_000;
 const WAIT_MAX_NS: u64 = 30_000_000_000;
 /// For so long a message is tried.
 const TRIED_MAX_NS: u64 = 600_000_000_000;
+/// Messages posted at one look: a slow receiver must not keep the rules from being looked at.
+const POSTS_MAX: usize = 10;
 /// Messages that wait; the oldest goes for one more.
 const WAITING_MAX: usize = 1_000;
 
@@ -25,7 +27,7 @@ const WAITING_MAX: usize = 1_000;
 pub struct Told {
     /// Taken by the receiver.
     pub sent: u64,
-    /// Not taken within ten minutes, or pushed out by newer ones.
+    /// Refused, not taken within ten minutes, or pushed out by newer ones.
     pub given_up: u64,
 }
 
@@ -105,21 +107,25 @@ impl Webhook {
         if now < self.next_try {
             return;
         }
-        while let Some((since, text)) = self.waiting.front() {
+        for _ in 0..POSTS_MAX {
+            let Some((since, text)) = self.waiting.front() else { return };
             match self.try_once(text) {
                 Ok(()) => {
                     self.told.sent += 1;
                     self.wait_ns = WAIT_MIN_NS;
                     self.waiting.pop_front();
                 }
-                Err(why) => {
-                    let old = now.since(*since) >= TRIED_MAX_NS;
-                    if old {
+                Err((why, for_good)) => {
+                    let over = for_good || now.since(*since) >= TRIED_MAX_NS;
+                    if over {
                         self.waiting.pop_front();
                         self.told.given_up += 1;
                     }
-                    let what = if old { "given up" } else { "tried again" };
+                    let what = if over { "given up" } else { "tried again" };
                     tracing::warn!("alerting.webhook: {what}: {why}");
+                    if for_good {
+                        continue;
+                    }
                     self.next_try = MonoNanos(now.0 + self.wait_ns);
                     self.wait_ns = (2 * self.wait_ns).min(WAIT_MAX_NS);
                     return;
@@ -128,13 +134,21 @@ impl Webhook {
         }
     }
 
-    /// Its address may hold a token and is in no message.
-    fn try_once(&self, text: &str) -> Result<(), String> {
+    /// Why it was not taken, and whether it never will be. Its address may hold a token and is in no message.
+    fn try_once(&self, text: &str) -> Result<(), (String, bool)> {
         let request = self.client.post(self.url.expose()).header("content-type", "application/json");
-        let answer = request.body(text.to_owned()).send().map_err(|error| error.without_url().to_string())?;
-        let status = answer.status();
-        if status.is_success() { Ok(()) } else { Err(format!("status {}", status.as_u16())) }
+        let answer = request.body(text.to_owned()).send();
+        let status = answer.map_err(|error| (error.without_url().to_string(), false))?.status().as_u16();
+        match status {
+            200..300 => Ok(()),
+            _ => Err((format!("status {status}"), is_for_good(status))),
+        }
     }
+}
+
+/// Whether the same message would be refused again: not what the server, the time, or too many of them are to blame for.
+fn is_for_good(status: u16) -> bool {
+    (400..500).contains(&status) && !matches!(status, 401 | 403 | 404 | 408 | 425 | 429)
 }
 
 /// The body with everything replaced, so that what stands inside quotes stays there.
@@ -175,6 +189,13 @@ mod tests {
     use tickline_config::model::Severity;
 
     use super::*;
+
+    #[test]
+    fn a_message_that_is_wrong_itself_is_not_told_again() {
+        let again = [401, 403, 404, 408, 425, 429, 500, 502, 503, 504, 301];
+        assert!(!again.into_iter().any(is_for_good));
+        assert!([400, 405, 410, 413, 422].into_iter().all(is_for_good));
+    }
 
     #[test]
     fn a_body_stays_json_whatever_is_put_into_it() {

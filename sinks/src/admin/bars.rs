@@ -144,18 +144,18 @@ impl Column {
 }
 
 impl Admin {
-    /// Makes the bars of a stretch of time and writes them to `policy`; how many there are. `overlaps` says of an interval,
+    /// Makes the bars of a stretch of time, from points of one policy to another; how many there are. `overlaps` says of an interval,
     /// ns since 1970, whether ticks are missing in it.
     pub fn make_bars(
         &self,
         recipe: &Recipe,
         stretch: Stretch,
-        policy: &str,
+        (points, policy): (&str, &str),
         overlaps: &dyn Fn(i64, i64) -> bool,
     ) -> Result<u64, AdminError> {
         let columns = recipe.columns();
         let (rows, turnovers) = if stretch.interval == Interval::Minute {
-            let source = self.source(&self.write_policy()?.name, recipe.measurement)?;
+            let source = self.source(points, recipe.measurement)?;
             let list: Vec<String> =
                 columns.iter().map(|c| format!("{} AS {}", c.from_points, c.name)).collect();
             (
@@ -215,9 +215,15 @@ impl Admin {
         Ok(count)
     }
 
-    /// Spans in which these feeds miss ticks and which overlap a time: from and to, ns since 1970.
-    pub fn gaps(&self, feeds: &[&str], from_ns: i64, to_ns: i64) -> Result<Vec<(i64, i64)>, AdminError> {
-        let source = self.source(&self.write_policy()?.name, "feed_gap")?;
+    /// Spans in which these feeds miss ticks and which overlap a time, of the policy that holds points: from and to, ns since 1970.
+    pub fn gaps(
+        &self,
+        points: &str,
+        feeds: &[&str],
+        from_ns: i64,
+        to_ns: i64,
+    ) -> Result<Vec<(i64, i64)>, AdminError> {
+        let source = self.source(points, "feed_gap")?;
         let feed = |feed: &&str| format!("\"feed\" = '{}'", feed.replace('\'', "\\'"));
         let feeds: Vec<String> = feeds.iter().map(feed).collect();
         if feeds.is_empty() {
