@@ -230,8 +230,12 @@ pub(crate) fn clock_part(ahead_s: i64) -> PartReport {
         CLOCK_DEGRADED_S.. => PartState::Degraded,
         _ => return ok(name),
     };
-    let (off, side) = (ahead_s.abs(), if ahead_s > 0 { "behind" } else { "ahead of" });
-    let cause = format!("it is {off} s {side} the database's");
+    let off = match ahead_s.abs() {
+        s @ ..120 => format!("{s} s"),
+        s @ ..7_200 => format!("{} min", s / 60),
+        s => format!("{} h", s / 3_600),
+    };
+    let cause = format!("it is {off} {} the database's", if ahead_s > 0 { "behind" } else { "ahead of" });
     wrong(
         name,
         state,
@@ -347,7 +351,7 @@ mod tests {
     fn a_clock_is_wrong_from_a_minute_on_whichever_side_it_is() {
         assert_eq!(said(&clock_part(-2)), (PartState::Ok, ""));
         assert_eq!(said(&clock_part(3)), (PartState::Degraded, "it is 3 s behind the database's"));
-        assert_eq!(said(&clock_part(-7_200)), (PartState::Failed, "it is 7200 s ahead of the database's"));
+        assert_eq!(said(&clock_part(-7_200)), (PartState::Failed, "it is 2 h ahead of the database's"));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use reqwest::blocking::Client;
 use tickline_config::model::{Config, InfluxTarget, SinkKind};
 use tickline_config::report::{PartReport, PartState};
 use tickline_sinks::admin::Admin;
+use tickline_sinks::influx::spoken;
 
 use crate::spawn::{Thread, spawn};
 use crate::up::control::{Request, ServiceState, ask};
@@ -134,6 +135,6 @@ fn grafana(url: &str, client: &Client) -> PartReport {
     match client.get(format!("{url}/api/health")).send() {
         Ok(answer) if answer.status().is_success() => PartReport::ok("grafana"),
         Ok(answer) => failed(format!("{url}: status {}", answer.status().as_u16())),
-        Err(error) => failed(format!("{url}: {}", error.without_url())),
+        Err(error) => failed(format!("{url}: {}", spoken(error))),
     }
 }

@@ -15,6 +15,7 @@ use tickline_config::model::{Influx, InfluxTarget};
 
 use crate::open::OpenError;
 use crate::sink::{FaultKind, Outcome, RejectReason, Request, Sink};
+pub use http::spoken;
 use http::{Http, Reply};
 use status::{Decision, Generation};
 

@@ -9,6 +9,7 @@ use tickline_config::model::Alerting;
 use tickline_config::secret::Secret;
 use tickline_feeds::clock::{MonoNanos, WallNanos};
 use tickline_feeds::payload::rfc3339;
+use tickline_sinks::influx::spoken;
 
 use super::{Change, Firing};
 
@@ -138,7 +139,7 @@ impl Webhook {
     fn try_once(&self, text: &str) -> Result<(), (String, bool)> {
         let request = self.client.post(self.url.expose()).header("content-type", "application/json");
         let answer = request.body(text.to_owned()).send();
-        let status = answer.map_err(|error| (error.without_url().to_string(), false))?.status().as_u16();
+        let status = answer.map_err(|error| (spoken(error), false))?.status().as_u16();
         match status {
             200..300 => Ok(()),
             _ => Err((format!("status {status}"), is_for_good(status))),

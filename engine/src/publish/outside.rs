@@ -9,6 +9,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use reqwest::blocking::{Client, Response};
 use tickline_feeds::connect::{Link, Request, Target};
+use tickline_sinks::influx::spoken;
 
 use super::Spec;
 use super::dial::Dialer;
@@ -117,7 +118,7 @@ impl Asker {
         let builder =
             request.headers.iter().fold(builder, |builder, (name, value)| builder.header(*name, value));
         // The address may hold what nobody should read.
-        builder.send().map_err(|error| error.without_url().to_string()).and_then(read)
+        builder.send().map_err(spoken).and_then(read)
     }
 }
 

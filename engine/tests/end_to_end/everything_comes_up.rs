@@ -256,6 +256,13 @@ fn what_runs_stays_if_it_shall_and_status_says_what_does_not() {
         said.contains("given up, it ended again and again (exit code 1): see tickline logs mine"),
         "{said}"
     );
+    let listen = sets.iter().find_map(|set| set.strip_prefix("http.listen=")).unwrap();
+    let url = format!("http://{}", listen.trim_matches('"'));
+    wait_for("the engine tells of it, too", || {
+        let health = tickline(dir.path(), &["health", "--url", &url], &[]);
+        let tells = ["services.mine", "given up", "tickline restart mine"];
+        (health.status.code() == Some(1) && tells.iter().all(|part| text(&health).contains(part))).then_some(())
+    });
     assert_eq!(tickline(dir.path(), &["down"], &sets).status.code(), Some(0));
 }
 

@@ -45,4 +45,5 @@ mod shares_keep_each_symbol_in_order;
 mod spool_commands;
 mod status_page;
 mod ties_stay_apart;
+mod trouble_is_told;
 mod twins_store_once;

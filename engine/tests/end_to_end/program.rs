@@ -122,6 +122,11 @@ impl Engine {
         &self.http
     }
 
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The body of one page.
     pub(crate) fn get(&self, path: &str) -> String {
         page(&self.http, path)

@@ -1,7 +1,5 @@
 //! Promise: the status page says what `/status` says, draws it, and shows within five seconds that a feed has stopped.
 
-use std::io::{Read, Write};
-use std::net::TcpListener;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -12,6 +10,7 @@ use tickline_loadgen::clock::OsClock;
 use crate::browser::Browser;
 use crate::program::{Engine, feed, influx, report};
 use crate::publisher::Publisher;
+use crate::trouble_is_told::answering;
 
 const SECOND_NS: i64 = 1_785_700_000_000_000_000;
 
@@ -113,28 +112,6 @@ fn the_page_fits_a_phone_and_has_dark_colours() {
     assert_eq!(browser.complaints, Vec::<String>::new());
 }
 
-/// A database whose answer to everything is markup.
-fn hostile_database() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let answer = move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let mut head = [0; 4096];
-            // Whatever it wants; a client that has gone away is no matter.
-            if stream.read(&mut head).is_err() {
-                continue;
-            }
-            let body = r#"{"error":"<img src=x onerror=alert(1)>"}"#;
-            let length = body.len();
-            let head = "HTTP/1.1 401 Unauthorized\r\nconnection: close\r\ncontent-length:";
-            stream.write_all(format!("{head} {length}\r\n\r\n{body}").as_bytes()).ok();
-        }
-    };
-    std::thread::Builder::new().name("database".into()).spawn(answer).unwrap();
-    format!("http://{address}")
-}
-
 #[test]
 fn words_of_strangers_are_shown_as_text() {
     let context = zmq::Context::new();
@@ -142,7 +119,8 @@ fn words_of_strangers_are_shown_as_text() {
         (Publisher::bind(&context, "kraken_tick"), Publisher::bind(&context, "oanda_tick"));
     let dir = tempfile::tempdir().unwrap();
     let mut sets = settings(&kraken, &oanda);
-    sets.extend(influx(&hostile_database(), "tick"));
+    let markup = r#"{"error":"<img src=x onerror=alert(1)>"}"#;
+    sets.extend(influx(&answering("401 Unauthorized", markup), "tick"));
     let engine = Engine::start(dir.path(), &sets);
     kraken.wait_subscriber();
     kraken.send_numbered(&ticker(1), SECOND_NS, 0);

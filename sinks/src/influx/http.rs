@@ -219,8 +219,8 @@ impl Reply {
     }
 }
 
-/// A request that never left is safe to send again; any other may have been stored.
-fn no_answer(error: reqwest::Error) -> Outcome {
+/// Why there is no answer, down to the first cause, and without the address: that may hold a secret.
+pub fn spoken(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut detail = error.to_string();
     let mut cause = std::error::Error::source(&error);
@@ -229,9 +229,15 @@ fn no_answer(error: reqwest::Error) -> Outcome {
         detail.push_str(&source.to_string());
         cause = source.source();
     }
-    if error.is_builder() {
+    detail
+}
+
+/// A request that never left is safe to send again; any other may have been stored.
+fn no_answer(error: reqwest::Error) -> Outcome {
+    let (is_builder, is_connect, detail) = (error.is_builder(), error.is_connect(), spoken(error));
+    if is_builder {
         Outcome::NotSent(fault(FaultKind::Config, detail))
-    } else if error.is_connect() {
+    } else if is_connect {
         Outcome::NotSent(fault(FaultKind::Transient, detail))
     } else {
         Outcome::InDoubt(fault(FaultKind::Transient, detail))

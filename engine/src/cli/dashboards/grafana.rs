@@ -6,6 +6,7 @@ use reqwest::blocking::{Client, RequestBuilder};
 use reqwest::{Method, StatusCode, Url};
 use serde_json::{Value, json};
 use tickline_config::secret::Secret;
+use tickline_sinks::influx::spoken;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -75,7 +76,7 @@ impl Grafana {
             Some(body) => request.header("content-type", "application/json").body(body.to_string()),
             None => request,
         };
-        let answer = request.send().map_err(|error| format!("{}: {}", self.url, error.without_url()))?;
+        let answer = request.send().map_err(|error| format!("{}: {}", self.url, spoken(error)))?;
         let status = answer.status();
         if status.is_success() || status == StatusCode::NOT_FOUND {
             return Ok(status);
