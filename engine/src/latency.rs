@@ -12,11 +12,13 @@ pub struct Latencies {
     pub histogram: Histogram<u64>,
     /// Values below 0.
     pub negative: u64,
+    /// The others together, ns.
+    pub sum_ns: u128,
 }
 
 impl Default for Latencies {
     fn default() -> Self {
-        Self { histogram: distribution(), negative: 0 }
+        Self { histogram: distribution(), negative: 0, sum_ns: 0 }
     }
 }
 
@@ -24,7 +26,10 @@ impl Latencies {
     /// Counts `times` values of `to - from`.
     pub fn record(&mut self, from_ns: i64, to_ns: i64, times: u64) {
         match u64::try_from(to_ns.saturating_sub(from_ns)) {
-            Ok(value) => self.histogram.saturating_record_n(value, times),
+            Ok(value) => {
+                self.histogram.saturating_record_n(value, times);
+                self.sum_ns += u128::from(value) * u128::from(times);
+            }
             Err(_) => self.negative += times,
         }
     }
@@ -36,8 +41,8 @@ impl Latencies {
         }
     }
 
-    /// Moves everything into `other`.
-    pub fn merge_into(&mut self, other: &mut Latencies) {
+    /// Adds everything to `other`.
+    pub fn add_to(&self, other: &mut Latencies) {
         if self.histogram.is_empty() && self.negative == 0 {
             return;
         }
@@ -46,8 +51,22 @@ impl Latencies {
             tracing::error!("latency: merging failed, {} values left out", self.histogram.len());
         }
         other.negative += self.negative;
+        other.sum_ns += self.sum_ns;
+    }
+
+    /// Moves everything into `other`.
+    pub fn merge_into(&mut self, other: &mut Latencies) {
+        if self.histogram.is_empty() && self.negative == 0 {
+            return;
+        }
+        self.add_to(other);
         self.histogram.reset();
-        self.negative = 0;
+        (self.negative, self.sum_ns) = (0, 0);
+    }
+
+    /// Mean of the values from 0 on, ns; 0 if there is none.
+    pub fn mean_ns(&self) -> f64 {
+        self.sum_ns as f64 / self.histogram.len().max(1) as f64
     }
 }
 
@@ -67,6 +86,15 @@ pub struct EncLatencies {
 }
 
 impl EncLatencies {
+    /// Adds everything to `other`.
+    pub fn add_to(&self, other: &mut Self) {
+        self.publish_to_receive.add_to(&mut other.publish_to_receive);
+        self.receive_to_encode.add_to(&mut other.receive_to_encode);
+        self.publish_to_encode.add_to(&mut other.publish_to_encode);
+        self.due_to_receive.add_to(&mut other.due_to_receive);
+        self.due_to_encode.add_to(&mut other.due_to_encode);
+    }
+
     /// Each latency with its name in the report.
     pub fn named(&mut self) -> [(&'static str, &mut Latencies); 5] {
         [
@@ -119,7 +147,7 @@ mod tests {
         own.record(1_000, 3_500, 2);
         own.record(3_500, 1_000, 1);
         own.merge_into(&mut shared);
-        assert_eq!((shared.histogram.len(), shared.negative), (2, 1));
+        assert_eq!((shared.histogram.len(), shared.negative, shared.mean_ns()), (2, 1, 2_500.0));
         assert_eq!((own.histogram.len(), own.negative), (0, 0));
         assert_eq!(shared.histogram.min(), 2_500);
     }

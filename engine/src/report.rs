@@ -72,7 +72,7 @@ pub fn report(view: &View, histograms: Histograms) -> Report {
 pub(crate) fn encoded(view: &View) -> EncLatencies {
     let mut encoded = EncLatencies::default();
     for cell in view.stats.enc.lock().iter() {
-        cell.latencies.lock().clone().merge_into(&mut encoded);
+        cell.latencies.lock().add_to(&mut encoded);
     }
     encoded
 }
@@ -215,9 +215,9 @@ pub(crate) fn written(view: &View) -> Vec<WrLatencies> {
     for cell in view.stats.wr.lock().iter() {
         let Some(all) = latencies.get_mut(cell.sink) else { continue };
         let shared = cell.latencies.lock();
-        shared.write.clone().merge_into(&mut all.write);
-        shared.publish_to_ack.clone().merge_into(&mut all.publish_to_ack);
-        shared.due_to_ack.clone().merge_into(&mut all.due_to_ack);
+        shared.write.add_to(&mut all.write);
+        shared.publish_to_ack.add_to(&mut all.publish_to_ack);
+        shared.due_to_ack.add_to(&mut all.due_to_ack);
     }
     latencies
 }
@@ -245,7 +245,7 @@ fn sink_reports(view: &View, reading: &Reading, histograms: Histograms) -> BTree
 
 fn latency(from: &Latencies, histograms: Histograms) -> Latency {
     let hdr = (histograms == Histograms::Include).then(|| result::encode(&from.histogram)).flatten();
-    Latency { negative: from.negative, hdr, ..result::latency(&from.histogram) }
+    Latency { negative: from.negative, hdr, ..result::figures(&from.histogram, from.mean_ns()) }
 }
 
 /// What every sink of a feed has accepted: of each source the lowest of their numbers.

@@ -201,11 +201,16 @@ pub fn encode(histogram: &Histogram<u64>) -> Option<String> {
 
 /// A histogram's figures as the report has them.
 pub fn latency(histogram: &Histogram<u64>) -> Latency {
+    figures(histogram, histogram.mean())
+}
+
+/// The same where the mean is known: the histogram takes a look at every bucket for it.
+pub fn figures(histogram: &Histogram<u64>, mean: f64) -> Latency {
     Latency {
         count: histogram.len(),
         negative: 0,
         min: histogram.min(),
-        mean: histogram.mean(),
+        mean,
         p50: histogram.value_at_quantile(0.5),
         p90: histogram.value_at_quantile(0.9),
         p99: histogram.value_at_quantile(0.99),
