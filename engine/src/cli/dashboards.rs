@@ -156,6 +156,19 @@ pub(super) fn provision_at(config: &Config, url: &str) -> Result<usize, Failure>
     provision(config, &args.open()?)
 }
 
+/// Whether a Grafana has every dashboard; `GRAFANA_LOGIN` is its login.
+pub(super) fn looked_up_at(url: &str) -> Result<String, String> {
+    let args = GrafanaArgs { grafana: url.to_owned(), login_env: LOGIN_ENV.to_owned() };
+    let grafana = args.open().map_err(|failure| failure.message)?;
+    let all = all(&|_| None);
+    for dashboard in &all {
+        if !grafana.has(&format!("/api/dashboards/uid/{}", dashboard.uid))? {
+            return Err(format!("{url} lacks {}: tickline dashboards provision", dashboard.uid));
+        }
+    }
+    Ok(format!("{url} has {}", all.len()))
+}
+
 fn provision(config: &Config, grafana: &Grafana) -> Result<usize, Failure> {
     let failed = |error: String| Failure::failed(error);
     grafana.put_datasource(DATASOURCE, &datasource(config, true)?).map_err(failed)?;

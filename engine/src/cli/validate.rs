@@ -17,10 +17,9 @@ use tickline_sinks::admin::probe;
 use tickline_sinks::open::open;
 use tickline_sinks::sink::Outcome as Written;
 
+use super::dashboards::looked_up_at;
 use super::launch::{cores, instruments};
 use super::{ConfigArgs, Exit, Failure, duration, print_text};
-use crate::alert::render::prometheus;
-use crate::dashboard::{all, queries};
 use crate::links::handshakes;
 use crate::plan::Plan;
 use crate::validate::{self, Came};
@@ -106,15 +105,10 @@ pub(super) fn rows(config: &Config, timeout: Duration) -> Result<Vec<Row>, Failu
     });
     timed("ports", &ports);
     timed("codec", &codec);
-    timed("dashboards", &|| {
-        let all = all(&|_| None);
-        Ok(format!(
-            "{} dashboards, {} queries",
-            all.len(),
-            all.iter().map(|of| queries(of).len()).sum::<usize>()
-        ))
+    timed("dashboards", &|| match &config.up.grafana {
+        Some(url) => looked_up_at(url),
+        None => Ok("up.grafana names no Grafana that should have them".to_owned()),
     });
-    timed("alerts", &|| Ok(format!("{} rules", prometheus(&config.alerts).matches("- alert:").count())));
     for (name, sink) in config.sinks.iter().filter(|(_, sink)| matches!(sink.kind, SinkKind::Influx(_))) {
         timed(&format!("sinks.{name}"), &|| {
             let now = OsClock::start().wall().0;

@@ -106,6 +106,11 @@ fn up_validates_ticks_from_end_to_end_and_down_leaves_nothing_running() {
     );
     let pids = [service(&seen, "publishers")["pid"].clone(), service(&seen, "engine")["pid"].clone()];
     assert!(pids.iter().all(is_alive));
+    // A dashboard that somebody has deleted is missed.
+    store.lock().unwrap().retain(|path, _| !path.ends_with("/tickline-engine"));
+    let validated = tickline(dir.path(), &["--env-file", "env", "validate"], &sets);
+    assert_eq!(validated.status.code(), Some(5), "{}", text(&validated));
+    assert!(text(&validated).contains("lacks tickline-engine: tickline dashboards provision"));
     let twice = tickline(dir.path(), &["up", "--detach"], &sets);
     assert!(text(&twice).contains("it is up already, as process"), "{}", text(&twice));
     let clock = OsClock::start();

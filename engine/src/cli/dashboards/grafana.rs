@@ -56,6 +56,11 @@ impl Grafana {
         self.must(Method::POST, "/api/dashboards/db", &body)
     }
 
+    /// Whether something is there.
+    pub(super) fn has(&self, path: &str) -> Result<bool, String> {
+        Ok(self.ask(Method::GET, path, None)? != StatusCode::NOT_FOUND)
+    }
+
     /// Removes something; false if it was not there.
     pub(super) fn delete(&self, path: &str) -> Result<bool, String> {
         Ok(self.ask(Method::DELETE, path, None)? != StatusCode::NOT_FOUND)
