@@ -115,7 +115,9 @@ fn compare(config: &Config, own: &Config, sent: &[Sent], started: i64) -> Result
         let admin = Admin::new(sink, influx).map_err(|error| error.to_string())?;
         for (feed, marks) in sent.iter().filter(|(feed, _)| of.takes(feed)) {
             let came = match marks {
-                Ok(marks) if marks.is_empty() => Came::Untried("its points have no tag, or no field of floats"),
+                Ok(marks) if marks.is_empty() => {
+                    Came::Untried("its points have no tag, or no field of floats")
+                }
                 Ok(marks) => read_back(&admin, marks, started).map_or_else(Came::Wrong, |()| Came::Back),
                 Err(why) => Came::Wrong(why.clone()),
             };

@@ -210,7 +210,8 @@ fn state_dir(config: &Config) -> Vec<PartReport> {
             Ok(None) => good(name, format!("{} is free", dir.display())),
             Ok(Some(owner)) => {
                 let next = "that engine runs: leave it, or give this one a folder of its own";
-                let found = format!("{}: process {owner} uses it, and a folder serves one process", dir.display());
+                let found =
+                    format!("{}: process {owner} uses it, and a folder serves one process", dir.display());
                 row(name, PartState::Degraded, found, next)
             }
             Err(error) => {

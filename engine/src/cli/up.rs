@@ -280,7 +280,8 @@ fn detach(args: &UpArgs, config: &Config, logging: &Logging) -> Result<Exit, Fai
         }
         if let Some(status) = status.filter(|status| status.settled) {
             let mut failed = status.phases.iter().filter(|phase| phase.state == PhaseState::Failed);
-            let is_vital = |phase: &&PhaseStatus| !phases::ENDS_NOTHING.iter().any(|of| of.name() == phase.name);
+            let is_vital =
+                |phase: &&PhaseStatus| !phases::ENDS_NOTHING.iter().any(|of| of.name() == phase.name);
             if let Some(phase) = failed.clone().find(is_vital) {
                 let why = format!("{}: {}{LEFT_RUNNING}", phase.name, phase.detail);
                 return Err(Failure::failed(why));

@@ -45,7 +45,8 @@ pub(super) struct Mark {
 /// Tick `n` of the feed that has this place among all; none for a custom feed without a tag or a number.
 pub(super) fn mark(feed: &Feed, place: usize, n: u64, at: WallNanos) -> Option<Mark> {
     let symbol = Symbol::of(place);
-    let (pair, instrument, market) = (symbol.pair.as_str(), symbol.instrument.as_str(), symbol.market.as_str());
+    let (pair, instrument, market) =
+        (symbol.pair.as_str(), symbol.instrument.as_str(), symbol.market.as_str());
     let (time, ms) = (rfc3339(at, 6), at.0 / 1_000_000);
     // Of two decimals, so that no digit is lost on the way.
     let value = 1.25 + n as f64;

@@ -108,7 +108,10 @@ fn a_default_that_holds_points_is_replaced_only_with_a_flag_and_an_empty_one_wit
     server.query(None, "", "CREATE DATABASE tick");
     write(&server, "autogen", "theirs a=1 1\n");
     let planned = run(dir.path(), &["db", "plan"], &sets, 0);
-    assert!(planned.contains("would change the default policy from autogen to default; queries"), "{planned}");
+    assert!(
+        planned.contains("would change the default policy from autogen to default; queries"),
+        "{planned}"
+    );
     let refused = run(dir.path(), &["db", "apply"], &sets, 78);
     assert!(refused.contains("autogen is the database's default and holds points"), "{refused}");
     assert_eq!(default_of(&server), "autogen");
@@ -136,7 +139,10 @@ fn a_backup_has_the_points_of_every_field_and_a_restore_that_was_refused_somethi
     write(&server, "long_term", &lines(90, "c", 3));
     write(&server, "long_term", &format!("m a=\"text\" {}\n", now - 90 * 24 * HOUR_NS + 9));
     let refused = run(dir.path(), &["db", "restore", "saved"], &sets, 1);
-    assert!(refused.contains("field type conflict") && refused.contains("at least 0 are missing"), "{refused}");
+    assert!(
+        refused.contains("field type conflict") && refused.contains("at least 0 are missing"),
+        "{refused}"
+    );
 }
 
 #[test]

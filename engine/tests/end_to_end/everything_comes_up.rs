@@ -49,7 +49,7 @@ fn status(dir: &Path, sets: &[String]) -> (Option<i32>, Value) {
 }
 
 /// Whatever runs of it ends with the test, also with one that fails.
-struct Down<'a>(&'a Path, &'a [String]);
+pub(crate) struct Down<'a>(pub(crate) &'a Path, pub(crate) &'a [String]);
 
 impl Drop for Down<'_> {
     fn drop(&mut self) {
@@ -266,7 +266,8 @@ fn what_runs_stays_if_it_shall_and_status_says_what_does_not() {
     wait_for("the engine tells of it, too", || {
         let health = tickline(dir.path(), &["health", "--url", &url], &[]);
         let tells = ["services.mine", "given up", "tickline restart mine"];
-        (health.status.code() == Some(1) && tells.iter().all(|part| text(&health).contains(part))).then_some(())
+        (health.status.code() == Some(1) && tells.iter().all(|part| text(&health).contains(part)))
+            .then_some(())
     });
     assert_eq!(tickline(dir.path(), &["down"], &sets).status.code(), Some(0));
 }

@@ -141,7 +141,8 @@ fn each_database_of_the_compose_file_is_the_one_that_is_started() {
         let compose = std::fs::read_to_string(dir.path().join("docker-compose.yml")).unwrap();
         let service = format!("\n  {}:\n", container.unwrap_or("influxdb"));
         let from = compose.find(&service).unwrap();
-        let port = compose[from..].lines().find_map(|line| line.trim().strip_prefix("- \"127.0.0.1:")).unwrap();
+        let port =
+            compose[from..].lines().find_map(|line| line.trim().strip_prefix("- \"127.0.0.1:")).unwrap();
         assert_eq!(port.split(':').next(), url.rsplit(':').next());
         let checked = check(dir.path());
         assert_eq!(checked.status.code(), Some(0), "{}", text(&checked));

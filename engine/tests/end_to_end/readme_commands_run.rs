@@ -1,9 +1,14 @@
-//! Promise: the demo commands that README.md shows do what it says, in an empty folder.
+//! Promise: the demo commands that README.md shows do what it says, in an empty folder, and so do those of the quick start.
 
 use std::path::Path;
 use std::process::Command;
 
+use tickline_loadgen::venue::kraken::{self, KrakenVenue};
+use tickline_loadgen::venue::{Feed, Pace};
+
+use crate::everything_comes_up::Down;
 use crate::influxd::{self, Options};
+use crate::program::{tickline, wait_for};
 
 /// Command lines in the fenced blocks of a page, without prompts and comments.
 fn commands(page: &str) -> Vec<String> {
@@ -97,4 +102,58 @@ fn demos_are_found_in_fenced_blocks_only() {
     let page = "tickline demo no\n```sh\n$ tickline demo --rate 5/s  # shows\ncargo run --release -- demo\nls\n```\n";
     let found: Vec<_> = commands(page).iter().filter_map(|line| demo(line)).collect();
     assert_eq!(found, [vec!["demo", "--rate", "5/s"], vec!["demo"]]);
+}
+
+#[test]
+fn the_quick_start_runs_line_by_line() {
+    let Some(server) = influxd::start(Options::default()) else { return };
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/QUICKSTART.md");
+    let page = std::fs::read_to_string(page).expect("QUICKSTART.md");
+    let venue = kraken::start(KrakenVenue {
+        feed: Feed { pace: Pace::Rate(50.0), ..Feed::default() },
+        symbols: ["BTC/USD", "ETH/USD"].map(str::to_owned).into(),
+        ..KrakenVenue::default()
+    })
+    .unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let toml = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    std::fs::write(dir.path().join("fills.toml"), toml).unwrap();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    // Here Kraken is a simulator, and no port is one's own.
+    let mut kraken = Vec::new();
+    for kind in ["kraken_tick", "kraken_depth", "kraken_trades"] {
+        let bus = format!("endpoint=\"ipc://{}\"", dir.path().join(kind).display());
+        kraken.extend([format!("publishers.{kind}.{bus}"), format!("feeds.{kind}.{bus}")]);
+        kraken.push(format!("publishers.{kind}.url={:?}", venue.stream));
+        kraken.push(format!("publishers.{kind}.rest_url={:?}", venue.rest));
+    }
+    let _down = Down(dir.path(), &kraken);
+    let here = [format!("http.listen=\"127.0.0.1:{port}\""), format!("sinks.influx.url={:?}", server.url)];
+    let mut ran = Vec::new();
+    for line in commands(&page).iter().filter(|line| demo(line).is_none()) {
+        let Some(arguments) = line.strip_prefix("tickline ") else { continue };
+        let args: Vec<&str> = arguments.split(' ').collect();
+        let what = *args.iter().find(|word| !word.starts_with("--") && **word != ".env").unwrap();
+        let (url, listen) = (format!("http://127.0.0.1:{port}"), port.to_string());
+        let (more, sets): (Vec<&str>, &[String]) = match what {
+            "init" => (vec!["--url", &server.url, "--port", &listen], &[]),
+            "up" | "down" => (vec![], &kraken),
+            "health" => (vec!["--url", &url], &[]),
+            // It wants a terminal.
+            "top" => continue,
+            "run" => (vec!["--duration", "1s"], &here),
+            _ => (vec![], &here),
+        };
+        let run = || tickline(dir.path(), &[&args[..], &more].concat(), sets);
+        let mut output = run();
+        if what == "health" {
+            // It says so until the first message of each feed is there.
+            output = wait_for("good health", || Some(run()).filter(|output| output.status.success()));
+        }
+        let said = [output.stdout, output.stderr].concat();
+        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&said));
+        ran.push(what.to_owned());
+    }
+    assert_eq!(ran, ["init", "up", "health", "down", "check", "run"]);
+    assert!(server.count("tick", "kraken_trades", "recv_ns") > 0, "nothing is stored");
 }

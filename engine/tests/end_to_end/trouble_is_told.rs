@@ -24,7 +24,8 @@ pub(crate) fn answering(status: &'static str, body: &'static str) -> String {
             if stream.read(&mut head).is_err() {
                 continue;
             }
-            let head = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+            let head =
+                format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
             stream.write_all(format!("{head}{body}").as_bytes()).ok();
         }
     };
@@ -38,7 +39,10 @@ fn said(output: &Output) -> String {
 
 /// The sink of an InfluxDB 1 of this name.
 fn sink(name: &str, url: &str) -> Vec<String> {
-    influx(url, "tick").into_iter().map(|set| set.replace("sinks.influx.", &format!("sinks.{name}."))).collect()
+    influx(url, "tick")
+        .into_iter()
+        .map(|set| set.replace("sinks.influx.", &format!("sinks.{name}.")))
+        .collect()
 }
 
 #[test]
@@ -92,7 +96,10 @@ fn each_trouble_is_told_in_three_places_with_its_cause_and_what_to_do() {
     browser.goto(&format!("{url}/"));
     for (name, cause, next) in expected {
         for part in [name, cause, next] {
-            browser.wait(&format!("document.querySelector('#wrong').textContent.includes({})", Value::from(part)));
+            browser.wait(&format!(
+                "document.querySelector('#wrong').textContent.includes({})",
+                Value::from(part)
+            ));
         }
     }
     assert_eq!(browser.complaints, Vec::<String>::new());
@@ -109,7 +116,11 @@ fn a_second_engine_in_one_state_folder_is_refused_and_the_first_goes_on() {
     let second = second_engine(dir.path(), &sets);
     assert_eq!(second.status.code(), Some(78));
     let owner = format!("process {} uses it", engine.pid());
-    assert!(said(&second).contains("engine.state_dir") && said(&second).contains(&owner), "{}", said(&second));
+    assert!(
+        said(&second).contains("engine.state_dir") && said(&second).contains(&owner),
+        "{}",
+        said(&second)
+    );
     let doctor = tickline(dir.path(), &["doctor"], &sets);
     assert!(said(&doctor).contains(&owner), "{}", said(&doctor));
     assert!(engine.get("/health").starts_with("ok"));

@@ -85,8 +85,7 @@ impl Admin {
         let Some((points, values)) = counts.first().and_then(most_counted) else { return Ok(None) };
         // Of any field: the first point need not have the one that most have.
         let time = |order: &str| -> Result<i64, AdminError> {
-            let rows =
-                self.query(&format!("SELECT * FROM {source}{limit} ORDER BY time {order} LIMIT 1"))?;
+            let rows = self.query(&format!("SELECT * FROM {source}{limit} ORDER BY time {order} LIMIT 1"))?;
             Ok(rows.first().and_then(|row| row.get(0)?.as_i64()).unwrap_or(0))
         };
         let (first_ns, last_ns) = (time("ASC")?, time("DESC")?);

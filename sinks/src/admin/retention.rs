@@ -113,9 +113,8 @@ pub fn changes<'a>(
             Some(stored) if stored.duration == duration && stored.shard_duration == shard_duration => {}
             Some(stored) => changes.push(Change::Alter { from: stored.clone(), to: policy }),
         }
-        let takes_over = |other: &Policy| {
-            Change::MakeDefault { from: other.name.clone(), to: name.clone(), holds: false }
-        };
+        let takes_over =
+            |other: &Policy| Change::MakeDefault { from: other.name.clone(), to: name.clone(), holds: false };
         changes.extend(other.map(takes_over));
     }
     changes

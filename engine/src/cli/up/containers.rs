@@ -119,12 +119,7 @@ impl Containers {
         Ok(all.into_iter().filter(|container| self.names.contains(&container.service)).collect())
     }
 
-    fn compose(
-        &self,
-        arguments: &[&str],
-        within: Duration,
-        given_up: &AtomicBool,
-    ) -> Result<String, String> {
+    fn compose(&self, arguments: &[&str], within: Duration, given_up: &AtomicBool) -> Result<String, String> {
         let mut command = Command::new("docker");
         command.arg("compose").arg("--file").arg(&self.file).args(arguments);
         let said = |text: &str| format!("docker compose {}: {text}", arguments.join(" "));
@@ -148,8 +143,7 @@ fn output_within(
 ) -> io::Result<Option<Output>> {
     let clock = OsClock::start();
     let piped = || Stdio::piped();
-    let child =
-        command.stdin(Stdio::null()).stdout(piped()).stderr(piped()).process_group(0).spawn()?;
+    let child = command.stdin(Stdio::null()).stdout(piped()).stderr(piped()).process_group(0).spawn()?;
     let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidData)?;
     let (tell, told) = bounded(1);
     spawn("docker", None, &Arc::default(), move || {

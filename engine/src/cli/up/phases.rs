@@ -118,7 +118,8 @@ fn make_database(config: &Config, name: &str, influx: &Influx) -> Result<String,
     let (lossy, safe): (Vec<Change>, Vec<Change>) = changes.into_iter().partition(Change::loses);
     admin.apply(&safe, false)?;
     let made = if safe.is_empty() { String::new() } else { format!(", {} changes made", safe.len()) };
-    let kept = if lossy.is_empty() { "" } else { ", what would lose points is left alone: see tickline db plan" };
+    let kept =
+        if lossy.is_empty() { "" } else { ", what would lose points is left alone: see tickline db plan" };
     Ok(format!("{} at {}{made}{kept}", admin.name(), influx.url))
 }
 
