@@ -299,6 +299,24 @@ fn one_that_does_not_end_is_killed_with_all_that_it_has_started() {
 }
 
 #[test]
+fn an_engine_that_hangs_is_killed_and_started_again() {
+    let Some(server) = server() else { return };
+    let (dir, sets) = (folder(), sets(&server.url));
+    let _down = Down(dir.path(), &sets);
+    assert_eq!(tickline(dir.path(), &["up", "--detach"], &sets).status.code(), Some(0));
+    let first = service(&status(dir.path(), &sets).1, "engine");
+    signal(&first["pid"], "-STOP");
+    let second = wait_for("another engine", || {
+        let seen = service(&status(dir.path(), &sets).1, "engine");
+        (seen["state"] == "running" && seen["pid"] != first["pid"]).then_some(seen)
+    });
+    assert_eq!(second["restarts"], 1);
+    let logs = std::fs::read_to_string(dir.path().join("tickline-data/logs/up.log")).unwrap();
+    assert!(logs.contains("engine: says nothing for 30 s and is killed"), "{logs}");
+    assert_eq!(tickline(dir.path(), &["down"], &sets).status.code(), Some(0));
+}
+
+#[test]
 fn it_can_be_told_to_end_while_a_phase_waits() {
     let (dir, mut sets) = (folder(), sets("http://127.0.0.1:1"));
     sets.push("phases.database.deadline=\"10m\"".into());

@@ -11,10 +11,11 @@ use crate::program::tickline;
 /// Answers the questions of a program at a terminal of its own: waits for each text, then types what goes with it. Prints
 /// what was shown; ends as the program does.
 const AT_TERMINAL: &str = r"
-import os, pty, sys
+import fcntl, os, pty, struct, sys, termios
 child, terminal = pty.fork()
 if child == 0:
     os.execv(sys.argv[1], sys.argv[1:])
+fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack('HHHH', 40, 140, 0, 0))
 shown, at = b'', 0
 def more():
     global shown
@@ -37,7 +38,7 @@ sys.stdout.write(shown.decode())
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 ";
 
-fn at_terminal(dir: &Path, answers: &str) -> Option<Output> {
+pub(crate) fn at_terminal(dir: &Path, args: &[&str], answers: &str) -> Option<Output> {
     let Ok(python) = std::env::var("TICKLINE_PYTHON") else {
         assert!(std::env::var_os("TICKLINE_CI").is_none(), "TICKLINE_PYTHON is not set");
         println!("skipped: TICKLINE_PYTHON not set");
@@ -46,7 +47,7 @@ fn at_terminal(dir: &Path, answers: &str) -> Option<Output> {
     let file = dir.join("answers");
     std::fs::write(&file, answers).unwrap();
     let mut command = Command::new(python);
-    command.current_dir(dir).args(["-c", AT_TERMINAL, env!("CARGO_BIN_EXE_tickline"), "init"]);
+    command.current_dir(dir).args(["-c", AT_TERMINAL, env!("CARGO_BIN_EXE_tickline")]).args(args);
     Some(command.stdin(std::fs::File::open(file).unwrap()).output().unwrap())
 }
 
@@ -67,7 +68,7 @@ fn a_person_is_asked_asked_again_what_is_wrong_and_gets_a_running_system() {
          must be http://HOST:PORT=>{}\nIts user=>\nGrafana=>\nPort of the status page=>0\nX_TOKEN=>nobodys\nStart it now=>n\n",
         server.url
     );
-    let Some(output) = at_terminal(dir.path(), &answers) else { return };
+    let Some(output) = at_terminal(dir.path(), &["init"], &answers) else { return };
     let said = text(&output);
     assert_eq!(output.status.code(), Some(0), "{said}");
     for part in [
