@@ -98,11 +98,15 @@ def commands(folder: Path) -> Row:
     for feed, publisher in publishers.items():
         publisher.bind(f"tcp://127.0.0.1:{ports[feed]}")
     ups, downs, validates = [], [], []
-    for _ in range(ROUNDS):
-        ups.append(tickline(folder, "up", "--detach")[0])
-        validates.append(tickline(folder, "validate")[0])
-        downs.append(tickline(folder, "down")[0])
-    context.destroy(linger=0)
+    try:
+        for _ in range(ROUNDS):
+            ups.append(tickline(folder, "up", "--detach")[0])
+            validates.append(tickline(folder, "validate")[0])
+            downs.append(tickline(folder, "down")[0])
+    finally:
+        # What a failure has left running ends with us.
+        subprocess.run([PROGRAMS / "tickline", "down", "-c", "tickline.toml"], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        context.destroy(linger=0)
     return {"feeds": len(ports) + 1, "up": spread(ups), "down": spread(downs), "validate": spread(validates)}
 
 
