@@ -252,7 +252,7 @@ impl<'a, 'c, 'e> Reader<'a, 'c, 'e> {
         let plain = |text: &str| Secret::new(text.trim_end_matches(['\r', '\n']));
         let given = if let Some(variable) = text.strip_prefix("env:") {
             let value = (self.context.env)(variable).map(|value| plain(&value));
-            value.ok_or_else(|| format!("names environment variable {variable:?}, which is not set"))
+            value.ok_or_else(|| format!("names environment variable {variable:?}, which is not set (--env-file FILE reads variables)"))
         } else if let Some(path) = text.strip_prefix("file:") {
             Secret::from_file(path)
         } else if Some(node.place.source) == self.context.login {
@@ -262,7 +262,10 @@ impl<'a, 'c, 'e> Reader<'a, 'c, 'e> {
         };
         match given {
             Ok(secret) if secret.expose().is_empty() || secret.expose().contains(char::is_control) => {
-                self.wrong(name, "must lead to one line of text, found none or more");
+                // Where it was looked for, and never what was found.
+                let is_place = ["env:", "file:"].iter().any(|start| text.starts_with(start));
+                let place = if is_place { format!(" in {text}") } else { String::new() };
+                self.wrong(name, format!("must lead to one line of text, found none or more{place}"));
                 None
             }
             Ok(secret) => Some(secret),

@@ -35,7 +35,9 @@ fn value_of(inside: &str, env: Env<'_>) -> Result<String, String> {
     }
     let set = env(name);
     if form.is_empty() {
-        return set.ok_or_else(|| format!("needs environment variable {name}, which is not set"));
+        return set.ok_or_else(|| {
+            format!("needs environment variable {name}, which is not set (--env-file FILE reads variables)")
+        });
     }
     // As in a shell: with ":" an empty variable counts as not set.
     let set = set.filter(|v| !v.is_empty());
@@ -83,7 +85,10 @@ mod tests {
     #[test]
     fn what_cannot_be_put_in_says_why() {
         for (text, want) in [
-            ("${NONE}", "needs environment variable NONE, which is not set"),
+            (
+                "${NONE}",
+                "needs environment variable NONE, which is not set (--env-file FILE reads variables)",
+            ),
             ("${NONE:?where is it}", "needs environment variable NONE: where is it"),
             ("${EMPTY:?say it}", "needs environment variable EMPTY: say it"),
             ("a ${HOST", r#"must close each "${" with "}", or write "$${" for a plain one"#),

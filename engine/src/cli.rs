@@ -186,6 +186,15 @@ impl ConfigArgs {
         Config::load(&self.files, &self.sets, &environment).map_err(Failure::configuration)
     }
 
+    /// The same for who only looks: what a variable that is not set would say is not asked for.
+    fn load_to_look(&self) -> Result<Loaded, Failure> {
+        self.load().or_else(|first| {
+            let unknown = |name: &str| first.message.contains(name).then(|| "-".to_owned());
+            let named = |name: &str| environment(name).or_else(|| unknown(name));
+            Config::load(&self.files, &self.sets, &named).map_err(|_| self.hinted(first.clone()))
+        })
+    }
+
     /// Says so if no file was named at all.
     fn hinted(&self, failure: Failure) -> Failure {
         if !self.files.is_empty() || !self.sets.is_empty() {

@@ -127,7 +127,8 @@ fn engine(view: &View, feeds: &BTreeMap<String, FeedReport>) -> PartReport {
     ok(name)
 }
 
-fn of_publisher(name: &str, publisher: &PublisherReport) -> PartReport {
+/// What a publisher says of itself.
+pub(crate) fn of_publisher(name: &str, publisher: &PublisherReport) -> PartReport {
     let part = format!("publishers.{name}");
     let next =
         "docs/VENUES.md says what each state waits for; it goes on by itself unless the cause names a key";
@@ -188,7 +189,9 @@ fn of_sink(name: &str, trouble: Option<&Trouble>) -> PartReport {
     let Some(trouble) = trouble else { return ok(part) };
     let next = match trouble.kind {
         FaultKind::Transient => "look at the database and the way to it; points are sent again by themselves",
-        FaultKind::Auth => "mend the sink's login; a password or token from a file is read again by itself",
+        FaultKind::Auth => {
+            "mend the sink's login; one from file: is read again by itself, one from the environment or .env after tickline restart engine"
+        }
         FaultKind::Missing => "tickline db apply creates databases and policies of InfluxDB 1",
         FaultKind::Config => "tickline check --live says what does not fit",
         FaultKind::Content => "tickline rejects ls shows lines that are refused for good",

@@ -40,7 +40,13 @@ impl Seen {
     pub fn part(&self, sink: &str) -> PartReport {
         let part = PartReport::ok(&format!("rollups.{sink}"));
         let Some(trouble) = &self.trouble else { return part };
-        let next = "tickline db apply makes rollups.policy; bars are made again by themselves".to_owned();
+        let missing = trouble.contains("not found");
+        let what = if missing {
+            "tickline db apply makes rollups.policy"
+        } else {
+            "look at the database, and at its login"
+        };
+        let next = format!("{what}; bars are made by themselves then");
         PartReport { state: PartState::Degraded, cause: trouble.clone(), next, ..part }
     }
 }

@@ -2,10 +2,12 @@
 //! (`NOTIFY_SOCKET`), nothing is told.
 
 use sd_notify::{NotifyState, notify, watchdog_enabled};
+use tickline_config::report::PartState;
 use tickline_feeds::clock::MonoNanos;
 
+use crate::health::of_publisher;
 use crate::pulse::Pulse;
-use crate::view::View;
+use crate::view::{PublisherView, View};
 
 /// The service of this process.
 #[derive(Debug)]
@@ -33,6 +35,21 @@ impl Service {
     /// It drains.
     pub(crate) fn stopping(&self) {
         self.tell(&[NotifyState::Stopping]);
+    }
+
+    /// Publishers of a process of their own; told when it changes: `X_DEGRADED` is what does not work.
+    pub(crate) fn publishers(&self, views: &[PublisherView], last: &mut String) {
+        if !self.asked {
+            return;
+        }
+        let parts = views.iter().map(PublisherView::report).map(|(name, of)| of_publisher(&name, &of));
+        let wrong = parts.filter(|part| part.state != PartState::Ok);
+        let wrong: Vec<String> = wrong.map(|part| format!("{} {}", part.name, part.cause)).collect();
+        let now = format!("X_DEGRADED={}", wrong.join("; ").replace('\n', " "));
+        if now != *last {
+            self.tell(&[NotifyState::Custom(&now)]);
+            *last = now;
+        }
     }
 
     /// Looks whether the pipeline moves, and tells; once a second.

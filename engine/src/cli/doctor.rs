@@ -235,6 +235,10 @@ fn ports(config: &Config) -> Vec<PartReport> {
     );
     for (name, port) in own.iter().filter(|(_, port)| *port != 0) {
         rows.push(match listener(*port) {
+            Some((pid, process)) if process == "tickline" => {
+                let next = "it runs already: leave it, or give this one other ports";
+                row(name, PartState::Degraded, format!("port {port} belongs to {process} (pid {pid})"), next)
+            }
             Some((pid, process)) => {
                 let next = format!("an engine that runs already, or another program: ps -p {pid}; end it, or take another port");
                 row(name, PartState::Failed, format!("port {port} belongs to {process} (pid {pid})"), &next)

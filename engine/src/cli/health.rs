@@ -9,15 +9,14 @@ use tickline_loadgen::clock::OsClock;
 use tickline_loadgen::target::{DEFAULT_URL, Target};
 
 use super::words::{seconds, share};
-use super::{Exit, Failure, duration, print_text};
+use super::{ConfigArgs, Exit, Failure, duration, print_text};
 use crate::health::is_ours;
 
 /// Arguments of `health`.
 #[derive(Debug, clap::Args)]
 pub(super) struct HealthArgs {
-    /// Where the engine serves: [http] listen.
-    #[arg(long, default_value = DEFAULT_URL)]
-    url: String,
+    #[command(flatten)]
+    place: Place,
     /// Look again and again: first everything, then only what has changed.
     #[arg(long)]
     watch: bool,
@@ -32,8 +31,29 @@ pub(super) struct HealthArgs {
     json: bool,
 }
 
+/// Which engine is looked at.
+#[derive(Debug, clap::Args)]
+pub(super) struct Place {
+    /// Where the engine serves. Default: as the configuration says, http://127.0.0.1:9600 without one.
+    #[arg(long, conflicts_with_all = ["files", "sets"])]
+    url: Option<String>,
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+impl Place {
+    /// Its address.
+    pub(super) fn url(&self) -> Result<String, Failure> {
+        if let Some(url) = &self.url {
+            return Ok(url.clone());
+        }
+        let listen = self.config.load_to_look()?.config.http.listen;
+        Ok(listen.map_or_else(|| DEFAULT_URL.to_owned(), |listen| format!("http://{listen}")))
+    }
+}
+
 pub(super) fn run(args: &HealthArgs) -> Result<Exit, Failure> {
-    let target = Target::new(&args.url).map_err(|error| Failure::usage(error.to_string()))?;
+    let target = Target::new(&args.place.url()?).map_err(|error| Failure::usage(error.to_string()))?;
     let mut before = Vec::new();
     loop {
         let parts = look(&target);
@@ -64,7 +84,7 @@ pub(super) fn look(target: &Target) -> Vec<PartReport> {
         Err(error) => vec![PartReport {
             state: PartState::Failed,
             cause: error.to_string(),
-            next: "start it: tickline run --config FILE; --url says where it serves".to_owned(),
+            next: "tickline status says what runs; tickline up or tickline run starts it; --config or --url says where it serves".to_owned(),
             ..PartReport::ok("engine")
         }],
     }

@@ -45,7 +45,7 @@ struct Tail {
 }
 
 pub(super) fn run(args: &LogsArgs) -> Result<Exit, Failure> {
-    let config = args.config.load().map_err(|failure| args.config.hinted(failure))?.config;
+    let config = args.config.load_to_look()?.config;
     let dir = folder(&config.engine.state_dir);
     let names = names(&dir, &args.services)?;
     let width = names.iter().map(String::len).max().unwrap_or(0);

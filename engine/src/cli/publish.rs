@@ -97,7 +97,8 @@ pub(super) fn run(args: &PublishArgs) -> Result<Exit, Failure> {
         tracing::info!("{}: publishing on {}", view.name, view.endpoints.join(", "));
     }
     let mut events = Events::with_capacity(8);
-    Service::default().ready();
+    let (service, mut told) = (Service::default(), String::new());
+    service.ready();
     let over = |clock: &dyn Clock| {
         args.duration.is_some_and(|time| u128::from(clock.mono().since(started)) >= time.as_nanos())
     };
@@ -108,6 +109,7 @@ pub(super) fn run(args: &PublishArgs) -> Result<Exit, Failure> {
             }
             _ => {}
         }
+        service.publishers(&views, &mut told);
     }
     group.end();
     tell(&views, args.json)?;

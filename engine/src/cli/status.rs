@@ -32,7 +32,7 @@ struct Status {
 }
 
 pub(super) fn run(args: &StatusArgs) -> Result<Exit, Failure> {
-    let config = args.config.load().map_err(|failure| args.config.hinted(failure))?.config;
+    let config = args.config.load_to_look()?.config;
     let up = ask(&config.engine.state_dir, &Request::Status, ANSWER_WITHIN).map_err(Failure::failed)?;
     let listen = up.as_ref().map_or(config.http.listen, |up| up.http);
     let url = listen.map_or_else(|| DEFAULT_URL.to_owned(), |listen| format!("http://{listen}"));
@@ -95,6 +95,7 @@ fn text(status: &Status, now_s: i64) -> String {
     match &status.up {
         None => writeln!(out, "nothing was started by tickline up\n").ok(),
         Some(up) => {
+            out.push_str("at the start:\n");
             let shown = up.phases.iter().filter(|phase| phase.state != PhaseState::Skipped);
             shown.for_each(|phase| out.push_str(&line(phase)));
             writeln!(
@@ -107,6 +108,7 @@ fn text(status: &Status, now_s: i64) -> String {
                 let state = match service.state {
                     ServiceState::Stopped => "stopped",
                     ServiceState::Starting => "starting",
+                    ServiceState::Running if !service.trouble.is_empty() => "degraded",
                     ServiceState::Running => "ok",
                     ServiceState::Waiting => "waits",
                     ServiceState::Failed => "FAILED",
@@ -123,8 +125,8 @@ fn text(status: &Status, now_s: i64) -> String {
                     service.name, service.restarts
                 )
                 .ok();
-                if !service.detail.is_empty() {
-                    writeln!(out, "          {}", service.detail).ok();
+                for said in [&service.detail, &service.trouble].into_iter().filter(|said| !said.is_empty()) {
+                    writeln!(out, "          {said}").ok();
                 }
             }
             writeln!(out).ok()

@@ -7,8 +7,9 @@ use ratatui::crossterm::event::{self, Event, KeyCode, KeyModifiers};
 use tickline_config::report::Report;
 use tickline_feeds::clock::Clock;
 use tickline_loadgen::clock::OsClock;
-use tickline_loadgen::target::{DEFAULT_URL, Target};
+use tickline_loadgen::target::Target;
 
+use super::health::Place;
 use super::{Exit, Failure};
 
 mod draw;
@@ -21,9 +22,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Arguments of `top`.
 #[derive(Debug, clap::Args)]
 pub(super) struct TopArgs {
-    /// Where the engine serves: [http] listen.
-    #[arg(long, default_value = DEFAULT_URL)]
-    url: String,
+    #[command(flatten)]
+    place: Place,
 }
 
 /// What is shown.
@@ -57,11 +57,12 @@ impl Shown {
 }
 
 pub(super) fn run(args: &TopArgs) -> Result<Exit, Failure> {
-    let target = Target::new(&args.url).map_err(|error| Failure::usage(error.to_string()))?;
+    let url = args.place.url()?;
+    let target = Target::new(&url).map_err(|error| Failure::usage(error.to_string()))?;
     if !stdout().is_terminal() {
         return Err(Failure::usage("top: needs a terminal; tickline health says the same once"));
     }
-    let mut shown = Shown { url: args.url.clone(), ..Shown::default() };
+    let mut shown = Shown { url, ..Shown::default() };
     let mut terminal = ratatui::init();
     let ended = watch(&mut terminal, &target, &mut shown);
     ratatui::restore();

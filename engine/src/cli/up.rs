@@ -156,7 +156,7 @@ fn finish(
     containers.stop(containers.all(), rest);
     let status = supervisor.status();
     supervisor.ended();
-    for service in &status.services {
+    for service in status.services.iter().rev() {
         println!("down  {:<12}  {}", service.name, service.detail);
     }
     println!("down after {:.1} s", supervisor.now().since(began) as f64 / 1e9);
@@ -331,7 +331,7 @@ pub(super) fn line(phase: &PhaseStatus) -> String {
 
 /// The supervisor of a configuration; it must be there.
 fn asked(config: &ConfigArgs, request: &Request) -> Result<UpStatus, Failure> {
-    let config = config.load().map_err(|failure| config.hinted(failure))?.config;
+    let config = config.load_to_look()?.config;
     // Its own time to stop, and some for the answer.
     let ends = config.up.stop_timeout + ANSWER_WITHIN;
     let patience = if matches!(request, Request::Down) { ends } else { ANSWER_WITHIN };
@@ -346,7 +346,8 @@ fn asked(config: &ConfigArgs, request: &Request) -> Result<UpStatus, Failure> {
 pub(super) fn down(args: &DownArgs) -> Result<Exit, Failure> {
     let status = asked(&args.config, &Request::Down)?;
     let mut exit = how_the_engine_ended(&status);
-    for service in &status.services {
+    // As they have ended: the engine first.
+    for service in status.services.iter().rev() {
         println!("down  {:<12}  {}", service.name, service.detail);
         let kept = service.state != ServiceState::Stopped && service.state != ServiceState::Failed;
         if kept || service.detail.contains("signal 9") {
@@ -363,7 +364,8 @@ pub(super) fn restart(args: &RestartArgs) -> Result<Exit, Failure> {
         return Err(Failure::usage(refused));
     }
     // Until those that were asked run again, with another process id.
-    let (clock, within) = (OsClock::start(), args.config.load()?.config.up.stop_timeout + RESTARTED_WITHIN);
+    let (clock, within) =
+        (OsClock::start(), args.config.load_to_look()?.config.up.stop_timeout + RESTARTED_WITHIN);
     loop {
         let now = asked(&args.config, &Request::Status)?;
         let pairs = before.services.iter().zip(&now.services);

@@ -130,7 +130,8 @@ impl Child {
             over.store(true, Ordering::Relaxed);
             reader.ended_within(LAST_WORDS);
             let how = match said.try_recv() {
-                Ok(last) if !last.is_empty() => format!("{how}: {last}"),
+                // Who was killed has not said why.
+                Ok(last) if !last.is_empty() && !how.starts_with("signal") => format!("{how}: {last}"),
                 _ => how,
             };
             // A supervisor that is gone has nobody to tell.

@@ -100,6 +100,8 @@ pub struct ServiceStatus {
     pub restarts: u64,
     /// Why it has ended, or what it says of itself.
     pub detail: String,
+    /// What does not work though it runs; empty: everything does.
+    pub trouble: String,
 }
 
 /// A supervisor.

@@ -15,6 +15,9 @@ use super::keeper::{Keeper, Verdict};
 /// One that tells nothing of itself is ready when it has run so long.
 const SETTLED: Duration = Duration::from_millis(200);
 
+/// How one of ours ends that cannot run as it is configured.
+const NO_CONFIGURATION: &str = "exit code 78";
+
 /// A service: what is started, and when.
 #[derive(Clone, Debug)]
 pub struct Spec {
@@ -92,6 +95,7 @@ impl Kept {
     pub(super) fn over(&mut self, how: &str, now: MonoNanos, now_s: i64) {
         self.ready.store(false, Ordering::Relaxed);
         (self.child, self.kill_at, self.shown.pid, self.shown.since_s) = (None, None, None, now_s);
+        self.shown.trouble.clear();
         let name = &self.shown.name;
         if std::mem::take(&mut self.asked) {
             // Asked for a restart, it waits for it; asked to end, it has.
@@ -101,6 +105,13 @@ impl Kept {
                 self.shown.state = ServiceState::Stopped;
             }
             self.shown.detail = format!("ended ({})", how.split(':').next().unwrap_or_default());
+            return;
+        }
+        // A configuration that cannot work does not heal by itself.
+        if how.starts_with(NO_CONFIGURATION) {
+            tracing::error!("{name}: has ended ({how}) and is given up");
+            self.shown.state = ServiceState::Failed;
+            self.shown.detail = format!("given up ({how}): mend it, then tickline restart {name}");
             return;
         }
         match self.keeper.ended(self.started, now) {
@@ -134,6 +145,7 @@ impl Kept {
                 Some(("STATUS", status)) if self.shown.state == ServiceState::Running => {
                     status.clone_into(&mut self.shown.detail);
                 }
+                Some(("X_DEGRADED", trouble)) => trouble.clone_into(&mut self.shown.trouble),
                 _ => {}
             }
         }

@@ -239,7 +239,7 @@ fn a_phase_that_fails_says_why_and_takes_back_what_was_started() {
     refused(
         dir.path(),
         &with(&server.url, &[&listen]),
-        "engine: given up, it ended again and again (exit code 78: tickline: http.listen",
+        "engine: given up (exit code 78: tickline: http.listen",
     );
 }
 
@@ -314,6 +314,34 @@ fn an_engine_that_hangs_is_killed_and_started_again() {
     let logs = std::fs::read_to_string(dir.path().join("tickline-data/logs/up.log")).unwrap();
     assert!(logs.contains("engine: says nothing for 30 s and is killed"), "{logs}");
     assert_eq!(tickline(dir.path(), &["down"], &sets).status.code(), Some(0));
+}
+
+#[test]
+fn a_venue_that_is_away_is_told_while_everything_runs() {
+    let Some(server) = server() else { return };
+    let (dir, mut sets) = (folder(), sets(&server.url));
+    let bus = format!("endpoint=\"ipc://{}\"", dir.path().join("bus").display());
+    sets.extend(["publishers", "feeds"].map(|of| format!("{of}.kraken_tick.{bus}")));
+    sets.push("publishers.kraken_tick.symbols=[\"BTC/USD\"]".into());
+    sets.extend(
+        ["url=\"ws://127.0.0.1:1\"", "rest_url=\"http://127.0.0.1:1\""]
+            .map(|key| format!("publishers.kraken_tick.{key}")),
+    );
+    let _down = Down(dir.path(), &sets);
+    let up = tickline(dir.path(), &["up", "--detach"], &sets);
+    assert_eq!(up.status.code(), Some(0), "{}", text(&up));
+    wait_for("it is told", || {
+        let health = text(&tickline(dir.path(), &["health"], &sets));
+        let tells = [
+            "services.publishers",
+            "publishers.kraken_tick",
+            "Connection refused",
+            "tickline logs publishers",
+        ];
+        tells.iter().all(|part| health.contains(part)).then_some(())
+    });
+    let shown = text(&tickline(dir.path(), &["status"], &sets));
+    assert!(shown.contains("degraded  publishers"), "{shown}");
 }
 
 #[test]

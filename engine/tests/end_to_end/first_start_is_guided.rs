@@ -127,6 +127,30 @@ fn flags_answer_everything_and_secrets_are_made_kept_and_hidden() {
 }
 
 #[test]
+fn every_choice_of_venues_gives_a_valid_file() {
+    let venues = ["kraken", "oanda", "betfair", "sentiment"];
+    for chosen in 1..16 {
+        let chosen: Vec<&str> = (0..4).filter(|at| chosen >> at & 1 == 1).map(|at| venues[at]).collect();
+        let (dir, list) = (tempfile::tempdir().unwrap(), chosen.join(","));
+        let said = text(&tickline(dir.path(), &["init", "--yes", "--venues", &list], &[]));
+        assert!(said.contains("written: tickline.toml"), "{list}: {said}");
+    }
+}
+
+#[test]
+fn a_look_needs_no_secrets() {
+    let dir = tempfile::tempdir().unwrap();
+    let init = ["init", "--yes", "--venues", "betfair", "--user", "me", "--port", "0"];
+    tickline(dir.path(), &init, &[]);
+    for look in ["status", "logs", "health", "down"] {
+        let output = tickline(dir.path(), &[look, "--config", "tickline.toml"], &[]);
+        assert!(!text(&output).contains("is not set"), "{}", text(&output));
+    }
+    let needs = tickline(dir.path(), &["doctor", "--config", "tickline.toml"], &[]);
+    assert!(text(&needs).contains("which is not set (--env-file FILE reads variables)"), "{}", text(&needs));
+}
+
+#[test]
 fn each_database_of_the_compose_file_is_the_one_that_is_started() {
     for (database, container, url) in [
         ("influxdb1", None, "http://127.0.0.1:8086"),

@@ -135,13 +135,13 @@ fn the_quick_start_runs_line_by_line() {
         let Some(arguments) = line.strip_prefix("tickline ") else { continue };
         let args: Vec<&str> = arguments.split(' ').collect();
         let what = *args.iter().find(|word| !word.starts_with("--") && **word != ".env").unwrap();
-        let (url, listen) = (format!("http://127.0.0.1:{port}"), port.to_string());
+        let listen = port.to_string();
         let (more, sets): (Vec<&str>, &[String]) = match what {
             "init" => (vec!["--url", &server.url, "--port", &listen], &[]),
             "up" | "down" => (vec![], &kraken),
-            "health" => (vec!["--url", &url], &[]),
+            "health" => (vec![], &[]),
             "top" => {
-                let shown = at_terminal(dir.path(), &["top", "--url", &url], "kraken_trades=>q\n");
+                let shown = at_terminal(dir.path(), &args, "kraken_trades=>q\n");
                 assert!(shown.is_none_or(|output| output.status.success()), "top");
                 ran.push(what.to_owned());
                 continue;

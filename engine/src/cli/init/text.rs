@@ -157,12 +157,13 @@ impl Wanted {
                 let (betfair, others): (Vec<&str>, Vec<&str>) =
                     self.venues.iter().copied().partition(|venue| *venue == "betfair");
                 if !others.is_empty() {
-                    let feeds = if betfair.is_empty() {
-                        ""
-                    } else {
-                        "feeds = [\"kraken_*\", \"oanda_*\", \"twitter_*\"]\n"
+                    let glob = |venue: &&str| {
+                        if *venue == "sentiment" { "twitter_*".to_owned() } else { format!("{venue}_*") }
                     };
-                    self.influx1("influx", &url, feeds, out);
+                    let globs: Vec<String> = others.iter().map(glob).collect();
+                    let feeds =
+                        if betfair.is_empty() { String::new() } else { format!("feeds = {globs:?}\n") };
+                    self.influx1("influx", &url, &feeds, out);
                 }
                 if !betfair.is_empty() {
                     let feeds = if others.is_empty() { "" } else { "feeds = [\"betfair_*\"]\n" };
