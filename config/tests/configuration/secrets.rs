@@ -50,8 +50,11 @@ fn a_secret_itself_is_refused_and_not_repeated() {
 fn a_secret_that_is_not_there_says_where_it_was_looked_for() {
     let token = "[sinks.s]\nkind = 'influxdb'\nversion = 2\nurl = 'http://h:1'\norg = 'o'\nbucket = 'b'\n";
     for (value, rule) in [
-        ("env:NONE", "names environment variable \"NONE\", which is not set"),
-        ("env:EMPTY", "must lead to one line of text, found none or more"),
+        (
+            "env:NONE",
+            "names environment variable \"NONE\", which is not set (--env-file FILE reads variables)",
+        ),
+        ("env:EMPTY", "must lead to one line of text, found none or more in env:EMPTY"),
         (
             "file:/no/such",
             "names file \"/no/such\", which cannot be read: No such file or directory (os error 2)",

@@ -48,7 +48,10 @@ fn a_value_out_of_range_or_of_the_wrong_type_says_the_rule_and_what_was_found() 
         ),
         ("state_dir = ''", "state_dir: must be one line of text, not empty, found \"\""),
         ("state_dir = 7", "state_dir: must be one line of text, not empty, found 7"),
-        ("instance = '${NONE}'", "instance: needs environment variable NONE, which is not set"),
+        (
+            "instance = '${NONE}'",
+            "instance: needs environment variable NONE, which is not set (--env-file FILE reads variables)",
+        ),
         ("state_dir = '${NONE:?set it}'", "state_dir: needs environment variable NONE: set it"),
         ("encodres = 1", "encodres: unknown key, did you mean \"encoders\""),
     ];
