@@ -8,7 +8,7 @@ use super::positions::Positions;
 use super::record::{HEAD_BYTES, HEADER_BYTES, Head, Header, HeaderError};
 use super::scan::{Found, scan};
 use super::store::{Store, StoreFile};
-use super::{Limits, Name, Record, Segment, Spool, SpoolStats, State};
+use super::{Limits, Name, Record, RecordId, Segment, Spool, SpoolStats, State};
 
 impl Spool {
     /// Opens the spool of one sink. Reads heads only, so that a start does not wait for lines; those are checked
@@ -85,8 +85,6 @@ impl Spool {
             Err(HeaderError::Damaged) => self.keep_damaged(&name, file.as_ref(), 0, read as u64),
             Ok(_) => {}
         }
-        // Ids that a failed sync wrote a second time stand in two segments: the later one is the good one, but
-        // either has the same lines, and what is sent twice is absorbed.
         let contents = scan(file.as_ref(), first_id)?;
         if follows {
             self.stats.damaged_before += first_id.saturating_sub(self.next_id);
@@ -95,6 +93,7 @@ impl Spool {
             self.stats.damaged_before += damage.points;
             self.keep_damaged(&name, file.as_ref(), damage.from, damage.to);
         }
+        let known_id = self.next_id;
         self.next_id = self.next_id.max(contents.next_id);
         let mut records = Vec::with_capacity(contents.records.len());
         for Found { head, at } in contents.records {
@@ -108,8 +107,22 @@ impl Spool {
         let (bytes, written_ns) = (file.bytes()?, file.written_ns()?);
         self.stats.bytes += bytes;
         self.found.insert(number);
+        let again: Vec<u64> =
+            records.iter().map(|record| record.head.id).filter(|id| *id < known_id).collect();
+        again.into_iter().for_each(|id| self.forget_copy(number, id));
         self.segments.insert(number, Segment::new(name, file, bytes, records, written_ns));
         Ok(true)
+    }
+
+    /// What a failed sync had written a second time stands in two segments. The later one counts: the other may never
+    /// have reached the disk, and must not be the one that is left when somebody makes room.
+    fn forget_copy(&mut self, later: u64, id: u64) {
+        let copy = |(number, segment): (&u64, &Segment)| {
+            let at = segment.records.binary_search_by_key(&id, |record| record.head.id).ok()?;
+            Some(RecordId { segment: *number, at })
+        };
+        let copies: Vec<RecordId> = self.segments.range(..later).filter_map(copy).collect();
+        copies.into_iter().for_each(|copy| self.finish(copy));
     }
 
     fn read_positions(&mut self, file: &dyn StoreFile, at: u64, head: Head) -> io::Result<()> {

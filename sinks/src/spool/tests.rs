@@ -195,6 +195,28 @@ fn what_has_waited_too_long_is_dropped_and_counted() {
     assert_eq!(left.last().map(|(_, found)| batch_of(found)), Some(29));
 }
 
+#[test]
+fn of_what_a_failed_sync_had_written_twice_the_copy_that_reached_the_disk_is_the_one_that_counts() {
+    for sides in 0..4 {
+        let store = ModelStore::new();
+        let mut spool = open(&store);
+        append(&mut spool, 1, 1).unwrap();
+        append(&mut spool, 2, 1).unwrap();
+        store.fail(0, 1);
+        assert!(spool.sync(5).is_err());
+        spool.sync(5).unwrap();
+        drop(spool);
+        let mut spool = open(&store);
+        assert_eq!(batches_that_wait(&mut spool), [1, 2], "each once");
+        spool.take_oldest(&mut Batch::default()).unwrap();
+        spool.drop_oldest();
+        drop(spool);
+        // What was never synced may be gone.
+        store.lose_power(|_| sides);
+        assert!(batches_that_wait(&mut open(&store)).contains(&1), "{sides}");
+    }
+}
+
 /// A spool with records of different sizes in several segments, closed as by a crash.
 fn filled(batches: u64) -> ModelStore {
     let store = ModelStore::new();
