@@ -103,7 +103,7 @@ pub(crate) fn read_feed(path: &str, name: &str, node: &Node, context: &mut Conte
             r.wrong("custom", "must be a table, since decoder is \"custom\", found nothing");
         }
         (Some(other), Some(_)) if other != DecoderKind::Custom => {
-            r.wrong("custom", format!("belongs to decoder \"custom\", found decoder {:?}", name_of(other)));
+            r.wrong("custom", format!("belongs to decoder \"custom\", found decoder {:?}", other.name()));
         }
         _ => {}
     }
@@ -123,7 +123,7 @@ fn check_decoder(r: &mut Reader<'_, '_, '_>, kind: DecoderKind, feed: &Feed) {
         if !fits(kind) {
             let fitting = DecoderKind::ALL.iter().filter(|(_, kind)| fits(*kind)).map(|(name, _)| *name);
             let fitting = alternatives(&fitting.collect::<Vec<_>>());
-            r.wrong(key, format!("belongs to decoder {fitting}, found {:?}", name_of(kind)));
+            r.wrong(key, format!("belongs to decoder {fitting}, found {:?}", kind.name()));
         }
     };
     if feed.deadband_ppm.is_some() {
@@ -135,10 +135,6 @@ fn check_decoder(r: &mut Reader<'_, '_, '_>, kind: DecoderKind, feed: &Feed) {
     if feed.format == Format::X01 {
         belongs("format", &DecoderKind::reads_x01);
     }
-}
-
-fn name_of(decoder: DecoderKind) -> &'static str {
-    DecoderKind::ALL.iter().find(|(_, kind)| *kind == decoder).map_or("", |(name, _)| name)
 }
 
 /// The decoder; where there is none for the feed's payload in this version, says what there is.

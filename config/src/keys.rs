@@ -10,7 +10,8 @@ mod up;
 pub(crate) use alert::{ALERT, ALERTING};
 pub(crate) use bus::{FORWARD, ROUTE};
 pub(crate) use sink::{
-    FILE, INFLUXDB, INFLUXDB_V1, INFLUXDB_V2, INFLUXDB_V3, PARQUET, SINK, SINK_FORMS, SPOOL, SinkForm,
+    FILE, INFLUXDB, INFLUXDB_V1, INFLUXDB_V2, INFLUXDB_V3, PARQUET, POSTGRES, SINK, SINK_FORMS, SPOOL,
+    SinkForm,
 };
 pub(crate) use up::{CANARY, PHASE, ROLLUPS, SERVICE, UP};
 

@@ -20,7 +20,7 @@ pub use crate::session::{Session, Span};
 pub use alert::{Alert, Alerting, Severity};
 pub use archive::Archive;
 pub use bus::{CacheLimits, Forward, Route, SYMBOL_TAGS, SocketKind};
-pub use sink::{Durability, File, Influx, InfluxTarget, Parquet, Retention, Sink, SinkKind, Spool};
+pub use sink::{Durability, File, Influx, InfluxTarget, Parquet, Postgres, Retention, Sink, SinkKind, Spool};
 pub use up::{Canary, Phase, PhaseName, Rollups, Runtime, ServiceConfig, Up};
 
 /// The whole configuration of one engine.
@@ -265,6 +265,11 @@ impl DecoderKind {
         ("instruments", DecoderKind::Instruments),
         ("custom", DecoderKind::Custom),
     ];
+
+    /// Its name in the configuration.
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(_, kind)| *kind == self).map_or("custom", |(name, _)| name)
+    }
 
     /// Whether its points have the tag `account`.
     pub const fn has_account(self) -> bool {

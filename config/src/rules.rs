@@ -182,6 +182,13 @@ impl Rules<'_> {
                     );
                     continue;
                 }
+                SinkKind::Postgres(postgres) => {
+                    self.ordered(
+                        batch,
+                        (&format!("sinks.{name}.request_bytes_max"), postgres.request_bytes_max),
+                    );
+                    continue;
+                }
                 SinkKind::Parquet(parquet) => {
                     self.ordered(batch, (&format!("sinks.{name}.held_bytes_max"), parquet.held_bytes_max));
                     ("dir", parquet.dir.display().to_string())

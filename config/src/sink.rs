@@ -2,26 +2,34 @@
 
 use crate::engine::{WHEN_FULL, when_full};
 use crate::keys::{
-    FILE, INFLUXDB, INFLUXDB_V1, INFLUXDB_V2, INFLUXDB_V3, PARQUET, SINK, SINK_FORMS, SPOOL, Section,
-    SinkForm,
+    FILE, INFLUXDB, INFLUXDB_V1, INFLUXDB_V2, INFLUXDB_V3, PARQUET, POSTGRES, SINK, SINK_FORMS, SPOOL,
+    Section, SinkForm,
 };
-use crate::model::{Durability, File, Influx, InfluxTarget, Parquet, Sink, SinkKind, Spool, WhenFull};
+use crate::model::{
+    Durability, File, Influx, InfluxTarget, Parquet, Postgres, Sink, SinkKind, Spool, WhenFull,
+};
 use crate::reader::{Context, Reader};
 use crate::tree::{Node, Table, Value};
 
 #[derive(Clone, Copy)]
 enum Kind {
     Influx,
+    Postgres,
     Parquet,
     File,
     Null,
 }
 
-const KINDS: [(&str, Kind); 4] =
-    [("influxdb", Kind::Influx), ("parquet", Kind::Parquet), ("file", Kind::File), ("null", Kind::Null)];
+const KINDS: [(&str, Kind); 5] = [
+    ("influxdb", Kind::Influx),
+    ("postgresql", Kind::Postgres),
+    ("parquet", Kind::Parquet),
+    ("file", Kind::File),
+    ("null", Kind::Null),
+];
 
 static EVERY_SECTION: &[&Section] =
-    &[&SINK, &INFLUXDB, &INFLUXDB_V1, &INFLUXDB_V2, &INFLUXDB_V3, &PARQUET, &FILE];
+    &[&SINK, &INFLUXDB, &INFLUXDB_V1, &INFLUXDB_V2, &INFLUXDB_V3, &POSTGRES, &PARQUET, &FILE];
 
 /// The form that `kind` and `version` name.
 pub(crate) fn form_of(table: &Table) -> Option<&'static SinkForm> {
@@ -51,6 +59,7 @@ pub(crate) fn read_sink(path: &str, node: &Node, context: &mut Context<'_>) -> O
     let mut r = Reader::open(path, node, form.sections, context, &elsewhere)?;
     let kind = match r.choice("kind", &KINDS)? {
         Kind::Influx => SinkKind::Influx(read_influx(&mut r)),
+        Kind::Postgres => SinkKind::Postgres(read_postgres(&mut r)),
         Kind::Parquet => SinkKind::Parquet(Parquet {
             dir: r.text("dir").unwrap_or_default().into(),
             file_bytes_max: r.bytes("file_bytes_max"),
@@ -134,6 +143,34 @@ fn read_influx(r: &mut Reader<'_, '_, '_>) -> Influx {
         tls_ca: r.text("tls_ca").map(Into::into),
         tls_client: r.text("tls_client").map(Into::into),
     }
+}
+
+fn read_postgres(r: &mut Reader<'_, '_, '_>) -> Postgres {
+    let listed = r.texts("servers").unwrap_or_default();
+    let servers: Option<Vec<(String, u16)>> = listed.iter().map(|server| host_and_port(server)).collect();
+    if servers.is_none() {
+        r.wrong("servers", format!("must be a list of \"HOST:PORT\" or \"/FOLDER:PORT\", found {listed:?}"));
+    }
+    Postgres {
+        servers: servers.unwrap_or_default(),
+        database: r.text("database").unwrap_or_default(),
+        schema: r.text("schema").unwrap_or_default(),
+        username: r.text("username").unwrap_or_default(),
+        password: r.secret("password"),
+        connections: r.number("connections"),
+        timeout: r.duration("timeout"),
+        request_bytes_max: r.memory("request_bytes_max"),
+        tls: r.flag("tls"),
+        tls_ca: r.text("tls_ca").map(Into::into),
+    }
+}
+
+fn host_and_port(server: &str) -> Option<(String, u16)> {
+    let (host, port) = server.rsplit_once(':')?;
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    // A folder is that of the server's socket.
+    let named = host.starts_with('/') || !host.is_empty() && !host.contains(['/', '@', ' ']);
+    port.parse().ok().filter(|port| named && *port > 0).map(|port| (host.to_owned(), port))
 }
 
 /// User name and password, which are there together or not at all.

@@ -46,6 +46,7 @@ mod sender;
 mod spool;
 mod status;
 mod summary;
+mod tables;
 mod tap;
 mod top;
 mod up;

@@ -9,6 +9,7 @@ pub mod channel;
 pub mod cli;
 pub mod control;
 pub mod dashboard;
+pub mod expected;
 pub mod forward;
 pub mod health;
 pub mod history;

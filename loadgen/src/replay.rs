@@ -18,7 +18,6 @@ mod v20;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tickline_config::model::DecoderKind;
 use tickline_feeds::clock::{Clock, WallNanos};
 use tickline_feeds::payload::Decimals;
 
@@ -252,10 +251,6 @@ trait Reader: Send {
 
 fn damaged(path: &Path, message: u64, rule: impl ToString) -> ReplayError {
     ReplayError::Damaged { path: path.to_owned(), message, rule: rule.to_string() }
-}
-
-fn decoder_name(kind: DecoderKind) -> &'static str {
-    DecoderKind::ALL.iter().find(|(_, known)| *known == kind).map_or("", |(name, _)| name)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod buckets;
 pub mod contents;
 mod points;
 mod retention;
+pub mod tables;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -339,7 +340,7 @@ impl Row {
 }
 
 /// Measurement of a probe.
-const PROBE: &str = "_tickline_probe";
+pub const PROBE: &str = "_tickline_probe";
 
 /// One point of `_tickline_probe`, written through the sink itself: only a write that was stored proves that
 /// login, database and policy take writes. An empty body would prove less (it names no policy) and leaves

@@ -8,9 +8,12 @@ pub mod batch;
 mod disk;
 pub mod file;
 pub mod influx;
+mod lines;
 pub mod null;
 pub mod open;
 pub mod parquet;
+#[cfg(feature = "postgresql")]
+pub mod postgres;
 pub mod retry;
 pub mod scripted;
 pub mod sink;

@@ -46,6 +46,22 @@ pub enum OpenError {
         /// Why.
         detail: String,
     },
+    /// No runtime for an asynchronous client.
+    #[error("sinks.{sink}: runtime: {source}")]
+    Runtime {
+        /// Name of the sink.
+        sink: String,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
+    /// This program was built without it.
+    #[error("sinks.{sink}.kind: \"{kind}\" needs a tickline that was built with --features {kind}")]
+    NotBuilt {
+        /// Name of the sink.
+        sink: String,
+        /// Kind of the sink, and feature of the package.
+        kind: &'static str,
+    },
     /// A file or folder could not be opened.
     #[error("sinks.{sink}.{key}: must be writable, found \"{path}\": {source}")]
     Io {
@@ -60,6 +76,14 @@ pub enum OpenError {
     },
 }
 
+impl OpenError {
+    /// The sink's kind is not built in.
+    #[cfg_attr(feature = "postgresql", expect(dead_code, reason = "every kind is built in"))]
+    pub(crate) fn without(sink: &str, kind: &'static str) -> Self {
+        OpenError::NotBuilt { sink: sink.to_owned(), kind }
+    }
+}
+
 /// Opens one connection of the sink `name`. `instance` and `started_ns` (wall time of the engine's start) make
 /// the names of Parquet files unique.
 pub fn open(
@@ -70,6 +94,12 @@ pub fn open(
 ) -> Result<Box<dyn Sink>, OpenError> {
     Ok(match &sink.kind {
         model::SinkKind::Influx(influx) => Box::new(InfluxSink::open(name, influx)?),
+        #[cfg(feature = "postgresql")]
+        model::SinkKind::Postgres(postgres) => Box::new(crate::postgres::PostgresSink::open(name, postgres)?),
+        #[cfg(not(feature = "postgresql"))]
+        model::SinkKind::Postgres(_) => {
+            return Err(OpenError::without(name, "postgresql"));
+        }
         model::SinkKind::Parquet(parquet) => {
             Box::new(ParquetSink::open(name, instance, started_ns, parquet)?)
         }

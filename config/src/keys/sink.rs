@@ -8,7 +8,7 @@ const SINK_WHEN_FULL: Kind = Kind::Choice(&["block", "drop_oldest", "drop_newest
 pub(crate) static SINK: Section = Section {
     name: "defaults.sink",
     keys: &[
-        needs("kind", Kind::Choice(&["influxdb", "parquet", "file", "null"])),
+        needs("kind", Kind::Choice(&["influxdb", "postgresql", "parquet", "file", "null"])),
         may("feeds", Kind::Texts),
         has("queue_batches_max", Kind::Integer(1, 4_096)),
         has("durability", Kind::Choice(&["memory", "spill", "journal", "journal_sync"])),
@@ -79,6 +79,23 @@ pub(crate) static INFLUXDB_V3: Section = Section {
     ],
 };
 
+/// Kind `postgresql`.
+pub(crate) static POSTGRES: Section = Section {
+    name: "defaults.postgresql",
+    keys: &[
+        has("servers", Kind::Texts),
+        needs("database", Kind::Text),
+        has("schema", Kind::Text),
+        needs("username", Kind::Text),
+        may("password", Kind::Secret),
+        has("connections", Kind::Integer(1, 64)),
+        has("timeout", Kind::Duration("1s", "10m")),
+        has("request_bytes_max", Kind::Bytes("4KiB", "64MiB")),
+        has("tls", Kind::Flag),
+        may("tls_ca", Kind::Text),
+    ],
+};
+
 /// Kind `parquet`.
 pub(crate) static PARQUET: Section = Section {
     name: "defaults.parquet",
@@ -103,10 +120,11 @@ pub(crate) struct SinkForm {
 }
 
 /// Every kind of sink of this version.
-pub(crate) static SINK_FORMS: [SinkForm; 6] = [
+pub(crate) static SINK_FORMS: [SinkForm; 7] = [
     SinkForm { kind: "influxdb", version: Some(1), sections: &[&SINK, &INFLUXDB, &INFLUXDB_V1] },
     SinkForm { kind: "influxdb", version: Some(2), sections: &[&SINK, &INFLUXDB, &INFLUXDB_V2] },
     SinkForm { kind: "influxdb", version: Some(3), sections: &[&SINK, &INFLUXDB, &INFLUXDB_V3] },
+    SinkForm { kind: "postgresql", version: None, sections: &[&SINK, &POSTGRES] },
     SinkForm { kind: "parquet", version: None, sections: &[&SINK, &PARQUET] },
     SinkForm { kind: "file", version: None, sections: &[&SINK, &FILE] },
     SinkForm { kind: "null", version: None, sections: &[&SINK] },

@@ -68,6 +68,8 @@ impl Sink {
 pub enum SinkKind {
     /// InfluxDB 1, 2 or 3.
     Influx(Influx),
+    /// PostgreSQL 13 or later.
+    Postgres(Postgres),
     /// Parquet files.
     Parquet(Parquet),
     /// One file of line protocol.
@@ -127,6 +129,31 @@ pub enum InfluxTarget {
         /// `Authorization: Bearer`
         token: Option<Secret>,
     },
+}
+
+/// A PostgreSQL sink.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Postgres {
+    /// Host, or folder of the socket, and port of each server; one of them takes writes.
+    pub servers: Vec<(String, u16)>,
+    /// Database.
+    pub database: String,
+    /// Schema of the tables.
+    pub schema: String,
+    /// User.
+    pub username: String,
+    /// Password; none: the server asks for none.
+    pub password: Option<Secret>,
+    /// Transactions in flight, each on a writer thread of its own.
+    pub connections: usize,
+    /// Whole transaction, connection included.
+    pub timeout: Duration,
+    /// Waiting batches are joined into one transaction up to this size.
+    pub request_bytes_max: usize,
+    /// Encrypt, and believe only a server whose certificate is right.
+    pub tls: bool,
+    /// The only certificate authorities that are believed (PEM); none: the system's.
+    pub tls_ca: Option<PathBuf>,
 }
 
 /// A Parquet sink.

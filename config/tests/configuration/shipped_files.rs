@@ -12,7 +12,7 @@ fn path(inside: &str) -> PathBuf {
 
 #[test]
 fn every_example_loads_and_can_run() {
-    let token = |name: &str| (name == "INFLUX_TOKEN").then(|| "t".to_owned());
+    let token = |name: &str| ["INFLUX_TOKEN", "POSTGRES_PASSWORD"].contains(&name).then(|| "t".to_owned());
     let mut seen = BTreeSet::new();
     for entry in std::fs::read_dir(path("examples")).unwrap() {
         let file = entry.unwrap().path();
@@ -24,12 +24,13 @@ fn every_example_loads_and_can_run() {
                 InfluxTarget::V2 { .. } => "v2",
                 InfluxTarget::V3 { .. } => "v3",
             },
+            SinkKind::Postgres(_) => "postgresql",
             SinkKind::Parquet(_) => "parquet",
             SinkKind::File(_) => "file",
             SinkKind::Null => "null",
         }));
     }
-    assert_eq!(seen, BTreeSet::from(["v1", "v2", "v3", "parquet"]));
+    assert_eq!(seen, BTreeSet::from(["v1", "v2", "v3", "parquet", "postgresql"]));
 }
 
 /// `UPDATE=1 cargo test -p tickline-config` writes the files again.
@@ -63,7 +64,7 @@ fn the_schema_refuses_a_bare_number_where_a_unit_belongs() {
         "A batch is closed this long after its first line if some sink is idle."
     );
     let sinks = schema["properties"]["sinks"]["additionalProperties"]["oneOf"].as_array().unwrap();
-    assert_eq!(sinks.len(), 6);
+    assert_eq!(sinks.len(), 7);
     assert_eq!(sinks[2]["properties"]["connections"]["minimum"], 8);
 }
 

@@ -191,7 +191,7 @@ fn a_feed_of_ones_own_is_checked_name_by_name() {
 
 #[test]
 fn a_sink_is_checked_by_its_kind_and_version() {
-    let kinds = "\"influxdb\", \"parquet\", \"file\" or \"null\"";
+    let kinds = "\"influxdb\", \"postgresql\", \"parquet\", \"file\" or \"null\"";
     let url = "must be http://HOST:PORT or https://HOST:PORT, without path";
     assert_all(&[
         (
@@ -207,6 +207,14 @@ fn a_sink_is_checked_by_its_kind_and_version() {
             "t.toml:1:8: sinks.s.version: must be 1..=3, found nothing",
         ),
         (SINK.replace("= 1", "= 4"), "t.toml:3:1: sinks.s.version: must be 1..=3, found 4"),
+        (
+            "[sinks.s]\nkind = 'postgresql'\nservers = ['h']\nport = 1\n".to_owned(),
+            "t.toml:1:8: sinks.s.database: must be one line of text, not empty, found nothing\n\
+             t.toml:1:8: sinks.s.username: must be one line of text, not empty, found nothing\n\
+             t.toml:3:1: sinks.s.servers: must be a list of \"HOST:PORT\" or \"/FOLDER:PORT\", found [\"h\"]\n\
+             t.toml:4:1: sinks.s.port: unknown key, there are kind, feeds, queue_batches_max, durability, when_full, spool, \
+             servers, database, schema, username, password, connections, timeout, request_bytes_max, tls, tls_ca",
+        ),
         (
             "[sinks.s]\nkind = 'file'\n".to_owned(),
             "t.toml:1:8: sinks.s.path: must be one line of text, not empty, found nothing",

@@ -2,6 +2,7 @@
 //! writes one point of `_tickline_probe` to each InfluxDB: nothing less proves that a login may write.
 
 mod stored;
+mod tables;
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Display};
@@ -91,10 +92,10 @@ pub(super) fn findings(config: &Config) -> Vec<Finding> {
     findings.extend(folders(config));
     for (name, sink) in &config.sinks {
         findings.extend(spool(name, sink, &config.engine.state_dir));
-        if let SinkKind::Influx(influx) = &sink.kind {
-            findings.extend(database(config, name, sink, influx));
-        } else {
-            findings.push(files(name, sink));
+        match &sink.kind {
+            SinkKind::Influx(influx) => findings.extend(database(config, name, sink, influx)),
+            SinkKind::Postgres(_) => findings.extend(tables::findings(config, name, sink)),
+            SinkKind::Parquet(_) | SinkKind::File(_) | SinkKind::Null => findings.push(files(name, sink)),
         }
     }
     findings
@@ -182,7 +183,9 @@ fn files(name: &str, sink: &Sink) -> Finding {
     let path = match &sink.kind {
         SinkKind::Parquet(parquet) => &parquet.dir,
         SinkKind::File(file) => &file.path,
-        SinkKind::Influx(_) | SinkKind::Null => return finding(State::Good, &what, "takes everything"),
+        SinkKind::Influx(_) | SinkKind::Postgres(_) | SinkKind::Null => {
+            return finding(State::Good, &what, "takes everything");
+        }
     };
     match try_to_write(path) {
         Ok(()) => finding(State::Good, &what, format!("{} can be written", path.display())),

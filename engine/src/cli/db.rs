@@ -3,8 +3,10 @@
 use tickline_config::Loaded;
 use tickline_config::model::{Config, Influx, InfluxTarget, SinkKind};
 use tickline_config::secret::Secret;
+use tickline_sinks::admin::tables::Plan;
 use tickline_sinks::admin::{Admin, AdminError, Change, Policy, spoken};
 
+use super::tables::{self, Tables};
 use super::{ConfigArgs, Exit, Failure, environment};
 
 mod backup;
@@ -16,9 +18,10 @@ mod stats;
 pub(super) enum DbCommand {
     /// Say what apply would do, and which policies the database has beside those of the configuration.
     Plan(SinkArgs),
-    /// Create the database or bucket and the retention policies of the configuration.
+    /// Create the database or bucket and the retention policies of the configuration; in PostgreSQL, the tables.
     ///
-    /// A bucket of InfluxDB 2 and a database of InfluxDB 3 have one retention: that of the default policy.
+    /// A bucket of InfluxDB 2 and a database of InfluxDB 3 have one retention: that of the default policy. Tables are only
+    /// added to.
     Apply(ApplyArgs),
     /// Count points and bytes of each measurement. The server reads all of it.
     Stats(stats::StatsArgs),
@@ -40,7 +43,7 @@ pub(super) struct SinkArgs {
     /// InfluxDB 1 database, without a file: http://[USER:PASSWORD@]HOST:PORT/DATABASE.
     #[arg(long, value_name = "URL", conflicts_with = "files")]
     influx: Option<String>,
-    /// InfluxDB 1 sink. Default: all of them.
+    /// The sink. Default: all of them.
     #[arg(long, value_name = "NAME")]
     sink: Option<String>,
 }
@@ -101,7 +104,7 @@ impl SinkArgs {
                 found.push(Database { sink: sink.clone(), name: admin.name().to_owned(), admin });
             }
         }
-        if found.is_empty() {
+        if found.is_empty() && !(all && self.tables(config).next().is_some()) {
             let which = self.sink.as_ref().map_or_else(String::new, |name| format!(" called {name}"));
             return Err(Failure::configuration(format!(
                 "sinks: an InfluxDB {}sink{which} is needed, found none",
@@ -109,6 +112,15 @@ impl SinkArgs {
             )));
         }
         Ok(found)
+    }
+
+    /// The PostgreSQL sinks that are meant.
+    fn tables<'c>(&self, config: &'c Config) -> impl Iterator<Item = (&'c String, Result<Tables, Failure>)> {
+        let meant = move |name: &String| self.sink.as_ref().is_none_or(|only| only == name);
+        config.sinks.iter().filter(move |(name, _)| meant(name)).filter_map(|(name, sink)| {
+            let tables = tables::open(config, name, sink, true)?;
+            Some((name, tables.map_err(|error| Failure::configuration(format!("sinks.{name}: {error}")))))
+        })
     }
 
     /// The only one.
@@ -168,7 +180,13 @@ fn plan(args: &SinkArgs) -> Result<Exit, Failure> {
             println!("{name}: has retention policy {policy} ({}), which is left alone", spoken(duration));
         }
     }
-    Ok(Exit::Ok)
+    let mut exit = Exit::Ok;
+    for (sink, tables) in args.tables(&config) {
+        let mut tables = tables?;
+        let plan = tables.plan().map_err(|error| Failure::failed(format!("sinks.{sink}: {error}")))?;
+        exit = tell(sink, &plan, "would run ", exit);
+    }
+    Ok(exit)
 }
 
 fn apply(args: &ApplyArgs) -> Result<Exit, Failure> {
@@ -189,7 +207,27 @@ fn apply(args: &ApplyArgs) -> Result<Exit, Failure> {
             println!("{}: {}", database.name, told(change, "created", "changed"));
         }
     }
-    Ok(Exit::Ok)
+    let mut exit = Exit::Ok;
+    for (sink, tables) in args.sinks.tables(&config) {
+        let mut tables = tables?;
+        let done = tables.apply().map_err(|error| Failure::failed(format!("sinks.{sink}: {error}")))?;
+        exit = tell(sink, &done, "", exit);
+    }
+    Ok(exit)
+}
+
+/// Prints what is to be done about tables; conflicts are left to somebody who knows the points.
+fn tell(name: &str, plan: &Plan, would: &str, exit: Exit) -> Exit {
+    if plan.statements.is_empty() && plan.conflicts.is_empty() {
+        println!("{name}: as the configuration says");
+    }
+    for statement in &plan.statements {
+        println!("{name}: {would}{statement}");
+    }
+    for conflict in &plan.conflicts {
+        println!("{name}: CONFLICT {conflict}; alter it yourself");
+    }
+    if plan.conflicts.is_empty() { exit } else { Exit::Configuration }
 }
 
 /// A change in words.

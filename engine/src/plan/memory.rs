@@ -67,6 +67,10 @@ pub(super) fn rows(config: &Config, plan: &Plan) -> Vec<MemoryRow> {
             SinkKind::Influx(influx) => {
                 sink.connections as u64 * (influx.request_bytes_max as u64 + 2 * batch)
             }
+            // The lines of a request, and its rows.
+            SinkKind::Postgres(postgres) => {
+                sink.connections as u64 * 2 * (postgres.request_bytes_max as u64 + 2 * batch)
+            }
             SinkKind::Parquet(parquet) => parquet.held_bytes_max as u64 + batch,
             SinkKind::File(_) | SinkKind::Null => batch,
         };

@@ -218,6 +218,7 @@ impl Run {
             self.view.stats.wr.lock().push(Arc::clone(&cell));
             let (request_bytes_max, hold) = match &sink.sink.kind {
                 SinkKind::Influx(influx) => (influx.request_bytes_max, None),
+                SinkKind::Postgres(postgres) => (postgres.request_bytes_max, None),
                 SinkKind::Parquet(parquet) => (
                     0,
                     Some(HoldLimits {

@@ -16,7 +16,7 @@ use super::captured::Captured;
 use super::cbcap::Cbcap;
 use super::json::{Json, Kind};
 use super::lean::Lean;
-use super::{Reader, ReplayError, damaged, decoder_name};
+use super::{Reader, ReplayError, damaged};
 use crate::plan::FeedLoad;
 
 /// Bytes that are looked at.
@@ -77,7 +77,7 @@ impl Format {
 pub(super) fn open(path: &Path, feed: &FeedLoad, decimals: Decimals) -> Result<Box<dyn Reader>, ReplayError> {
     let format = Format::of(path)?;
     if let Some(holds) = format.decoder().filter(|holds| *holds != feed.kind) {
-        let (holds, feed) = (decoder_name(holds), feed.feed.clone());
+        let (holds, feed) = (holds.name(), feed.feed.clone());
         return Err(ReplayError::OtherFeed { path: path.to_owned(), holds, feed });
     }
     Ok(match format {
@@ -123,7 +123,7 @@ pub fn feeds_in(paths: &[PathBuf]) -> Result<BTreeSet<&'static str>, ReplayError
     for path in paths {
         match Format::of(path)? {
             Format::Capture(bytes) => feeds_of_capture(path, bytes, &mut feeds)?,
-            format => feeds.extend(format.decoder().map(decoder_name)),
+            format => feeds.extend(format.decoder().map(DecoderKind::name)),
         }
     }
     Ok(feeds)

@@ -17,6 +17,11 @@ pub fn fingerprint(sink: &Sink) -> [u8; 16] {
             };
             ["influxdb".to_owned(), influx.url.clone()].into_iter().chain(target).collect()
         }
+        SinkKind::Postgres(postgres) => {
+            let servers = postgres.servers.iter().map(|(host, port)| format!("{host}:{port}"));
+            let parts = ["postgresql".to_owned(), postgres.database.clone(), postgres.schema.clone()];
+            parts.into_iter().chain(servers).collect()
+        }
         SinkKind::Parquet(parquet) => vec!["parquet".to_owned(), parquet.dir.display().to_string()],
         SinkKind::File(file) => vec!["file".to_owned(), file.path.display().to_string()],
         SinkKind::Null => vec!["null".to_owned()],
@@ -52,6 +57,9 @@ mod tests {
             "kind=influxdb version=1 url=http://h:1 database=e",
             "kind=influxdb version=3 url=http://h:1 database=d",
             "kind=influxdb version=1 url=http://h:1 database=d retention_policy=p",
+            "kind=postgresql database=d username=u",
+            "kind=postgresql database=d username=u schema=s",
+            "kind=postgresql database=d username=u servers=[\"h:1\"]",
             "kind=parquet dir=d",
             "kind=file path=d",
             "kind=null",

@@ -1,57 +1,21 @@
 //! What a database already holds against what the configured feeds will write. Pure.
 
-use tickline_config::model::{Config, CustomType};
-use tickline_feeds::schema::{FieldType, MEASUREMENTS, SYSTEM_FIELDS};
+use tickline_config::model::Config;
 use tickline_sinks::admin::StoredKey;
 
 use crate::cli::schema::type_name;
-
-/// One measurement that a run may write.
-struct Expected<'c> {
-    measurement: &'c str,
-    tags: Vec<&'c str>,
-    fields: Vec<(&'c str, &'static str)>,
-}
-
-/// The venue decoders' measurements and those of custom feeds.
-fn expected(config: &Config) -> Vec<Expected<'_>> {
-    let system = || SYSTEM_FIELDS.iter().map(|field| (field.name, type_name(field.kind)));
-    let known = MEASUREMENTS.iter().map(|of| Expected {
-        measurement: of.name,
-        tags: of.tags.to_vec(),
-        fields: of.fields.iter().map(|field| (field.name, type_name(field.kind))).chain(system()).collect(),
-    });
-    let custom = config.feeds.values().filter_map(|feed| feed.custom.as_ref()).map(|custom| Expected {
-        measurement: &custom.measurement,
-        tags: custom.tags.iter().map(|(name, _)| name.as_str()).collect(),
-        fields: custom
-            .fields
-            .iter()
-            .map(|(name, _, kind)| (name.as_str(), stored_type(*kind)))
-            .chain(system())
-            .collect(),
-    });
-    known.chain(custom).collect()
-}
-
-fn stored_type(kind: CustomType) -> &'static str {
-    type_name(match kind {
-        CustomType::Float => FieldType::Float,
-        CustomType::Int => FieldType::Integer,
-        CustomType::Bool => FieldType::Boolean,
-        CustomType::Str => FieldType::String,
-    })
-}
+use crate::expected::of_all;
 
 /// Stored fields and tags that contradict it, in words: InfluxDB would refuse such points.
 pub(super) fn conflicts(config: &Config, fields: &[StoredKey], tags: &[StoredKey]) -> Vec<String> {
-    let expected = expected(config);
+    let expected = of_all(config);
     let of = |name: &str| expected.iter().filter(move |of| of.measurement == name).collect::<Vec<_>>();
     let mut conflicts = Vec::new();
     for stored in fields {
         let place = format!("{}.{}", stored.measurement, stored.key);
         for of in of(&stored.measurement) {
-            let wanted = of.fields.iter().find(|(name, _)| *name == stored.key).map(|(_, kind)| *kind);
+            let wanted =
+                of.fields.iter().find(|(name, _)| *name == stored.key).map(|(_, kind)| type_name(*kind));
             if of.tags.contains(&stored.key.as_str()) {
                 conflicts.push(format!("{place}: must be a tag, found a stored field"));
             } else if let Some(kind) = wanted.filter(|kind| *kind != stored.kind) {

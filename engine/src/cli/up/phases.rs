@@ -14,6 +14,7 @@ use tickline_sinks::sink::Outcome;
 use super::super::dashboards::provision_at;
 use super::super::db::administrator;
 use super::super::print_text;
+use super::super::tables;
 use super::super::validate::{State, rows};
 use super::{Containers, line};
 use crate::links::handshakes;
@@ -65,7 +66,8 @@ pub(super) fn run(
 /// What a phase tries; an error says why there is nothing to do.
 fn attempt(phase: PhaseName, config: &Config, containers: &Containers) -> Result<Attempt, &'static str> {
     let own = config.clone();
-    let databases = config.sinks.values().any(|sink| matches!(sink.kind, SinkKind::Influx(_)));
+    let databases =
+        config.sinks.values().any(|sink| matches!(sink.kind, SinkKind::Influx(_) | SinkKind::Postgres(_)));
     Ok(match phase {
         PhaseName::Containers if config.up.runtime != Runtime::Docker => {
             return Err("up.runtime says that somebody else runs them");
@@ -91,8 +93,16 @@ fn attempt(phase: PhaseName, config: &Config, containers: &Containers) -> Result
 fn database(config: &Config) -> Result<String, String> {
     let mut told = Vec::new();
     for (name, of) in &config.sinks {
-        let SinkKind::Influx(influx) = &of.kind else { continue };
         let failed = |error: &dyn std::fmt::Display| format!("sinks.{name}: {error}");
+        if let Some(tables) = tables::open(config, name, of, true) {
+            let mut tables = tables.map_err(|error| failed(&error))?;
+            let done = tables.apply().map_err(|error| failed(&error))?;
+            if let Some(conflict) = done.conflicts.first() {
+                return Err(failed(conflict));
+            }
+            told.push(format!("{name}: {} statements", done.statements.len()));
+        }
+        let SinkKind::Influx(influx) = &of.kind else { continue };
         let made = make_database(config, name, influx).map_err(|error| failed(&error));
         if matches!(influx.target, InfluxTarget::V1 { .. }) {
             told.push(format!("{name}: {}", made?));
