@@ -1,6 +1,7 @@
 //! The PostgreSQL sink against a real server; psql is the oracle.
 
 mod server;
+mod wire;
 
 use bytes::Bytes;
 use server::{PORT, Server};

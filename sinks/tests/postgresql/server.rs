@@ -1,6 +1,7 @@
 //! A private PostgreSQL on a socket in a temporary folder, stopped when it is dropped. Tests of other crates include
 //! this file by path.
 
+use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -106,6 +107,21 @@ impl Server {
         }
         arguments.push(what);
         self.run("pg_ctl", &arguments, "");
+    }
+
+    /// Listens on a port of 127.0.0.1, too, with these further settings; returns the port.
+    pub(crate) fn listen(&self, settings: &str) -> u16 {
+        let conf = self.dir.path().join("data/postgresql.conf");
+        let before = std::fs::read_to_string(&conf).expect("settings");
+        // The server takes no port of the system's choice: one that is free now is taken, and must still be free then.
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port").port();
+        let listen = format!("{before}{settings}listen_addresses='127.0.0.1'\nport={port}\n");
+        std::fs::write(&conf, listen).expect("settings");
+        self.control("restart");
+        // The socket is named after the port.
+        let socket = |port| self.dir.path().join(format!(".s.PGSQL.{port}"));
+        std::os::unix::fs::symlink(socket(port), socket(PORT)).expect("its old name");
+        port
     }
 
     /// Runs statements as the server's owner; what they answer as psql prints it, fields parted by `|`.
