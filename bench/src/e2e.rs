@@ -8,6 +8,8 @@ pub(crate) mod forward;
 pub(crate) mod generator;
 pub(crate) mod loader;
 pub(crate) mod pairs;
+#[cfg(feature = "bridges")]
+pub(crate) mod postgres;
 pub(crate) mod program;
 pub(crate) mod raw;
 pub(crate) mod receive;

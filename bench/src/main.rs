@@ -37,6 +37,9 @@ enum Command {
     Generator(e2e::generator::Arguments),
     /// A publisher beside a bare loop from the same socket to ZeroMQ.
     Venue(e2e::venue::Arguments),
+    /// Rows a second into PostgreSQL beside a bare COPY.
+    #[cfg(feature = "bridges")]
+    Postgres(e2e::postgres::Arguments),
     /// Sends: started by the others.
     #[command(hide = true)]
     Send(e2e::sender::Arguments),
@@ -58,6 +61,8 @@ fn main() -> ExitCode {
         Command::Dashboards(arguments) => e2e::dashboards::run(&arguments),
         Command::Generator(arguments) => e2e::generator::run(&arguments),
         Command::Venue(arguments) => e2e::venue::run(&arguments),
+        #[cfg(feature = "bridges")]
+        Command::Postgres(arguments) => e2e::postgres::run(&arguments),
         Command::Send(arguments) => e2e::sender::run(&arguments),
     };
     let code = ended.unwrap_or_else(|error| {

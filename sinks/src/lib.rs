@@ -8,6 +8,7 @@ pub mod batch;
 mod disk;
 pub mod file;
 pub mod influx;
+#[cfg(feature = "postgresql")]
 mod lines;
 pub mod null;
 pub mod open;

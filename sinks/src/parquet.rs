@@ -14,11 +14,10 @@ mod tests;
 
 use std::collections::HashMap;
 
-use influxdb_line_protocol::ParsedLine;
+use influxdb_line_protocol::{ParsedLine, parse_lines};
 use tickline_config::model;
 
 use crate::disk::{Disk, LocalDisk, fault};
-use crate::lines::read_line;
 use crate::open::OpenError;
 use crate::sink::{Fault, Outcome, RejectReason, Request, Sink};
 use folder::{Folder, Hidden};
@@ -110,7 +109,7 @@ impl ParquetSink {
     /// Appends every line. A bad line is counted; only the disk can make this fail.
     fn append(&mut self, lines: &[u8]) -> Result<(), Fault> {
         for line in lines.split_inclusive(|b| *b == b'\n') {
-            let appended = match read_line(line) {
+            let appended = match read(line) {
                 Ok(parsed) => self.append_line(&parsed)?,
                 Err(why) => Err(why),
             };
@@ -269,5 +268,16 @@ impl Sink for ParquetSink {
 impl Drop for ParquetSink {
     fn drop(&mut self) {
         self.discard();
+    }
+}
+
+/// Reads one line, which must be one point.
+fn read(line: &[u8]) -> Result<ParsedLine<'_>, String> {
+    let text = std::str::from_utf8(line).map_err(|_| "not UTF-8".to_owned())?;
+    let mut lines = parse_lines(text);
+    match (lines.next(), lines.next()) {
+        (Some(Ok(line)), None) => Ok(line),
+        (Some(Err(error)), _) => Err(error.to_string()),
+        _ => Err("not one point".to_owned()),
     }
 }

@@ -14,18 +14,21 @@ mod status;
 mod table;
 
 use std::collections::HashMap;
+use std::pin::Pin;
 use std::time::Duration;
 
+use bytes::Bytes;
+use futures_util::SinkExt;
 use tickline_config::model::Postgres;
 use tokio::runtime::Runtime;
-use tokio_postgres::{Client, SimpleQueryMessage, Statement};
+use tokio_postgres::{Client, CopyInSink, SimpleQueryMessage, Statement};
 
-use crate::lines::read_line;
+use crate::lines::Line;
 use crate::open::OpenError;
 use crate::sink::{Outcome, RejectReason, Request, Sink};
 use connect::Connector;
 use rows::{Rows, Stop};
-use status::{Failed, absorbed};
+use status::Failed;
 use table::{DESCRIBE, Table};
 
 /// One connection to a PostgreSQL.
@@ -106,8 +109,23 @@ impl Sink for PostgresSink {
     }
 }
 
+/// Why an attempt to store a request ended before its time.
+enum Stopped {
+    Failed(Failed),
+    /// A table that nothing is known of yet.
+    Unknown(String),
+    /// A column came that the rows sent so far lack.
+    Wider,
+}
+
+impl From<Failed> for Stopped {
+    fn from(failed: Failed) -> Self {
+        Stopped::Failed(failed)
+    }
+}
+
 impl Session {
-    /// One request in one transaction; a second one if the first has met rows that are there.
+    /// One request in one transaction. It begins anew with what a first attempt has taught.
     async fn store(&mut self, request: &Request) -> Result<BadLines, Failed> {
         if self.client.as_ref().is_none_or(|(client, _)| client.is_closed()) {
             self.tables.clear();
@@ -115,95 +133,135 @@ impl Session {
             let describe = client.prepare(DESCRIBE).await?;
             self.client = Some((client, describe));
         }
-        let bad = self.read(request).await?;
-        if !self.staged {
-            match self.transaction().await {
-                Err(failed) if failed.is_conflict() && !self.committing => {
-                    self.client()?.0.batch_execute("ROLLBACK").await?;
-                    self.staged = true;
+        loop {
+            let stopped = match self.attempt(request).await {
+                Ok((bad, absorbed)) => {
+                    self.staged = absorbed > 0;
+                    return Ok(bad);
                 }
-                ended => return ended.map(|_| bad),
-            }
-        }
-        let absorbed = self.transaction().await?;
-        self.staged = absorbed > 0;
-        Ok(bad)
-    }
-
-    fn client(&self) -> Result<&(Client, Statement), Failed> {
-        self.client.as_ref().ok_or_else(Failed::closed)
-    }
-
-    /// Makes rows of the lines; asks the server for tables that are not known yet.
-    async fn read(&mut self, request: &Request) -> Result<BadLines, Failed> {
-        'again: loop {
-            self.tables.values_mut().for_each(|target| target.rows.clear());
-            let mut bad = BadLines::default();
-            for (line, number) in request.lines.split_inclusive(|b| *b == b'\n').zip(0..) {
-                let parsed = match read_line(line) {
-                    Ok(parsed) => parsed,
-                    Err(why) => {
-                        bad.add(number, line, &why);
-                        continue;
-                    }
-                };
-                let measurement = parsed.series.measurement.as_str();
-                let Some(target) = self.tables.get_mut(measurement) else {
-                    let (client, describe) = self.client()?;
-                    let table = Table::load(client, describe, &self.connector.schema, measurement).await?;
-                    self.tables
-                        .insert(measurement.to_owned(), Target { table, rows: Rows::default(), copy: None });
-                    continue 'again;
-                };
-                match target.rows.append(&target.table, &parsed) {
-                    Ok(()) => {}
-                    Err(Stop::Bad(why)) => bad.add(number, line, &why),
-                    Err(Stop::Contradicts(detail)) => return Err(Failed::schema(detail)),
-                    Err(Stop::Wider) => continue 'again,
+                Err(stopped) => stopped,
+            };
+            let (client, describe) = self.client.as_ref().ok_or_else(Failed::closed)?;
+            match stopped {
+                Stopped::Failed(failed) if !failed.is_conflict() || self.staged || self.committing => {
+                    return Err(failed);
+                }
+                Stopped::Failed(_) => self.staged = true,
+                Stopped::Wider => {}
+                Stopped::Unknown(measurement) => {
+                    let table = Table::load(client, describe, &self.connector.schema, &measurement).await?;
+                    self.tables.insert(measurement, Target { table, rows: Rows::default(), copy: None });
                 }
             }
-            return Ok(bad);
+            client.batch_execute("ROLLBACK").await?;
         }
     }
 
-    /// Stores the rows of every table; returns how many were there already.
-    async fn transaction(&mut self) -> Result<u64, Failed> {
-        let (staged, timeout_ms) = (self.staged, self.timeout.as_millis());
-        let Some((client, describe)) = &self.client else { return Err(Failed::closed()) };
+    /// Begins a transaction, stores the rows of every table and commits; returns how many were there already.
+    async fn attempt(&mut self, request: &Request) -> Result<(BadLines, u64), Stopped> {
+        let Self { client, tables, staged, .. } = self;
+        let Some((client, describe)) = client else { return Err(Failed::closed().into()) };
         // A server that does not hear of our leaving must not go on for ever.
-        client.batch_execute(&format!("BEGIN; SET LOCAL statement_timeout = {timeout_ms}")).await?;
+        let begin = format!("BEGIN; SET LOCAL statement_timeout = {}", self.timeout.as_millis());
+        client.batch_execute(&begin).await.map_err(Failed::from)?;
+        tables.values_mut().for_each(|target| target.rows.clear());
+        let (bad, stream) = encode(client, tables, request, !*staged).await?;
+        if let Some(stream) = stream {
+            stream.finish(tables).await?;
+        }
         let mut absorbed = 0;
-        for (number, target) in self.tables.values_mut().filter(|target| !target.rows.is_empty()).enumerate()
-        {
-            absorbed +=
-                if staged { target.stage(client, number).await? } else { target.copy(client).await? };
+        for (number, target) in tables.values_mut().filter(|target| target.rows.len() > 0).enumerate() {
+            if *staged {
+                absorbed += target.stage(client, number).await?;
+            } else if target.rows.are_waiting() {
+                let copy = target.copy(client).await?;
+                target.rows.send(client, &copy).await?;
+            }
             target.table.verify(client, describe).await?;
         }
         self.committing = true;
-        let answers = client.simple_query(CLOCK_AND_COMMIT).await?;
+        let answers = client.simple_query(CLOCK_AND_COMMIT).await.map_err(Failed::from)?;
         self.committing = false;
         self.server_time_s = answers.iter().find_map(|answer| match answer {
             SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
             _ => None,
         });
-        Ok(absorbed)
+        Ok((bad, absorbed))
     }
 }
 
+/// A COPY that is open while lines are still being read: the server stores the first rows meanwhile. There is one on a
+/// connection at a time, for the table that first has rows enough.
+struct Stream {
+    measurement: String,
+    copy: Pin<Box<CopyInSink<Bytes>>>,
+}
+
+impl Stream {
+    /// Sends what waits, and ends it.
+    async fn finish(mut self, tables: &mut HashMap<String, Target>) -> Result<(), Failed> {
+        if let Some(target) = tables.get_mut(&self.measurement) {
+            self.copy.send(target.rows.take_last()).await?;
+        }
+        self.copy.as_mut().finish().await?;
+        Ok(())
+    }
+}
+
+/// Makes rows of the lines.
+async fn encode(
+    client: &Client,
+    tables: &mut HashMap<String, Target>,
+    request: &Request,
+    straight: bool,
+) -> Result<(BadLines, Option<Stream>), Stopped> {
+    let (mut bad, mut parsed, mut stream) = (BadLines::default(), Line::default(), None::<Stream>);
+    for (line, number) in request.lines.split_inclusive(|b| *b == b'\n').zip(0..) {
+        if let Err(why) = parsed.read(line) {
+            bad.add(number, line, why);
+            continue;
+        }
+        let measurement = parsed.measurement.as_ref();
+        let Some(target) = tables.get_mut(measurement) else {
+            return Err(Stopped::Unknown(measurement.to_owned()));
+        };
+        match target.rows.append(&target.table, &parsed) {
+            Ok(()) => {}
+            Err(Stop::Bad(why)) => bad.add(number, line, why),
+            Err(Stop::Contradicts(detail)) => return Err(Failed::schema(detail).into()),
+            Err(Stop::Wider) => return Err(Stopped::Wider),
+        }
+        if straight && target.rows.are_a_piece() {
+            match &mut stream {
+                Some(stream) if stream.measurement != measurement => {}
+                Some(stream) => stream.copy.send(target.rows.take()).await.map_err(Failed::from)?,
+                None => {
+                    let copy = target.copy(client).await?;
+                    let copy = client.copy_in(&copy).await.map_err(Failed::from)?;
+                    let mut copy = Box::pin(copy);
+                    copy.send(target.rows.take()).await.map_err(Failed::from)?;
+                    stream = Some(Stream { measurement: measurement.to_owned(), copy });
+                }
+            }
+            // Sent by the task of the connection, before the next lines are read.
+            tokio::task::yield_now().await;
+        }
+    }
+    Ok((bad, stream))
+}
+
 impl Target {
-    /// Straight into the table; a row that is there already fails.
-    async fn copy(&mut self, client: &Client) -> Result<u64, Failed> {
+    /// The statement that stores rows straight in the table; a row that is there already fails.
+    async fn copy(&mut self, client: &Client) -> Result<Statement, Failed> {
         let width = self.rows.width();
-        let statement = match &self.copy {
+        Ok(match &self.copy {
             Some((prepared, statement)) if *prepared == width => statement.clone(),
             _ => {
                 let (name, columns) = (self.table.quoted(), self.rows.columns(&self.table));
                 let copy = format!("COPY {name} ({columns}) FROM STDIN (FORMAT binary)");
                 self.copy.insert((width, client.prepare(&copy).await?)).1.clone()
             }
-        };
-        self.rows.send(client, &statement).await?;
-        Ok(0)
+        })
     }
 
     /// By way of a staging table; returns how many rows were there already.
@@ -218,7 +276,7 @@ impl Target {
         let insert =
             format!("INSERT INTO {name} ({columns}) SELECT {columns} FROM {stage} ON CONFLICT DO NOTHING");
         let inserted = client.execute(&insert, &[]).await?;
-        Ok(absorbed(self.rows.len(), inserted))
+        Ok(self.rows.len().saturating_sub(inserted))
     }
 }
 

@@ -2,13 +2,13 @@
 //! (PostgreSQL documentation, COPY, Binary Format). A row has the columns that lines have named so far, not all
 //! those of the table.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::SinkExt;
-use influxdb_line_protocol::{FieldValue, ParsedLine};
 use tokio_postgres::{Client, Statement};
 
 use super::status::Failed;
 use super::table::{Kind, NANOS, TIME, Table, quoted};
+use crate::lines::{Line, Value};
 
 /// Signature, flags and length of the header's extension.
 const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
@@ -18,8 +18,8 @@ const TRAILER: i16 = -1;
 const NULL: i32 = -1;
 /// 1970 to 2000, where PostgreSQL's time begins, µs.
 const EPOCH_US: i64 = 946_684_800_000_000;
-/// Rows go to the server in pieces of this size, so that it reads the first while the next are on their way.
-const PIECE_BYTES: usize = 128 * 1024;
+/// Rows go to the server in pieces of this size, so that it stores the first while the next are made.
+const PIECE_BYTES: usize = 64 * 1024;
 
 /// Rows for one table.
 #[derive(Debug, Default)]
@@ -28,14 +28,14 @@ pub(super) struct Rows {
     columns: Vec<usize>,
     /// For each of them the value of the line: 0 for none, else its place from 1, tags before fields.
     values: Vec<usize>,
-    buffer: BytesMut,
+    buffer: Vec<u8>,
     count: u64,
 }
 
 /// Why a line is not a row.
 pub(super) enum Stop {
     /// Only this line is wrong.
-    Bad(String),
+    Bad(&'static str),
     /// The rows so far lack a column.
     Wider,
     /// Table and line contradict each other.
@@ -48,12 +48,19 @@ impl Rows {
         self.count = 0;
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
+    /// Rows since the last [`clear`](Self::clear).
     pub(super) fn len(&self) -> u64 {
         self.count
+    }
+
+    /// Whether some of them have not been taken.
+    pub(super) fn are_waiting(&self) -> bool {
+        !self.buffer.is_empty()
+    }
+
+    /// Whether those are enough to be sent while further ones are made.
+    pub(super) fn are_a_piece(&self) -> bool {
+        self.buffer.len() >= PIECE_BYTES
     }
 
     /// Count of its columns, which only grows.
@@ -75,19 +82,17 @@ impl Rows {
     }
 
     /// Appends one line. After an error the rows are as they were before it.
-    pub(super) fn append(&mut self, table: &Table, line: &ParsedLine<'_>) -> Result<(), Stop> {
-        let Some(time_ns) = line.timestamp else { return Err(Stop::Bad("no time".to_owned())) };
-        let Some(time_us) = time_ns.div_euclid(1_000).checked_sub(EPOCH_US) else {
-            return Err(Stop::Bad("its time lies outside of what PostgreSQL keeps".to_owned()));
-        };
+    pub(super) fn append(&mut self, table: &Table, line: &Line<'_>) -> Result<(), Stop> {
+        // No 64-bit time in ns is older than PostgreSQL's oldest.
+        let time_us = line.time_ns.div_euclid(1_000).saturating_sub(EPOCH_US);
         self.fit(table, line)?;
-        if self.buffer.is_empty() {
-            self.buffer.put_slice(HEADER);
-        }
         let before = self.buffer.len();
-        self.buffer.put_i16(i16::try_from(self.columns.len()).unwrap_or(i16::MAX));
+        if self.count == 0 {
+            self.buffer.extend_from_slice(HEADER);
+        }
+        self.buffer.extend_from_slice(&i16::try_from(self.columns.len()).unwrap_or(i16::MAX).to_be_bytes());
         self.put(&time_us.to_be_bytes());
-        self.put(&i16::try_from(time_ns.rem_euclid(1_000)).unwrap_or(0).to_be_bytes());
+        self.put(&i16::try_from(line.time_ns.rem_euclid(1_000)).unwrap_or(0).to_be_bytes());
         for place in 2..self.columns.len() {
             if let Err(why) = self.put_value(table, line, place) {
                 self.buffer.truncate(before);
@@ -99,7 +104,7 @@ impl Rows {
     }
 
     /// Finds the column of each value; lines of a measurement mostly name the same ones in the same order.
-    fn fit(&mut self, table: &Table, line: &ParsedLine<'_>) -> Result<(), Stop> {
+    fn fit(&mut self, table: &Table, line: &Line<'_>) -> Result<(), Stop> {
         if self.columns.is_empty() {
             let of = |name| table.columns.iter().position(|column| column.name == name);
             self.columns.extend([TIME, NANOS].into_iter().filter_map(of));
@@ -107,10 +112,9 @@ impl Rows {
         self.values.clear();
         self.values.resize(self.columns.len(), 0);
         let known = self.columns.len();
-        let tags = line.series.tag_set.iter().flatten().map(|(name, _)| (name.as_str(), None));
-        let fields = line.field_set.iter().map(|(name, value)| (name.as_str(), Some(kind(value))));
         let mut hint = 2;
-        for ((name, field), value) in tags.chain(fields).zip(1..) {
+        for ((name, value), number) in line.values.iter().zip(1..) {
+            let field = kind(value);
             let place = match self.place(table, name, field.is_none(), hint) {
                 Some(place) => place,
                 None => {
@@ -120,8 +124,8 @@ impl Rows {
                 }
             };
             match self.values.get_mut(place) {
-                Some(slot @ 0) => *slot = value,
-                _ => return Err(Stop::Bad(format!("\"{name}\" stands twice"))),
+                Some(slot @ 0) => *slot = number,
+                _ => return Err(Stop::Bad("a name stands twice")),
             }
             if let (Some(field), Some(column)) =
                 (field, self.columns.get(place).and_then(|at| table.columns.get(*at)))
@@ -144,75 +148,61 @@ impl Rows {
         self.columns.iter().position(is)
     }
 
-    fn put_value(&mut self, table: &Table, line: &ParsedLine<'_>, place: usize) -> Result<(), String> {
-        let Some(at) = self.values.get(place).and_then(|value| value.checked_sub(1)) else {
-            // A tag that a line does not have is the empty one: a key has no nulls.
-            let key = self.columns.get(place).and_then(|at| table.columns.get(*at)).is_some_and(|of| of.key);
-            self.buffer.put_i32(if key { 0 } else { NULL });
-            return Ok(());
-        };
-        let tags = line.series.tag_set.as_deref().unwrap_or_default();
-        if let Some((_, tag)) = tags.get(at) {
-            return self.put_text(tag);
-        }
-        match line.field_set.get(at - tags.len()).map(|(_, value)| value) {
-            Some(FieldValue::F64(value)) => self.put(&value.to_be_bytes()),
-            Some(FieldValue::I64(value)) => self.put(&value.to_be_bytes()),
-            Some(FieldValue::U64(value)) => {
-                let value = i64::try_from(*value).map_err(|_| format!("{value} is larger than a bigint"))?;
-                self.put(&value.to_be_bytes());
+    fn put_value(&mut self, table: &Table, line: &Line<'_>, place: usize) -> Result<(), &'static str> {
+        let value = self.values.get(place).and_then(|number| line.values.get(number.checked_sub(1)?));
+        match value.map(|(_, value)| value) {
+            Some(Value::Float(value)) => self.put(&value.to_be_bytes()),
+            Some(Value::Int(value)) => self.put(&value.to_be_bytes()),
+            Some(Value::Bool(value)) => self.put(&[u8::from(*value)]),
+            Some(Value::Tag(text) | Value::Text(text)) if text.contains('\0') => {
+                return Err("text with a zero byte, which PostgreSQL does not keep");
             }
-            Some(FieldValue::Boolean(value)) => self.put(&[u8::from(*value)]),
-            Some(FieldValue::String(value)) => return self.put_text(value),
-            None => self.buffer.put_i32(NULL),
+            Some(Value::Tag(text) | Value::Text(text)) => self.put(text.as_bytes()),
+            None => {
+                // A tag that a line does not have is the empty one: a key has no nulls.
+                let key =
+                    self.columns.get(place).and_then(|at| table.columns.get(*at)).is_some_and(|of| of.key);
+                self.buffer.extend_from_slice(&if key { 0 } else { NULL }.to_be_bytes());
+            }
         }
-        Ok(())
-    }
-
-    fn put_text(&mut self, text: &str) -> Result<(), String> {
-        if text.contains('\0') {
-            return Err("text with a zero byte, which PostgreSQL does not keep".to_owned());
-        }
-        self.put(text.as_bytes());
         Ok(())
     }
 
     fn put(&mut self, value: &[u8]) {
         // A line is far shorter than 2 GiB.
-        self.buffer.put_i32(i32::try_from(value.len()).unwrap_or(NULL));
-        self.buffer.put_slice(value);
+        self.buffer.extend_from_slice(&i32::try_from(value.len()).unwrap_or(NULL).to_be_bytes());
+        self.buffer.extend_from_slice(value);
     }
 
-    /// Sends the rows; they stay, to be sent another way.
+    /// The rows that wait, and what ends a COPY.
+    pub(super) fn take_last(&mut self) -> Bytes {
+        self.buffer.extend_from_slice(&TRAILER.to_be_bytes());
+        self.take()
+    }
+
+    /// The rows that wait.
+    pub(super) fn take(&mut self) -> Bytes {
+        Bytes::from(std::mem::replace(&mut self.buffer, Vec::with_capacity(PIECE_BYTES + PIECE_BYTES / 8)))
+    }
+
+    /// Sends them in a COPY of their own.
     pub(super) async fn send(&mut self, client: &Client, copy: &Statement) -> Result<(), Failed> {
-        let ends = self.buffer.len();
-        self.buffer.put_i16(TRAILER);
-        let whole = std::mem::take(&mut self.buffer).freeze();
-        let sent = send(client, copy, whole.clone()).await;
-        // The last piece may not be let go of yet; then the buffer is a new one.
-        self.buffer = whole.try_into_mut().unwrap_or_else(|shared| BytesMut::from(shared.as_ref()));
-        self.buffer.truncate(ends);
-        sent
+        let sink = client.copy_in::<_, Bytes>(copy).await?;
+        let mut sink = std::pin::pin!(sink);
+        sink.send(self.take_last()).await?;
+        sink.finish().await?;
+        Ok(())
     }
 }
 
-async fn send(client: &Client, copy: &Statement, mut rows: Bytes) -> Result<(), Failed> {
-    let sink = client.copy_in::<_, Bytes>(copy).await?;
-    let mut sink = std::pin::pin!(sink);
-    while !rows.is_empty() {
-        let piece = rows.split_to(PIECE_BYTES.min(rows.len()));
-        sink.feed(piece).await?;
-    }
-    sink.finish().await?;
-    Ok(())
-}
-
-fn kind(value: &FieldValue<'_>) -> Kind {
+/// The type of a field; none for a tag.
+fn kind(value: &Value<'_>) -> Option<Kind> {
     match value {
-        FieldValue::F64(_) => Kind::Float,
-        FieldValue::I64(_) | FieldValue::U64(_) => Kind::Int,
-        FieldValue::Boolean(_) => Kind::Bool,
-        FieldValue::String(_) => Kind::Text,
+        Value::Tag(_) => None,
+        Value::Float(_) => Some(Kind::Float),
+        Value::Int(_) => Some(Kind::Int),
+        Value::Bool(_) => Some(Kind::Bool),
+        Value::Text(_) => Some(Kind::Text),
     }
 }
 

@@ -117,8 +117,3 @@ fn kind(code: &SqlState) -> Kind {
         _ => FaultKind::Transient,
     })
 }
-
-/// Rows of `sent` that were there already.
-pub(super) fn absorbed(sent: u64, inserted: u64) -> u64 {
-    sent.saturating_sub(inserted)
-}

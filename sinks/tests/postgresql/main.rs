@@ -150,6 +150,39 @@ fn lines_that_are_no_rows_are_named_and_the_others_stored() {
 }
 
 #[test]
+fn large_requests_of_several_tables_arrive_whole_whatever_columns_come_late() {
+    let Some(server) = server::start(&[]) else { return };
+    let settings = settings(&server, "");
+    let mut quotes = Wanted { name: "quotes".to_owned(), ..trades() };
+    quotes.fields.extend(["late", "never"].map(|name| (name.to_owned(), FieldType::Text)));
+    admin(&settings)
+        .apply(&[trades(), quotes, Wanted { name: "rare".to_owned(), ..trades() }])
+        .expect("tables");
+    let mut sink = sink(&settings);
+    // Far more than the server is sent at once, twice the same, and the second half of it again with what follows.
+    for (from, to) in [(0, 9_000), (0, 9_000), (4_500, 13_500)] {
+        let mut lines = String::new();
+        for at in from..to {
+            lines.push_str(&trade(at));
+            let late = if at % 7_000 == 6_999 { format!(",late=\"{at}\"") } else { String::new() };
+            lines.push_str(&format!("quotes,pair=ETH/USD p={at}{late} {at}\n"));
+            if at % 1_000 == 0 {
+                lines.push_str(&format!("no line\nrare p={at} {at}\n"));
+            }
+        }
+        let outcome = sink.write(&request(&lines));
+        let Outcome::Stored { rejected, .. } = outcome else { panic!("{outcome:?}") };
+        assert_eq!(rejected, [(RejectReason::BadLine, 9)]);
+    }
+    let sums = "SELECT count(*), sum(p) FROM quotes UNION ALL SELECT count(*), sum(p) FROM trades \
+                UNION ALL SELECT count(*), sum(p) FROM rare UNION ALL SELECT count(late), sum(late::int) FROM quotes";
+    let all = (0..13_500).sum::<i64>();
+    let trades: i64 = (0..13_500).map(|at| at % 1_000).sum();
+    let rare = (0..14).map(|at| at * 1_000).sum::<i64>();
+    assert_eq!(server.sql("tick", sums), format!("13500|{all}\n13500|{trades}\n14|{rare}\n1|6999"));
+}
+
+#[test]
 fn a_table_that_is_not_there_is_waited_for_and_apply_makes_it_once() {
     let Some(server) = server::start(&[]) else { return };
     let settings = settings(&server, "schema=\"desk\"");

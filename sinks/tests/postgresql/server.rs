@@ -114,7 +114,8 @@ impl Server {
         let conf = self.dir.path().join("data/postgresql.conf");
         let before = std::fs::read_to_string(&conf).expect("settings");
         // The server takes no port of the system's choice: one that is free now is taken, and must still be free then.
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port").port();
+        let port =
+            TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port").port();
         let listen = format!("{before}{settings}listen_addresses='127.0.0.1'\nport={port}\n");
         std::fs::write(&conf, listen).expect("settings");
         self.control("restart");

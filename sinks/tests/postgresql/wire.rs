@@ -17,7 +17,8 @@ fn keep_the_answer_to_commit(listener: &TcpListener, server: &Server) {
     let (mut client, _) = listener.accept().expect("a client");
     let socket = server.socket().join(format!(".s.PGSQL.{PORT}"));
     let mut server = UnixStream::connect(socket).expect("the server");
-    let (mut answers, mut to_client) = (server.try_clone().expect("again"), client.try_clone().expect("again"));
+    let (mut answers, mut to_client) =
+        (server.try_clone().expect("again"), client.try_clone().expect("again"));
     let (committed, ended) = std::sync::mpsc::channel();
     std::thread::scope(|scope| {
         scope.spawn(move || {
@@ -82,12 +83,18 @@ fn an_encrypted_session_is_had_only_with_a_server_whose_certificate_is_right() {
     std::fs::write(path("server.key"), own.serialize_pem()).expect("written");
     std::fs::set_permissions(path("server.key"), PermissionsExt::from_mode(0o600)).expect("permissions");
     let owner = std::fs::metadata(path("data")).expect("the server's");
-    let (user, group) = (std::os::unix::fs::MetadataExt::uid(&owner), std::os::unix::fs::MetadataExt::gid(&owner));
+    let (user, group) =
+        (std::os::unix::fs::MetadataExt::uid(&owner), std::os::unix::fs::MetadataExt::gid(&owner));
     chown(path("server.key"), Some(user), Some(group)).expect("given away");
     let pem = |name: &str| path(name).display().to_string();
-    let port = server.listen(&format!("ssl=on\nssl_cert_file='{}'\nssl_key_file='{}'\n", pem("server.pem"), pem("server.key")));
+    let port = server.listen(&format!(
+        "ssl=on\nssl_cert_file='{}'\nssl_key_file='{}'\n",
+        pem("server.pem"),
+        pem("server.key")
+    ));
 
-    let with = |host: &str, more: &str| settings(&server, &format!("servers=[\"{host}:{port}\"] tls=true {more}"));
+    let with =
+        |host: &str, more: &str| settings(&server, &format!("servers=[\"{host}:{port}\"] tls=true {more}"));
     let right = with("localhost", &format!("tls_ca=\"{}\"", pem("ca.pem")));
     admin(&right).apply(&[trades()]).expect("tables");
     assert_eq!(sink(&right).write(&request(&trade(1))), Outcome::accepted());
