@@ -306,6 +306,18 @@ def operate() -> str:
     return table(["what", "figure", "wanted"], rows)
 
 
+def bridges() -> str:
+    """Each bridge beside the bare client of the same server."""
+    rows = []
+    for connections, name in (("one connection", "postgres"), ("two connections", "postgres_two")):
+        run = result(name)
+        rate = {way: f"{points / 1e3:,.0f},000" for way, points in run["points_per_s"].items()}
+        rows.append([f"rows a second, {connections}", rate["bare_copy_without_key"], rate["bare_copy"], rate["bare_staged"],
+                     rate["sink"], f"{run['ratio']:.2f}", rate["sink_again"]])
+    head = ["PostgreSQL", "bare COPY, no key", "bare COPY", "bare COPY and INSERT", "sink", "of bare COPY", "sink, all there already"]
+    return table(head, rows)
+
+
 def measured_on() -> str:
     run, costs = result("null_kraken_tick"), result("costs")
     return (f"{machine(run['host'])}. `scripts/bench` at commit {run['build']['commit']}, "
@@ -315,7 +327,7 @@ def measured_on() -> str:
 SECTIONS: dict[str, Callable[[], str]] = {
     made.__name__: made
     for made in (limits, steady, stages, instructions, sockets, symbols, feeds, arrivals, fields, database, deadband, sizes,
-                 footprint, live, operate, peers, rivals, measured_on)
+                 footprint, live, bridges, operate, peers, rivals, measured_on)
 }
 
 

@@ -30,6 +30,11 @@ mod missing_database_loses_nothing;
 mod old_recordings_need_a_policy;
 mod parquet_reads_elsewhere;
 mod points;
+#[cfg(feature = "postgresql")]
+#[path = "../../../sinks/tests/postgresql/server.rs"]
+mod postgres;
+#[cfg(feature = "postgresql")]
+mod postgres_holds_what_was_sent;
 mod program;
 mod publisher;
 mod publishers_are_heard_from_first_to_last;

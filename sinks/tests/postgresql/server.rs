@@ -1,7 +1,6 @@
 //! A private PostgreSQL on a socket in a temporary folder, stopped when it is dropped. Tests of other crates include
 //! this file by path.
 
-use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -109,33 +108,12 @@ impl Server {
         self.run("pg_ctl", &arguments, "");
     }
 
-    /// Listens on a port of 127.0.0.1, too, with these further settings; returns the port.
-    pub(crate) fn listen(&self, settings: &str) -> u16 {
-        let conf = self.dir.path().join("data/postgresql.conf");
-        let before = std::fs::read_to_string(&conf).expect("settings");
-        // The server takes no port of the system's choice: one that is free now is taken, and must still be free then.
-        let port =
-            TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port").port();
-        let listen = format!("{before}{settings}listen_addresses='127.0.0.1'\nport={port}\n");
-        std::fs::write(&conf, listen).expect("settings");
-        self.control("restart");
-        // The socket is named after the port.
-        let socket = |port| self.dir.path().join(format!(".s.PGSQL.{port}"));
-        std::os::unix::fs::symlink(socket(port), socket(PORT)).expect("its old name");
-        port
-    }
-
     /// Runs statements as the server's owner; what they answer as psql prints it, fields parted by `|`.
     pub(crate) fn sql(&self, database: &str, statements: &str) -> String {
         let dir = self.dir.path().display().to_string();
         let arguments =
             ["-h", &dir, "-U", "owner", "-d", database, "-X", "-q", "-t", "-A", "-v", "ON_ERROR_STOP=1"];
         self.run("psql", &arguments, statements).trim_end().to_owned()
-    }
-
-    /// What the server has written to its log.
-    pub(crate) fn log(&self) -> String {
-        std::fs::read_to_string(self.dir.path().join("server.log")).expect("its log")
     }
 
     /// The folder of its socket.

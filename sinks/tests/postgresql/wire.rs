@@ -12,6 +12,21 @@ use tickline_sinks::sink::{FaultKind, Outcome};
 use super::server::{self, PORT, Server};
 use super::{admin, not_sent, request, settings, sink, trade, trades, with_trades};
 
+/// Makes a server listen on a port of 127.0.0.1, too, with these further settings; returns the port.
+fn listen(server: &Server, settings: &str) -> u16 {
+    let conf = server.dir.path().join("data/postgresql.conf");
+    let before = std::fs::read_to_string(&conf).expect("settings");
+    // The server takes no port of the system's choice: one that is free now is taken, and must still be free then.
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port").port();
+    let listen = format!("{before}{settings}listen_addresses='127.0.0.1'\nport={port}\n");
+    std::fs::write(&conf, listen).expect("settings");
+    server.control("restart");
+    // The socket is named after the port.
+    let socket = |port| server.dir.path().join(format!(".s.PGSQL.{port}"));
+    std::os::unix::fs::symlink(socket(port), socket(PORT)).expect("its old name");
+    port
+}
+
 /// Passes one connection on to the server until the client says COMMIT, whose answer it waits for and keeps to itself.
 fn keep_the_answer_to_commit(listener: &TcpListener, server: &Server) {
     let (mut client, _) = listener.accept().expect("a client");
@@ -87,11 +102,10 @@ fn an_encrypted_session_is_had_only_with_a_server_whose_certificate_is_right() {
         (std::os::unix::fs::MetadataExt::uid(&owner), std::os::unix::fs::MetadataExt::gid(&owner));
     chown(path("server.key"), Some(user), Some(group)).expect("given away");
     let pem = |name: &str| path(name).display().to_string();
-    let port = server.listen(&format!(
-        "ssl=on\nssl_cert_file='{}'\nssl_key_file='{}'\n",
-        pem("server.pem"),
-        pem("server.key")
-    ));
+    let port = listen(
+        &server,
+        &format!("ssl=on\nssl_cert_file='{}'\nssl_key_file='{}'\n", pem("server.pem"), pem("server.key")),
+    );
 
     let with =
         |host: &str, more: &str| settings(&server, &format!("servers=[\"{host}:{port}\"] tls=true {more}"));
