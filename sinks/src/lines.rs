@@ -55,15 +55,16 @@ const SPACE: u8 = 2;
 const EQUALS: u8 = 4;
 const BACKSLASH: u8 = 8;
 
-/// The class of each byte that may end a word.
-static CLASSES: [u8; 256] = {
-    let mut classes = [0; 256];
-    classes[b',' as usize] = COMMA;
-    classes[b' ' as usize] = SPACE;
-    classes[b'=' as usize] = EQUALS;
-    classes[b'\\' as usize] = BACKSLASH;
-    classes
-};
+/// The class of a byte that may end a word.
+const fn class(byte: u8) -> u8 {
+    match byte {
+        b',' => COMMA,
+        b' ' => SPACE,
+        b'=' => EQUALS,
+        b'\\' => BACKSLASH,
+        _ => 0,
+    }
+}
 
 /// What of a line is still to be read.
 struct Rest<'a> {
@@ -100,7 +101,6 @@ impl<'a> Rest<'a> {
     #[inline]
     fn word(&mut self, ends: u8, escaped: &[u8]) -> Result<Cow<'a, str>, &'static str> {
         let stops = ends | BACKSLASH;
-        let class = |byte: u8| CLASSES.get(usize::from(byte)).copied().unwrap_or(0);
         let end = self.text.bytes().position(|byte| class(byte) & stops != 0);
         match end {
             Some(0) if !self.text.starts_with('\\') => Err("a name or tag is empty"),
