@@ -173,12 +173,12 @@ mod tests {
     use proptest::prelude::*;
 
     /// What the independent reader makes of a line that it understands.
-    fn oracle(line: &str) -> Option<(String, Vec<(String, Value<'static>)>, i64)> {
+    fn oracle(line: &str) -> Option<Line<'static>> {
         let mut lines = parse_lines(line);
         let parsed = lines.next()?.ok().filter(|_| lines.next().is_none())?;
         let text = |text: &str| Cow::Owned::<'static, str>(text.to_owned());
         let tags = parsed.series.tag_set.iter().flatten();
-        let tags = tags.map(|(name, value)| (name.to_string(), Value::Tag(text(value))));
+        let tags = tags.map(|(name, value)| (text(name), Value::Tag(text(value))));
         let fields = parsed.field_set.iter().map(|(name, value)| {
             let value = match value {
                 FieldValue::F64(value) => Value::Float(*value),
@@ -187,24 +187,25 @@ mod tests {
                 FieldValue::Boolean(value) => Value::Bool(*value),
                 FieldValue::String(value) => Value::Text(text(value)),
             };
-            (name.to_string(), value)
+            (text(name), value)
         });
         let values = tags.chain(fields).collect();
-        Some((parsed.series.measurement.to_string(), values, parsed.timestamp?))
+        Some(Line { measurement: text(&parsed.series.measurement), values, time_ns: parsed.timestamp? })
     }
 
-    fn own(line: &str) -> Result<(String, Vec<(String, Value<'static>)>, i64), &'static str> {
+    fn own(line: &str) -> Result<Line<'static>, &'static str> {
         let mut parsed = Line::default();
         parsed.read(line.as_bytes())?;
+        let text = |text: &str| Cow::Owned::<'static, str>(text.to_owned());
         let owned = |value: &Value<'_>| match value {
-            Value::Tag(text) => Value::Tag(Cow::Owned(text.to_string())),
-            Value::Text(text) => Value::Text(Cow::Owned(text.to_string())),
+            Value::Tag(of) => Value::Tag(text(of)),
+            Value::Text(of) => Value::Text(text(of)),
             Value::Float(value) => Value::Float(*value),
             Value::Int(value) => Value::Int(*value),
             Value::Bool(value) => Value::Bool(*value),
         };
-        let values = parsed.values.iter().map(|(name, value)| (name.to_string(), owned(value))).collect();
-        Ok((parsed.measurement.to_string(), values, parsed.time_ns))
+        let values = parsed.values.iter().map(|(name, value)| (text(name), owned(value))).collect();
+        Ok(Line { measurement: text(&parsed.measurement), values, time_ns: parsed.time_ns })
     }
 
     /// A name or tag as a writer escapes it.
