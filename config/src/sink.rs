@@ -2,8 +2,8 @@
 
 use crate::engine::{WHEN_FULL, when_full};
 use crate::keys::{
-    FILE, INFLUXDB, INFLUXDB_V1, INFLUXDB_V2, INFLUXDB_V3, PARQUET, POSTGRES, SINK, SINK_FORMS, SPOOL,
-    Section, SinkForm,
+    FILE, HTTP_LINES, INFLUXDB, INFLUXDB_V1, INFLUXDB_V2, INFLUXDB_V3, PARQUET, POSTGRES, SINK, SINK_FORMS,
+    SPOOL, Section, SinkForm, VICTORIA,
 };
 use crate::model::{
     Durability, File, Influx, InfluxTarget, Parquet, Postgres, Sink, SinkKind, Spool, WhenFull,
@@ -14,22 +14,34 @@ use crate::tree::{Node, Table, Value};
 #[derive(Clone, Copy)]
 enum Kind {
     Influx,
+    Victoria,
     Postgres,
     Parquet,
     File,
     Null,
 }
 
-const KINDS: [(&str, Kind); 5] = [
+const KINDS: [(&str, Kind); 6] = [
     ("influxdb", Kind::Influx),
+    ("victoriametrics", Kind::Victoria),
     ("postgresql", Kind::Postgres),
     ("parquet", Kind::Parquet),
     ("file", Kind::File),
     ("null", Kind::Null),
 ];
 
-static EVERY_SECTION: &[&Section] =
-    &[&SINK, &INFLUXDB, &INFLUXDB_V1, &INFLUXDB_V2, &INFLUXDB_V3, &POSTGRES, &PARQUET, &FILE];
+static EVERY_SECTION: &[&Section] = &[
+    &SINK,
+    &INFLUXDB,
+    &HTTP_LINES,
+    &VICTORIA,
+    &INFLUXDB_V1,
+    &INFLUXDB_V2,
+    &INFLUXDB_V3,
+    &POSTGRES,
+    &PARQUET,
+    &FILE,
+];
 
 /// The form that `kind` and `version` name.
 pub(crate) fn form_of(table: &Table) -> Option<&'static SinkForm> {
@@ -59,6 +71,11 @@ pub(crate) fn read_sink(path: &str, node: &Node, context: &mut Context<'_>) -> O
     let mut r = Reader::open(path, node, form.sections, context, &elsewhere)?;
     let kind = match r.choice("kind", &KINDS)? {
         Kind::Influx => SinkKind::Influx(read_influx(&mut r)),
+        Kind::Victoria => {
+            let target =
+                InfluxTarget::V1 { database: String::new(), retention_policy: None, login: login(&mut r) };
+            SinkKind::Victoria(read_http_lines(&mut r, target))
+        }
         Kind::Postgres => SinkKind::Postgres(read_postgres(&mut r)),
         Kind::Parquet => SinkKind::Parquet(Parquet {
             dir: r.text("dir").unwrap_or_default().into(),
@@ -117,24 +134,26 @@ fn read_spool(path: &str, node: &Node, context: &mut Context<'_>) -> Option<Spoo
 
 fn read_influx(r: &mut Reader<'_, '_, '_>) -> Influx {
     let version: u8 = r.number("version");
+    let target = match version {
+        3 => InfluxTarget::V3 { database: r.text("database").unwrap_or_default(), token: r.secret("token") },
+        2 => InfluxTarget::V2 {
+            org: r.text("org").unwrap_or_default(),
+            bucket: r.text("bucket").unwrap_or_default(),
+            token: r.secret("token"),
+        },
+        _ => InfluxTarget::V1 {
+            database: r.text("database").unwrap_or_default(),
+            retention_policy: r.text("retention_policy"),
+            login: login(r),
+        },
+    };
+    read_http_lines(r, target)
+}
+
+fn read_http_lines(r: &mut Reader<'_, '_, '_>, target: InfluxTarget) -> Influx {
     Influx {
         url: r.url("url").unwrap_or_default(),
-        target: match version {
-            3 => InfluxTarget::V3 {
-                database: r.text("database").unwrap_or_default(),
-                token: r.secret("token"),
-            },
-            2 => InfluxTarget::V2 {
-                org: r.text("org").unwrap_or_default(),
-                bucket: r.text("bucket").unwrap_or_default(),
-                token: r.secret("token"),
-            },
-            _ => InfluxTarget::V1 {
-                database: r.text("database").unwrap_or_default(),
-                retention_policy: r.text("retention_policy"),
-                login: login(r),
-            },
-        },
+        target,
         connections: r.number("connections"),
         timeout: r.duration("timeout"),
         gzip: r.flag("gzip"),

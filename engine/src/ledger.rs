@@ -70,6 +70,7 @@ impl Reading {
         to.shutdown += from.shutdown;
         to.parked += from.parked;
         to.rejects_left_out += from.rejects_left_out;
+        to.narrowed.add(from.narrowed);
         to.bytes += from.bytes;
         to.requests += from.requests;
         to.retries += from.retries;

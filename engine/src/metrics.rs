@@ -64,6 +64,19 @@ pub fn page(report: &Report, view: &View) -> String {
     links(&mut page, view);
     publishers(&mut page, &report.publishers);
     let reading = crate::ledger::Reading::take(&view.stats);
+    answers(&mut page, view, &reading);
+    spools(&mut page, view, &reading.spools);
+    beside(&mut page, view);
+    archive(&mut page, &view.stats.archive);
+    alerts(&mut page, view);
+    page.counter("foreign_topics", "messages of topics that no feed asked for", &[], reading.foreign);
+    page.counter("further_parts", "message parts after the second", &[], reading.further_parts);
+    page.counter("batches", "batches closed", &[], reading.batches);
+    page.text
+}
+
+/// What the sinks' servers have answered.
+fn answers(page: &mut Page, view: &View, reading: &crate::ledger::Reading) {
     for (sink, settled) in view.sinks.iter().zip(&reading.sinks_out) {
         for (code, count) in &settled.faults {
             let labels = [("sink", sink.name.as_str()), ("code", &code.to_string())];
@@ -80,14 +93,13 @@ pub fn page(report: &Report, view: &View) -> String {
         let help = "refused lines that found no room in rejects/";
         page.counter("sink_rejects_left_out", help, &[("sink", &sink.name)], settled.rejects_left_out);
     }
-    spools(&mut page, view, &reading.spools);
-    beside(&mut page, view);
-    archive(&mut page, &view.stats.archive);
-    alerts(&mut page, view);
-    page.counter("foreign_topics", "messages of topics that no feed asked for", &[], reading.foreign);
-    page.counter("further_parts", "message parts after the second", &[], reading.further_parts);
-    page.counter("batches", "batches closed", &[], reading.batches);
-    page.text
+    for (sink, settled) in view.sinks.iter().zip(&reading.sinks_out) {
+        let lost = [("string_field", settled.narrowed.texts), ("sub_millisecond", settled.narrowed.times)];
+        for (what, count) in lost.into_iter().filter(|(_, count)| *count > 0) {
+            let help = "fields and times that the database cannot keep as they are";
+            page.counter("sink_narrowed", help, &[("sink", &sink.name), ("what", what)], count);
+        }
+    }
 }
 
 /// The archive; zeros where there is none.

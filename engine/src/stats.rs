@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tickline_feeds::clock::{MonoNanos, WallNanos};
 use tickline_feeds::counts::Counts;
 use tickline_feeds::sequence::SequencePoint;
-use tickline_sinks::sink::{FaultKind, RejectReason};
+use tickline_sinks::sink::{FaultKind, Narrowed, RejectReason};
 use tickline_sinks::spool::SpoolStats;
 
 use crate::latency::{EncLatencies, WrLatencies};
@@ -146,6 +146,8 @@ pub struct WrCounters {
     pub parked: u64,
     /// Refused lines that found no room in their file.
     pub rejects_left_out: u64,
+    /// What the database cannot keep of what was stored.
+    pub narrowed: Narrowed,
     /// Bytes of settled lines.
     pub bytes: u64,
     /// Writes made.

@@ -134,7 +134,7 @@ fn compare(config: &Config, own: &Config, sent: &[Sent], started: i64) -> Result
         }
     }
     for (sink, of) in config.sinks.iter().filter(|(name, _)| !own.sinks.contains_key(*name)) {
-        if matches!(of.kind, SinkKind::Influx(_)) {
+        if of.kind.is_database() {
             let feeds = sent.iter().filter(|(feed, _)| of.takes(feed));
             let untried = Came::Untried("only an InfluxDB 1 is read back from");
             outcomes.extend(feeds.map(|(feed, _)| outcome(feed, sink, untried.clone())));

@@ -85,7 +85,9 @@ impl Sink for InfluxSink {
 fn write_parameters(target: &InfluxTarget) -> Vec<(&'static str, &str)> {
     match target {
         InfluxTarget::V1 { database, retention_policy, .. } => {
-            let mut pairs = vec![("db", database.as_str()), ("precision", "ns")];
+            // VictoriaMetrics has no databases.
+            let database = (!database.is_empty()).then_some(("db", database.as_str()));
+            let mut pairs: Vec<_> = database.into_iter().chain([("precision", "ns")]).collect();
             pairs.extend(retention_policy.iter().map(|policy| ("rp", policy.as_str())));
             pairs
         }

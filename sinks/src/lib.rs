@@ -8,7 +8,6 @@ pub mod batch;
 mod disk;
 pub mod file;
 pub mod influx;
-#[cfg(feature = "postgresql")]
 mod lines;
 pub mod null;
 pub mod open;
@@ -19,3 +18,4 @@ pub mod retry;
 pub mod scripted;
 pub mod sink;
 pub mod spool;
+pub mod victoria;

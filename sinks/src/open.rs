@@ -10,6 +10,7 @@ use crate::influx::InfluxSink;
 use crate::null::NullSink;
 use crate::parquet::ParquetSink;
 use crate::sink::Sink;
+use crate::victoria::VictoriaSink;
 
 /// Why a sink cannot be opened. Each is an error of the configuration or of the machine, not of the data.
 #[derive(Debug, thiserror::Error)]
@@ -100,6 +101,7 @@ pub fn open(
         model::SinkKind::Postgres(_) => {
             return Err(OpenError::without(name, "postgresql"));
         }
+        model::SinkKind::Victoria(victoria) => Box::new(VictoriaSink::open(name, victoria)?),
         model::SinkKind::Parquet(parquet) => {
             Box::new(ParquetSink::open(name, instance, started_ns, parquet)?)
         }

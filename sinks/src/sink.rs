@@ -132,6 +132,23 @@ impl FaultKind {
     }
 }
 
+/// What a sink has stored less of than it was given, because its database cannot keep it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Narrowed {
+    /// Fields that are texts, which it cannot keep.
+    pub texts: u64,
+    /// Points whose time was finer than what is kept.
+    pub times: u64,
+}
+
+impl Narrowed {
+    /// Adds those of another.
+    pub fn add(&mut self, other: Self) {
+        self.texts += other.texts;
+        self.times += other.times;
+    }
+}
+
 /// A destination. One instance belongs to one writer thread; a sink with several connections has several.
 pub trait Sink: Send {
     /// Writes one request and says how it ended. It waits at most for its own time-out.
@@ -145,6 +162,11 @@ pub trait Sink: Send {
     /// What the clock of a server said in its last answer, s since 1970, once; none where there is nothing new.
     fn take_server_time_s(&mut self) -> Option<i64> {
         None
+    }
+
+    /// What was stored less of since the last time this was asked.
+    fn take_narrowed(&mut self) -> Narrowed {
+        Narrowed::default()
     }
 
     /// Ends the sink after the last commit: flushes and closes what is open.

@@ -8,7 +8,10 @@ const SINK_WHEN_FULL: Kind = Kind::Choice(&["block", "drop_oldest", "drop_newest
 pub(crate) static SINK: Section = Section {
     name: "defaults.sink",
     keys: &[
-        needs("kind", Kind::Choice(&["influxdb", "postgresql", "parquet", "file", "null"])),
+        needs(
+            "kind",
+            Kind::Choice(&["influxdb", "victoriametrics", "postgresql", "parquet", "file", "null"]),
+        ),
         may("feeds", Kind::Texts),
         has("queue_batches_max", Kind::Integer(1, 4_096)),
         has("durability", Kind::Choice(&["memory", "spill", "journal", "journal_sync"])),
@@ -31,11 +34,10 @@ pub(crate) static SPOOL: Section = Section {
     ],
 };
 
-/// Kind `influxdb`, every version.
-pub(crate) static INFLUXDB: Section = Section {
-    name: "defaults.influxdb",
+/// Lines over HTTP: kind `influxdb`, every version, and kind `victoriametrics`.
+pub(crate) static HTTP_LINES: Section = Section {
+    name: "defaults.http_lines",
     keys: &[
-        needs("version", Kind::Integer(1, 3)),
         needs("url", Kind::Url),
         has("timeout", Kind::Duration("1s", "10m")),
         has("gzip", Kind::Flag),
@@ -43,6 +45,20 @@ pub(crate) static INFLUXDB: Section = Section {
         may("proxy", Kind::Url),
         may("tls_ca", Kind::Text),
         may("tls_client", Kind::Text),
+    ],
+};
+
+/// Kind `influxdb`, every version.
+pub(crate) static INFLUXDB: Section =
+    Section { name: "defaults.influxdb", keys: &[needs("version", Kind::Integer(1, 3))] };
+
+/// Kind `victoriametrics`.
+pub(crate) static VICTORIA: Section = Section {
+    name: "defaults.victoriametrics",
+    keys: &[
+        has("connections", Kind::Integer(1, 64)),
+        may("username", Kind::Text),
+        may("password", Kind::Secret),
     ],
 };
 
@@ -120,10 +136,11 @@ pub(crate) struct SinkForm {
 }
 
 /// Every kind of sink of this version.
-pub(crate) static SINK_FORMS: [SinkForm; 7] = [
-    SinkForm { kind: "influxdb", version: Some(1), sections: &[&SINK, &INFLUXDB, &INFLUXDB_V1] },
-    SinkForm { kind: "influxdb", version: Some(2), sections: &[&SINK, &INFLUXDB, &INFLUXDB_V2] },
-    SinkForm { kind: "influxdb", version: Some(3), sections: &[&SINK, &INFLUXDB, &INFLUXDB_V3] },
+pub(crate) static SINK_FORMS: [SinkForm; 8] = [
+    SinkForm { kind: "influxdb", version: Some(1), sections: &[&SINK, &INFLUXDB, &HTTP_LINES, &INFLUXDB_V1] },
+    SinkForm { kind: "influxdb", version: Some(2), sections: &[&SINK, &INFLUXDB, &HTTP_LINES, &INFLUXDB_V2] },
+    SinkForm { kind: "influxdb", version: Some(3), sections: &[&SINK, &INFLUXDB, &HTTP_LINES, &INFLUXDB_V3] },
+    SinkForm { kind: "victoriametrics", version: None, sections: &[&SINK, &HTTP_LINES, &VICTORIA] },
     SinkForm { kind: "postgresql", version: None, sections: &[&SINK, &POSTGRES] },
     SinkForm { kind: "parquet", version: None, sections: &[&SINK, &PARQUET] },
     SinkForm { kind: "file", version: None, sections: &[&SINK, &FILE] },

@@ -68,6 +68,8 @@ impl Sink {
 pub enum SinkKind {
     /// InfluxDB 1, 2 or 3.
     Influx(Influx),
+    /// VictoriaMetrics, which takes what InfluxDB 1 takes; its target has no database.
+    Victoria(Influx),
     /// PostgreSQL 13 or later.
     Postgres(Postgres),
     /// Parquet files.
@@ -76,6 +78,13 @@ pub enum SinkKind {
     File(File),
     /// Counts and forgets.
     Null,
+}
+
+impl SinkKind {
+    /// Whether it is a server that may be away.
+    pub fn is_database(&self) -> bool {
+        matches!(self, SinkKind::Influx(_) | SinkKind::Victoria(_) | SinkKind::Postgres(_))
+    }
 }
 
 /// An InfluxDB sink.

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use super::launch::{cores, instruments};
 use super::{ConfigArgs, Exit, Failure, check_live};
+use crate::expected::of_sink;
 use crate::plan::Plan;
-use tickline_config::model::Config;
+use tickline_config::model::{Config, Sink, SinkKind};
 use tickline_feeds::decoder::{Decoder, DecoderSpec};
+use tickline_feeds::schema::FieldType;
 
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
@@ -46,6 +48,11 @@ pub(super) fn run(args: &CheckArgs) -> Result<Exit, Failure> {
         some => format!(", {}", count(some, "publisher")),
     };
     println!("the configuration is valid: {feeds}, {sinks}{publishers}");
+    for (name, sink) in &config.sinks {
+        if let Some(note) = not_kept(config, sink) {
+            println!("note  sinks.{name}: {note}");
+        }
+    }
     if !args.live {
         return Ok(Exit::Ok);
     }
@@ -54,6 +61,22 @@ pub(super) fn run(args: &CheckArgs) -> Result<Exit, Failure> {
         println!("{finding}");
     }
     Ok(check_live::exit(&findings))
+}
+
+/// What a database cannot keep of what the configuration sends there.
+fn not_kept(config: &Config, sink: &Sink) -> Option<String> {
+    let SinkKind::Victoria(_) = sink.kind else { return None };
+    let expected = of_sink(config, sink);
+    let texts = expected.iter().flat_map(|of| {
+        let texts = of.fields.iter().filter(|(_, kind)| *kind == FieldType::String);
+        texts.map(|(field, _)| format!("{}.{field}", of.measurement))
+    });
+    let texts: Vec<String> = texts.collect();
+    Some(format!(
+        "VictoriaMetrics keeps times in ms, so that ticks of one ms share theirs, and 0 for a text: {}; \
+         tickline_sink_narrowed_total counts both",
+        texts.join(", ")
+    ))
 }
 
 /// The command that can use a configuration without feeds and sinks.

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use serde::Serialize;
-use tickline_config::model::{Config, SinkKind, SocketKind};
+use tickline_config::model::{Config, SocketKind};
 use tickline_config::registry::ports_json;
 use tickline_feeds::clock::Clock;
 use tickline_feeds::curve::KeyPair;
@@ -109,7 +109,7 @@ pub(super) fn rows(config: &Config, timeout: Duration) -> Result<Vec<Row>, Failu
         Some(url) => looked_up_at(url),
         None => Ok("up.grafana names no Grafana that should have them".to_owned()),
     });
-    for (name, sink) in config.sinks.iter().filter(|(_, sink)| matches!(sink.kind, SinkKind::Influx(_))) {
+    for (name, sink) in config.sinks.iter().filter(|(_, sink)| sink.kind.is_database()) {
         timed(&format!("sinks.{name}"), &|| {
             let now = OsClock::start().wall().0;
             let mut sink =

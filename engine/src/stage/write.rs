@@ -232,6 +232,7 @@ impl Writer {
         let outcome = self.sink.write(request);
         self.counters.requests += 1;
         let took = self.clock.mono().since(before);
+        self.counters.narrowed.add(self.sink.take_narrowed());
         self.counters.answered(self.sink.take_server_time_s(), self.clock.wall());
         self.latencies.write.histogram.saturating_record(took);
         outcome
@@ -239,8 +240,7 @@ impl Writer {
 
     /// The retry rule's answer, with what it means for whoever watches.
     fn step(&mut self, outcome: &Outcome, attempt: u32, points: u64) -> Step {
-        // xorshift64: any spread will do.
-        self.dice ^= self.dice << 13;
+        self.dice ^= self.dice << 13; // xorshift64: any spread will do
         self.dice ^= self.dice >> 7;
         self.dice ^= self.dice << 17;
         let step = next_step(outcome, attempt, points, self.dice);

@@ -95,8 +95,8 @@ impl RateArgs {
                 SinkKind::Influx(_) => (all.influx_bytes, self.disk, "in InfluxDB, compacted"),
                 SinkKind::Parquet(parquet) => (all.parquet_bytes, free(&parquet.dir), "of Parquet"),
                 SinkKind::File(file) => (all.line_bytes, file.path.parent().and_then(free), "of lines"),
-                // How much a row takes depends on the fields that are written.
-                SinkKind::Postgres(_) | SinkKind::Null => continue,
+                // How much they take depends on the fields that are written.
+                SinkKind::Victoria(_) | SinkKind::Postgres(_) | SinkKind::Null => continue,
             };
             writeln!(out, "  {name:<24} {} {what}{}", bytes_text(bytes as u64), lasts(free, bytes))?;
             if matches!(sink.kind, SinkKind::Influx(_)) {

@@ -66,8 +66,7 @@ pub(super) fn run(
 /// What a phase tries; an error says why there is nothing to do.
 fn attempt(phase: PhaseName, config: &Config, containers: &Containers) -> Result<Attempt, &'static str> {
     let own = config.clone();
-    let databases =
-        config.sinks.values().any(|sink| matches!(sink.kind, SinkKind::Influx(_) | SinkKind::Postgres(_)));
+    let databases = config.sinks.values().any(|sink| sink.kind.is_database());
     Ok(match phase {
         PhaseName::Containers if config.up.runtime != Runtime::Docker => {
             return Err("up.runtime says that somebody else runs them");
