@@ -175,7 +175,7 @@ impl Rules<'_> {
                 self.broken(batch.0, &key, rule);
             }
             let (key, target) = match &sink.kind {
-                SinkKind::Influx(influx) | SinkKind::Victoria(influx) => {
+                SinkKind::Influx(influx) | SinkKind::Victoria(influx) | SinkKind::Quest(influx) => {
                     self.ordered(
                         batch,
                         (&format!("sinks.{name}.request_bytes_max"), influx.request_bytes_max),

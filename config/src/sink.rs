@@ -2,8 +2,8 @@
 
 use crate::engine::{WHEN_FULL, when_full};
 use crate::keys::{
-    FILE, HTTP_LINES, INFLUXDB, INFLUXDB_V1, INFLUXDB_V2, INFLUXDB_V3, PARQUET, POSTGRES, SINK, SINK_FORMS,
-    SPOOL, Section, SinkForm, VICTORIA,
+    FILE, HTTP_LINES, HTTP_LOGIN, INFLUXDB, INFLUXDB_V1, INFLUXDB_V2, INFLUXDB_V3, PARQUET, POSTGRES, SINK,
+    SINK_FORMS, SPOOL, Section, SinkForm,
 };
 use crate::model::{
     Durability, File, Influx, InfluxTarget, Parquet, Postgres, Sink, SinkKind, Spool, WhenFull,
@@ -15,15 +15,17 @@ use crate::tree::{Node, Table, Value};
 enum Kind {
     Influx,
     Victoria,
+    Quest,
     Postgres,
     Parquet,
     File,
     Null,
 }
 
-const KINDS: [(&str, Kind); 6] = [
+const KINDS: [(&str, Kind); 7] = [
     ("influxdb", Kind::Influx),
     ("victoriametrics", Kind::Victoria),
+    ("questdb", Kind::Quest),
     ("postgresql", Kind::Postgres),
     ("parquet", Kind::Parquet),
     ("file", Kind::File),
@@ -34,7 +36,7 @@ static EVERY_SECTION: &[&Section] = &[
     &SINK,
     &INFLUXDB,
     &HTTP_LINES,
-    &VICTORIA,
+    &HTTP_LOGIN,
     &INFLUXDB_V1,
     &INFLUXDB_V2,
     &INFLUXDB_V3,
@@ -71,11 +73,8 @@ pub(crate) fn read_sink(path: &str, node: &Node, context: &mut Context<'_>) -> O
     let mut r = Reader::open(path, node, form.sections, context, &elsewhere)?;
     let kind = match r.choice("kind", &KINDS)? {
         Kind::Influx => SinkKind::Influx(read_influx(&mut r)),
-        Kind::Victoria => {
-            let target =
-                InfluxTarget::V1 { database: String::new(), retention_policy: None, login: login(&mut r) };
-            SinkKind::Victoria(read_http_lines(&mut r, target))
-        }
+        Kind::Victoria => SinkKind::Victoria(read_without_database(&mut r)),
+        Kind::Quest => SinkKind::Quest(read_without_database(&mut r)),
         Kind::Postgres => SinkKind::Postgres(read_postgres(&mut r)),
         Kind::Parquet => SinkKind::Parquet(Parquet {
             dir: r.text("dir").unwrap_or_default().into(),
@@ -147,6 +146,11 @@ fn read_influx(r: &mut Reader<'_, '_, '_>) -> Influx {
             login: login(r),
         },
     };
+    read_http_lines(r, target)
+}
+
+fn read_without_database(r: &mut Reader<'_, '_, '_>) -> Influx {
+    let target = InfluxTarget::V1 { database: String::new(), retention_policy: None, login: login(r) };
     read_http_lines(r, target)
 }
 

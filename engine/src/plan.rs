@@ -184,7 +184,7 @@ pub fn receiver_name(feed: &str) -> String {
 
 fn sink_plan(name: &str, sink: &Sink) -> SinkPlan {
     let connections = match &sink.kind {
-        SinkKind::Influx(influx) | SinkKind::Victoria(influx) => influx.connections,
+        SinkKind::Influx(influx) | SinkKind::Victoria(influx) | SinkKind::Quest(influx) => influx.connections,
         SinkKind::Postgres(postgres) => postgres.connections,
         SinkKind::Parquet(_) | SinkKind::File(_) | SinkKind::Null => 1,
     };
@@ -275,7 +275,7 @@ fn files(config: &Config) -> Vec<(&'static str, String)> {
         match &sink.kind {
             SinkKind::Parquet(parquet) => files.push(("parquet", parquet.dir.display().to_string())),
             SinkKind::File(file) => files.push(("line protocol", file.path.display().to_string())),
-            SinkKind::Influx(_) | SinkKind::Victoria(_) | SinkKind::Postgres(_) | SinkKind::Null => {}
+            _ => {}
         }
     }
     files

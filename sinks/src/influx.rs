@@ -32,13 +32,28 @@ pub struct InfluxSink {
 impl InfluxSink {
     /// Builds the client; sends nothing yet.
     pub fn open(name: &str, influx: &Influx) -> Result<Self, OpenError> {
-        let http = Http::new(name, influx)?;
-        let (path, generation) = match &influx.target {
-            InfluxTarget::V1 { .. } => ("/write", Generation::V1),
-            InfluxTarget::V2 { .. } => ("/api/v2/write", Generation::V2),
-            InfluxTarget::V3 { .. } => ("/api/v3/write_lp", Generation::V3),
+        let path = match &influx.target {
+            InfluxTarget::V1 { .. } => "/write",
+            InfluxTarget::V2 { .. } => "/api/v2/write",
+            InfluxTarget::V3 { .. } => "/api/v3/write_lp",
         };
-        let url = http.url(path, &write_parameters(&influx.target));
+        Self::with(name, influx, path, &write_parameters(&influx.target))
+    }
+
+    /// The same for whatever else takes lines over HTTP.
+    pub(crate) fn with(
+        name: &str,
+        influx: &Influx,
+        path: &str,
+        parameters: &[(&str, &str)],
+    ) -> Result<Self, OpenError> {
+        let generation = match &influx.target {
+            InfluxTarget::V1 { .. } => Generation::V1,
+            InfluxTarget::V2 { .. } => Generation::V2,
+            InfluxTarget::V3 { .. } => Generation::V3,
+        };
+        let http = Http::new(name, influx)?;
+        let url = http.url(path, parameters);
         Ok(Self { http, url, generation, gzip: influx.gzip, server_time_s: None })
     }
 
@@ -85,9 +100,7 @@ impl Sink for InfluxSink {
 fn write_parameters(target: &InfluxTarget) -> Vec<(&'static str, &str)> {
     match target {
         InfluxTarget::V1 { database, retention_policy, .. } => {
-            // VictoriaMetrics has no databases.
-            let database = (!database.is_empty()).then_some(("db", database.as_str()));
-            let mut pairs: Vec<_> = database.into_iter().chain([("precision", "ns")]).collect();
+            let mut pairs = vec![("db", database.as_str()), ("precision", "ns")];
             pairs.extend(retention_policy.iter().map(|policy| ("rp", policy.as_str())));
             pairs
         }

@@ -14,6 +14,7 @@ pub mod open;
 pub mod parquet;
 #[cfg(feature = "postgresql")]
 pub mod postgres;
+pub mod questdb;
 pub mod retry;
 pub mod scripted;
 pub mod sink;

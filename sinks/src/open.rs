@@ -9,6 +9,7 @@ use crate::file::FileSink;
 use crate::influx::InfluxSink;
 use crate::null::NullSink;
 use crate::parquet::ParquetSink;
+use crate::questdb::QuestSink;
 use crate::sink::Sink;
 use crate::victoria::VictoriaSink;
 
@@ -95,6 +96,7 @@ pub fn open(
 ) -> Result<Box<dyn Sink>, OpenError> {
     Ok(match &sink.kind {
         model::SinkKind::Influx(influx) => Box::new(InfluxSink::open(name, influx)?),
+        model::SinkKind::Quest(quest) => Box::new(QuestSink::open(name, quest)?),
         #[cfg(feature = "postgresql")]
         model::SinkKind::Postgres(postgres) => Box::new(crate::postgres::PostgresSink::open(name, postgres)?),
         #[cfg(not(feature = "postgresql"))]

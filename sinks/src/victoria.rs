@@ -22,7 +22,10 @@ pub struct VictoriaSink {
 impl VictoriaSink {
     /// Builds the client; sends nothing yet.
     pub fn open(name: &str, settings: &Influx) -> Result<Self, OpenError> {
-        Ok(Self { http: InfluxSink::open(name, settings)?, narrowed: Narrowed::default() })
+        Ok(Self {
+            http: InfluxSink::with(name, settings, "/write", &[("precision", "ns")])?,
+            narrowed: Narrowed::default(),
+        })
     }
 }
 

@@ -10,7 +10,15 @@ pub(crate) static SINK: Section = Section {
     keys: &[
         needs(
             "kind",
-            Kind::Choice(&["influxdb", "victoriametrics", "postgresql", "parquet", "file", "null"]),
+            Kind::Choice(&[
+                "influxdb",
+                "victoriametrics",
+                "questdb",
+                "postgresql",
+                "parquet",
+                "file",
+                "null",
+            ]),
         ),
         may("feeds", Kind::Texts),
         has("queue_batches_max", Kind::Integer(1, 4_096)),
@@ -34,7 +42,7 @@ pub(crate) static SPOOL: Section = Section {
     ],
 };
 
-/// Lines over HTTP: kind `influxdb`, every version, and kind `victoriametrics`.
+/// Lines over HTTP: kind `influxdb`, every version, `victoriametrics` and `questdb`.
 pub(crate) static HTTP_LINES: Section = Section {
     name: "defaults.http_lines",
     keys: &[
@@ -52,9 +60,9 @@ pub(crate) static HTTP_LINES: Section = Section {
 pub(crate) static INFLUXDB: Section =
     Section { name: "defaults.influxdb", keys: &[needs("version", Kind::Integer(1, 3))] };
 
-/// Kind `victoriametrics`.
-pub(crate) static VICTORIA: Section = Section {
-    name: "defaults.victoriametrics",
+/// Kinds `victoriametrics` and `questdb`.
+pub(crate) static HTTP_LOGIN: Section = Section {
+    name: "defaults.http_login",
     keys: &[
         has("connections", Kind::Integer(1, 64)),
         may("username", Kind::Text),
@@ -136,11 +144,12 @@ pub(crate) struct SinkForm {
 }
 
 /// Every kind of sink of this version.
-pub(crate) static SINK_FORMS: [SinkForm; 8] = [
+pub(crate) static SINK_FORMS: [SinkForm; 9] = [
     SinkForm { kind: "influxdb", version: Some(1), sections: &[&SINK, &INFLUXDB, &HTTP_LINES, &INFLUXDB_V1] },
     SinkForm { kind: "influxdb", version: Some(2), sections: &[&SINK, &INFLUXDB, &HTTP_LINES, &INFLUXDB_V2] },
     SinkForm { kind: "influxdb", version: Some(3), sections: &[&SINK, &INFLUXDB, &HTTP_LINES, &INFLUXDB_V3] },
-    SinkForm { kind: "victoriametrics", version: None, sections: &[&SINK, &HTTP_LINES, &VICTORIA] },
+    SinkForm { kind: "victoriametrics", version: None, sections: &[&SINK, &HTTP_LINES, &HTTP_LOGIN] },
+    SinkForm { kind: "questdb", version: None, sections: &[&SINK, &HTTP_LINES, &HTTP_LOGIN] },
     SinkForm { kind: "postgresql", version: None, sections: &[&SINK, &POSTGRES] },
     SinkForm { kind: "parquet", version: None, sections: &[&SINK, &PARQUET] },
     SinkForm { kind: "file", version: None, sections: &[&SINK, &FILE] },

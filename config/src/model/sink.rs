@@ -70,6 +70,8 @@ pub enum SinkKind {
     Influx(Influx),
     /// VictoriaMetrics, which takes what InfluxDB 1 takes; its target has no database.
     Victoria(Influx),
+    /// QuestDB 9.1 or later; its target has no database.
+    Quest(Influx),
     /// PostgreSQL 13 or later.
     Postgres(Postgres),
     /// Parquet files.
@@ -83,7 +85,7 @@ pub enum SinkKind {
 impl SinkKind {
     /// Whether it is a server that may be away.
     pub fn is_database(&self) -> bool {
-        matches!(self, SinkKind::Influx(_) | SinkKind::Victoria(_) | SinkKind::Postgres(_))
+        !matches!(self, SinkKind::Parquet(_) | SinkKind::File(_) | SinkKind::Null)
     }
 }
 

@@ -24,6 +24,7 @@ fn every_example_loads_and_can_run() {
                 InfluxTarget::V2 { .. } => "v2",
                 InfluxTarget::V3 { .. } => "v3",
             },
+            SinkKind::Quest(_) => "questdb",
             SinkKind::Victoria(_) => "victoriametrics",
             SinkKind::Postgres(_) => "postgresql",
             SinkKind::Parquet(_) => "parquet",
@@ -65,7 +66,7 @@ fn the_schema_refuses_a_bare_number_where_a_unit_belongs() {
         "A batch is closed this long after its first line if some sink is idle."
     );
     let sinks = schema["properties"]["sinks"]["additionalProperties"]["oneOf"].as_array().unwrap();
-    assert_eq!(sinks.len(), 8);
+    assert_eq!(sinks.len(), 9);
     assert_eq!(sinks[2]["properties"]["connections"]["minimum"], 8);
 }
 

@@ -191,7 +191,8 @@ fn a_feed_of_ones_own_is_checked_name_by_name() {
 
 #[test]
 fn a_sink_is_checked_by_its_kind_and_version() {
-    let kinds = "\"influxdb\", \"victoriametrics\", \"postgresql\", \"parquet\", \"file\" or \"null\"";
+    let kinds =
+        "\"influxdb\", \"victoriametrics\", \"questdb\", \"postgresql\", \"parquet\", \"file\" or \"null\"";
     let url = "must be http://HOST:PORT or https://HOST:PORT, without path";
     assert_all(&[
         (

@@ -95,7 +95,9 @@ pub(super) fn findings(config: &Config) -> Vec<Finding> {
         match &sink.kind {
             SinkKind::Influx(influx) => findings.extend(database(config, name, sink, influx)),
             SinkKind::Victoria(_) => findings.push(may_write(config, name, sink)),
-            SinkKind::Postgres(_) => findings.extend(tables::findings(config, name, sink)),
+            SinkKind::Quest(_) | SinkKind::Postgres(_) => {
+                findings.extend(tables::findings(config, name, sink))
+            }
             SinkKind::Parquet(_) | SinkKind::File(_) | SinkKind::Null => findings.push(files(name, sink)),
         }
     }
@@ -184,7 +186,7 @@ fn files(name: &str, sink: &Sink) -> Finding {
     let path = match &sink.kind {
         SinkKind::Parquet(parquet) => &parquet.dir,
         SinkKind::File(file) => &file.path,
-        SinkKind::Influx(_) | SinkKind::Victoria(_) | SinkKind::Postgres(_) | SinkKind::Null => {
+        _ => {
             return finding(State::Good, &what, "takes everything");
         }
     };

@@ -64,7 +64,7 @@ pub(super) fn rows(config: &Config, plan: &Plan) -> Vec<MemoryRow> {
     for sink in &plan.sinks {
         let queued = sink.sink.queue_batches_max as u64 * batch;
         let writing = match &sink.sink.kind {
-            SinkKind::Influx(influx) | SinkKind::Victoria(influx) => {
+            SinkKind::Influx(influx) | SinkKind::Victoria(influx) | SinkKind::Quest(influx) => {
                 sink.connections as u64 * (influx.request_bytes_max as u64 + 2 * batch)
             }
             // The lines of a request, and its rows.

@@ -217,7 +217,9 @@ impl Run {
             let cell = Arc::new(WrCell { sink: plan.sink, ..WrCell::default() });
             self.view.stats.wr.lock().push(Arc::clone(&cell));
             let (request_bytes_max, hold) = match &sink.sink.kind {
-                SinkKind::Influx(influx) | SinkKind::Victoria(influx) => (influx.request_bytes_max, None),
+                SinkKind::Influx(influx) | SinkKind::Victoria(influx) | SinkKind::Quest(influx) => {
+                    (influx.request_bytes_max, None)
+                }
                 SinkKind::Postgres(postgres) => (postgres.request_bytes_max, None),
                 SinkKind::Parquet(parquet) => (
                     0,

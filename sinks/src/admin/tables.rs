@@ -71,7 +71,14 @@ pub fn open(
     kind: &SinkKind,
     owner: Option<(&str, Secret)>,
 ) -> Option<Result<Box<dyn TableAdmin>, OpenError>> {
-    let SinkKind::Postgres(postgres) = kind else { return None };
+    let postgres = match kind {
+        SinkKind::Postgres(postgres) => postgres,
+        SinkKind::Quest(quest) => {
+            let server = crate::questdb::admin::Server::new(name, quest);
+            return Some(server.map(|server| Box::new(server) as Box<dyn TableAdmin>));
+        }
+        _ => return None,
+    };
     #[cfg(feature = "postgresql")]
     return Some(match crate::postgres::admin::Admin::new(name, postgres, owner) {
         Ok(admin) => Ok(Box::new(admin)),

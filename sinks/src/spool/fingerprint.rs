@@ -22,6 +22,7 @@ pub fn fingerprint(sink: &Sink) -> [u8; 16] {
             let parts = ["postgresql".to_owned(), postgres.database.clone(), postgres.schema.clone()];
             parts.into_iter().chain(servers).collect()
         }
+        SinkKind::Quest(quest) => vec!["questdb".to_owned(), quest.url.clone()],
         SinkKind::Victoria(victoria) => vec!["victoriametrics".to_owned(), victoria.url.clone()],
         SinkKind::Parquet(parquet) => vec!["parquet".to_owned(), parquet.dir.display().to_string()],
         SinkKind::File(file) => vec!["file".to_owned(), file.path.display().to_string()],
@@ -61,6 +62,7 @@ mod tests {
             "kind=postgresql database=d username=u",
             "kind=postgresql database=d username=u schema=s",
             "kind=postgresql database=d username=u servers=[\"h:1\"]",
+            "kind=questdb url=http://h:1",
             "kind=victoriametrics url=http://h:1",
             "kind=parquet dir=d",
             "kind=file path=d",

@@ -96,7 +96,9 @@ impl RateArgs {
                 SinkKind::Parquet(parquet) => (all.parquet_bytes, free(&parquet.dir), "of Parquet"),
                 SinkKind::File(file) => (all.line_bytes, file.path.parent().and_then(free), "of lines"),
                 // How much they take depends on the fields that are written.
-                SinkKind::Victoria(_) | SinkKind::Postgres(_) | SinkKind::Null => continue,
+                SinkKind::Victoria(_) | SinkKind::Quest(_) | SinkKind::Postgres(_) | SinkKind::Null => {
+                    continue;
+                }
             };
             writeln!(out, "  {name:<24} {} {what}{}", bytes_text(bytes as u64), lasts(free, bytes))?;
             if matches!(sink.kind, SinkKind::Influx(_)) {
