@@ -86,6 +86,15 @@ impl OpenError {
     }
 }
 
+/// Whether this program was built with what a sink needs.
+pub fn require_built(name: &str, kind: &model::SinkKind) -> Result<(), OpenError> {
+    let missing = match kind {
+        model::SinkKind::Postgres(_) if cfg!(not(feature = "postgresql")) => "postgresql",
+        _ => return Ok(()),
+    };
+    Err(OpenError::NotBuilt { sink: name.to_owned(), kind: missing })
+}
+
 /// Opens one connection of the sink `name`. `instance` and `started_ns` (wall time of the engine's start) make
 /// the names of Parquet files unique.
 pub fn open(
@@ -94,6 +103,7 @@ pub fn open(
     started_ns: i64,
     sink: &model::Sink,
 ) -> Result<Box<dyn Sink>, OpenError> {
+    require_built(name, &sink.kind)?;
     Ok(match &sink.kind {
         model::SinkKind::Influx(influx) => Box::new(InfluxSink::open(name, influx)?),
         model::SinkKind::Quest(quest) => Box::new(QuestSink::open(name, quest)?),

@@ -273,8 +273,11 @@ impl Target {
         client.batch_execute(&create).await?;
         let copy = client.prepare(&format!("COPY {stage} ({columns}) FROM STDIN (FORMAT binary)")).await?;
         self.rows.send(client, &copy).await?;
-        let insert =
-            format!("INSERT INTO {name} ({columns}) SELECT {columns} FROM {stage} ON CONFLICT DO NOTHING");
+        // The key is named, so that a constraint of somebody else's takes no point for one that is there.
+        let key = self.table.key();
+        let insert = format!(
+            "INSERT INTO {name} ({columns}) SELECT {columns} FROM {stage} ON CONFLICT ({key}) DO NOTHING"
+        );
         let inserted = client.execute(&insert, &[]).await?;
         Ok(self.rows.len().saturating_sub(inserted))
     }

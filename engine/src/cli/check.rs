@@ -9,6 +9,7 @@ use crate::plan::Plan;
 use tickline_config::model::{Config, Sink, SinkKind};
 use tickline_feeds::decoder::{Decoder, DecoderSpec};
 use tickline_feeds::schema::FieldType;
+use tickline_sinks::open::require_built;
 
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
@@ -38,6 +39,8 @@ pub(super) fn run(args: &CheckArgs) -> Result<Exit, Failure> {
             Decoder::new(&spec, Arc::clone(&instruments)).err().map(|error| format!("feeds.{name}.{error}"))
         })
         .collect();
+    let not_built = config.sinks.iter().filter_map(|(name, sink)| require_built(name, &sink.kind).err());
+    let wrong: Vec<String> = wrong.into_iter().chain(not_built.map(|error| error.to_string())).collect();
     if !wrong.is_empty() {
         return Err(Failure::configuration(wrong.join("\n")));
     }

@@ -158,14 +158,20 @@ async fn look(client: &Client, schema: &str, wanted: &[Wanted]) -> Result<Server
     }
     for of in wanted {
         let name = format!("{}.{}", quoted(schema), quoted(&of.name));
+        let key: Vec<&str> = [TIME, NANOS].into_iter().chain(of.tags.iter().map(String::as_str)).collect();
         let may = client
             .query_one(
-                "SELECT to_regclass($1) IS NULL OR has_table_privilege(to_regclass($1), 'INSERT')",
-                &[&name],
+                "SELECT to_regclass($1) IS NULL OR has_table_privilege(to_regclass($1), 'INSERT') AND \
+                 (SELECT coalesce(bool_and(has_column_privilege(attrelid, attnum, 'SELECT')), true) \
+                  FROM pg_catalog.pg_attribute WHERE attrelid = to_regclass($1) AND attname = ANY($2))",
+                &[&name, &key],
             )
             .await?;
         if !may.try_get::<_, bool>(0)? {
-            server.unfit.push(format!("the login must be allowed to INSERT into {name}"));
+            server.unfit.push(format!(
+                "the login must be allowed to INSERT into {name}, and to SELECT its key ({})",
+                key.join(", ")
+            ));
         }
     }
     Ok(server)
@@ -202,9 +208,10 @@ async fn plan(
         table.columns = table.describe(client, &describe).await?;
         if table.columns.is_empty() {
             plan.statements.push(create(&table, of));
-            plan.statements.extend(
-                grantee.map(|user| format!("GRANT INSERT ON {} TO {}", table.quoted(), quoted(user))),
-            );
+            plan.statements.extend(grantee.map(|user| {
+                let (table, user) = (table.quoted(), quoted(user));
+                format!("GRANT INSERT, SELECT ({}) ON {table} TO {user}", key_columns(of).join(", "))
+            }));
             if hypertables {
                 let name = table.quoted().replace('\'', "''");
                 plan.statements.push(format!("SELECT create_hypertable('{name}', '{TIME}')"));
@@ -240,19 +247,21 @@ fn impossible(table: &Table, of: &Wanted) -> Option<String> {
 
 /// The time leads the key: rows come in its order, so that an index page is written to while it is in memory.
 fn create(table: &Table, of: &Wanted) -> String {
-    let tags: Vec<String> = of.tags.iter().map(|tag| quoted(tag)).collect();
-    let columns = tags.iter().map(|tag| format!("{tag} text NOT NULL DEFAULT ''"));
+    let columns = of.tags.iter().map(|tag| format!("{} text NOT NULL DEFAULT ''", quoted(tag)));
     let fields = of.fields.iter().map(|(name, of)| format!("{} {}", quoted(name), kind(*of).name()));
     let columns: Vec<String> = columns.chain(fields).collect();
-    let key: Vec<String> = [quoted(TIME), quoted(NANOS)].into_iter().chain(tags).collect();
     format!(
         "CREATE TABLE {} ({} timestamptz NOT NULL, {} smallint NOT NULL, {}, PRIMARY KEY ({}))",
         table.quoted(),
         quoted(TIME),
         quoted(NANOS),
         columns.join(", "),
-        key.join(", ")
+        key_columns(of).join(", ")
     )
+}
+
+fn key_columns(of: &Wanted) -> Vec<String> {
+    [TIME, NANOS].into_iter().chain(of.tags.iter().map(String::as_str)).map(quoted).collect()
 }
 
 fn compare(table: &Table, of: &Wanted, plan: &mut Plan) {

@@ -140,6 +140,12 @@ impl Table {
         Err(Failed::altered(format!("{} was altered", self.quoted())))
     }
 
+    /// The columns of its unique key in SQL, a comma between them.
+    pub(crate) fn key(&self) -> String {
+        let key = self.columns.iter().filter(|column| column.key).map(|column| quoted(&column.name));
+        key.collect::<Vec<_>>().join(", ")
+    }
+
     /// Its name in SQL.
     pub(crate) fn quoted(&self) -> String {
         format!("{}.{}", quoted(&self.schema), quoted(&self.name))

@@ -267,7 +267,7 @@ fn a_wrong_password_a_missing_database_and_a_server_that_is_away_are_told_apart_
     assert_eq!(not_sent(self::sink(&elsewhere).write(&request(&trade(2)))).kind, FaultKind::Missing);
     server.sql("tick", "ALTER TABLE trades OWNER TO owner");
     assert_eq!(not_sent(sink.write(&request(&trade(2)))).kind, FaultKind::Auth);
-    server.sql("tick", "GRANT INSERT ON trades TO tickline");
+    server.sql("tick", "GRANT INSERT, SELECT (time, ns, pair) ON trades TO tickline");
     assert_eq!(sink.write(&request(&trade(2))), Outcome::accepted());
     for how in ["kill", "stop"] {
         server.control(how);
@@ -278,6 +278,18 @@ fn a_wrong_password_a_missing_database_and_a_server_that_is_away_are_told_apart_
         assert_eq!(sink.write(&request(&trade(3))), Outcome::accepted());
     }
     assert_eq!(server.sql("tick", "SELECT count(*) FROM trades"), "3");
+}
+
+#[test]
+fn a_row_that_a_unique_constraint_of_somebody_elses_refuses_is_told_and_not_taken_for_one_that_is_there() {
+    let Some((server, _, mut sink)) = with_trades("") else { return };
+    assert_eq!(sink.write(&request(&trade(1))), Outcome::accepted());
+    server.sql("tick", "CREATE UNIQUE INDEX ON trades (pair)");
+    for lines in [trade(2), format!("{}{}", trade(1), trade(3))] {
+        assert!(matches!(sink.write(&request(&lines)), Outcome::Split(_)), "{lines}");
+    }
+    assert_eq!(sink.write(&request(&trade(1))), Outcome::accepted());
+    assert_eq!(server.sql("tick", "SELECT count(*) FROM trades"), "1");
 }
 
 #[test]
